@@ -1,0 +1,3 @@
+"""Harken: a self-hosted customer engagement platform."""
+
+__version__ = "0.1.0"

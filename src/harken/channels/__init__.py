@@ -1,0 +1,1 @@
+"""How it leaves and comes back: one module a channel, and the sender's loop."""

@@ -1,0 +1,111 @@
+"""The only place that reads the time. Everything else takes it as an argument.
+
+Times are integers: milliseconds since 1970-01-01T00:00:00Z.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Milliseconds that datetime can hold in every zone (years 2 to 9998).
+EARLIEST = -62_100_000_000_000
+LATEST = 253_300_000_000_000
+
+
+class Clock(Protocol):
+    """Says what time it is, in milliseconds."""
+
+    def now(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's clock, which never goes back while the process lives.
+
+    A clock set back (NTP, an operator) would make a wake-up that was due not due again; the
+    latest time seen is held until the machine catches up.
+    """
+
+    def __init__(self) -> None:
+        self._latest = 0
+
+    def now(self) -> int:
+        self._latest = max(self._latest, time.time_ns() // 1_000_000)
+        return self._latest
+
+
+class SettableClock:
+    """A clock for tests and simulations: it moves only when told to."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        return self._now
+
+    def set(self, now: int) -> None:
+        self._now = now
+
+    def advance(self, by: int) -> None:
+        self._now += by
+
+
+def to_datetime(ms: int, zone: ZoneInfo | None = None) -> datetime:
+    """`ms` as an aware datetime in `zone` (default UTC), clamped to what datetime can hold."""
+    at = EPOCH + timedelta(milliseconds=min(max(ms, EARLIEST), LATEST))
+    return at.astimezone(zone) if zone else at
+
+
+def from_datetime(at: datetime) -> int:
+    """An aware datetime as milliseconds."""
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_local(naive: datetime, zone: ZoneInfo) -> int:
+    """A wall-clock time in `zone` as an instant.
+
+    A time that does not exist (clocks go forward) becomes the next instant that does; one that
+    occurs twice (clocks go back) is taken at its first occurrence.
+    """
+    aware = naive.replace(tzinfo=zone, fold=0)
+    back = aware.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    if back == naive:
+        return from_datetime(aware.astimezone(UTC))
+    # In the gap, fold=0 uses the offset before the change and fold=1 the one after; the change
+    # itself is the first instant at which the new offset holds.
+    before = from_datetime(aware.astimezone(UTC))
+    after = from_datetime(naive.replace(tzinfo=zone, fold=1).astimezone(UTC))
+    low, high = min(before, after), max(before, after)
+    offset = to_datetime(high, zone).utcoffset()
+    while high - low > 1:
+        middle = (low + high) // 2
+        if to_datetime(middle, zone).utcoffset() == offset:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def iso(ms: int) -> str:
+    """`ms` as RFC 3339 in UTC with milliseconds: 2026-01-31T09:00:00.000Z."""
+    return to_datetime(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def parse_time(text: str) -> int | None:
+    """An ISO 8601 / RFC 3339 time as milliseconds, or None. Without an offset it is UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    try:
+        return from_datetime(at)
+    except OverflowError:
+        return None

@@ -1,0 +1,95 @@
+"""What handling an input leads to, as plain values; `engine.py` commits them all at once."""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from harken.inputs import WakeUp
+from harken.people.profile import Profile
+
+Outcome = Literal["entered", "not_entered", "ended", "passed", "held", "dropped", "control"]
+
+
+class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was decided about a customer in a journey, and why.
+
+    `reason` is a stable code (`frequency_cap`, `audience`, `exception`); `facts` holds the values
+    it was decided on, enough for `reports.why` to say it in a sentence.
+    """
+
+    at: int
+    profile_id: int
+    journey: str
+    revision: int
+    outcome: Outcome
+    reason: str
+    run: str = ""
+    step: str = ""
+    gate: str = ""
+    """The gate that decided, for messages."""
+    message: str = ""
+    """The id of the message that was let pass."""
+    until: int = 0
+    """The next possible time, when held."""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Happening(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An event as history keeps it: a client's, or one of our own (`$...`)."""
+
+    at: int
+    received_at: int
+    profile_id: int
+    name: str
+    """The event's name; `$identify`, `$group`, `$alias` for those calls."""
+    message_id: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+    journey: str = ""
+    step: str = ""
+    variant: str = ""
+    channel: str = ""
+    message: str = ""
+    anonymous_id: str = ""
+    imported: bool = False
+
+
+class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A message that passed the gates: the first state of its row in the ledger."""
+
+    id: str
+    profile_id: int
+    journey: str
+    revision: int
+    step: str
+    run: str
+    channel: str
+    purpose: str
+    address: str
+    queued_at: int
+    not_before: int
+    """When it may leave; pace sets it later than `queued_at`."""
+    expires_at: int = 0
+    """Not to be handed to a provider at or after this time; 0 for never."""
+    priority: int = 0
+    """Higher leaves first."""
+    variant: str = ""
+    """Chosen by `when` or weight; the sender falls back to `default` when data is missing."""
+    why_variant: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    """What templates may use: `profile`, `event`, `entry`; see `messages.context`."""
+
+
+class Effects(Struct):
+    """Everything that came of one input. `profile` is the changed document."""
+
+    profile: Profile
+    forget: bool = False
+    """Delete the document."""
+    others: list[Profile] = field(default_factory=list)
+    """Other documents that changed: the tombstone of a merge."""
+    wake: list[WakeUp] = field(default_factory=list)
+    cancel: list[tuple[int, str]] = field(default_factory=list)
+    """(profile id, key) of wake-ups no longer wanted."""
+    messages: list[Outgoing] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)

@@ -1,0 +1,137 @@
+"""Everything that can happen to a customer: the records of the log, and wake-ups.
+
+The log is the durable truth. A record is a header (whose, when, what kind) and a body: for an
+event the client's own JSON, for all else one of the structs below as MessagePack.
+"""
+
+from enum import IntEnum
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from harken.people.profile import ConsentChange
+
+
+class Kind(IntEnum):
+    """What a log record is."""
+
+    EVENT = 1
+    """A Segment call, as the client sent it (`Event` of `ingest.protocol`)."""
+    COMMAND = 2
+    """One of `Command`, for one customer."""
+    DEFINITIONS = 3
+    """A `Definitions` bundle: every later record is handled under it."""
+
+
+class Record(Struct, frozen=True, array_like=True):
+    """One record of the log."""
+
+    profile_id: int
+    received_at: int
+    """When it reached us, ms."""
+    timestamp: int
+    """When it happened, ms, corrected for the client's clock."""
+    kind: int
+    body: bytes
+    imported: bool = False
+    """Came by /v1/import: changes the profile and history, starts no journey."""
+    offset: int = -1
+    """Where it stands in the log (bytes from the log's beginning); -1 until it is appended."""
+
+
+class Merge(Struct, tag="merge", frozen=True):
+    """Join profile `absorbed` into the one this record belongs to."""
+
+    absorbed: int
+    how: str
+
+
+class Unmerge(Struct, tag="unmerge", frozen=True):
+    """Undo the merge of `absorbed` into the one this record belongs to."""
+
+    absorbed: int
+    by: str
+    events_since: dict[str, list[int]] = field(default_factory=dict)
+    """Per event name since the merge, of the survivor alone: [count, first, last]."""
+
+
+class Consent(Struct, tag="consent", frozen=True):
+    """Consent given or taken back."""
+
+    changes: list[ConsentChange]
+
+
+class Feedback(Struct, tag="feedback", frozen=True, omit_defaults=True):
+    """What became of a message, told by its recipient, their provider, or the sender's loop."""
+
+    message: str
+    what: Literal[
+        "sent", "failed", "aborted", "unsure", "delivered", "opened", "clicked", "bounced",
+        "complained", "unsubscribed",
+    ]  # fmt: skip
+    at: int
+    channel: str = "email"
+    journey: str = ""
+    revision: int = 0
+    step: str = ""
+    variant: str = ""
+    address: str = ""
+    detail: str = ""
+    """A provider's answer, a clicked URL, why a message failed."""
+    hard: bool = False
+    """Of a bounce: the address is dead."""
+    machine: bool = False
+    """Of an open or click: a scanner or proxy did it, not a person."""
+
+
+class Forget(Struct, tag="forget", frozen=True):
+    """Erase what is known of the customer."""
+
+    by: str
+
+
+Command = Merge | Unmerge | Consent | Feedback | Forget
+
+
+class WakeUp(Struct, frozen=True, array_like=True):
+    """A time at which a profile wants to be looked at again.
+
+    `key` says what for: `run:<run id>`, `session`, or `feedback:<message id>:<what>`; the
+    profile and the key make it one, so setting it again moves it.
+    """
+
+    due: int
+    profile_id: int
+    key: str
+    body: bytes = b""
+    """For `feedback`: a `Feedback` as MessagePack."""
+
+
+class Definitions(Struct, frozen=True, omit_defaults=True):
+    """All definitions in force, as they were written: the body of a DEFINITIONS record."""
+
+    revision: int
+    """Counts applies; 0 is the empty workspace."""
+    applied_at: int
+    applied_by: str
+    workspace: dict[str, Any] = field(default_factory=dict)
+    journeys: dict[str, "JourneySource"] = field(default_factory=dict)
+    segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class JourneySource(Struct, frozen=True, omit_defaults=True):
+    """One revision of a journey, with the content files that it names."""
+
+    revision: int
+    source: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+    archived: bool = False
+    """No longer among the files: starts nothing and sends nothing, kept for its runs."""
+
+
+_commands = msgspec.msgpack.Decoder(Command)
+_definitions = msgspec.msgpack.Decoder(Definitions)
+encode = msgspec.msgpack.Encoder().encode
+decode_command = _commands.decode
+decode_definitions = _definitions.decode

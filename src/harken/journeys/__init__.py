@@ -1,0 +1,1 @@
+"""What happens next: journeys, their steps, and who enters."""

@@ -1,0 +1,1 @@
+"""What do we say: content and its variants, Liquid, MJML, links."""

@@ -1,0 +1,170 @@
+"""The document: all that we know of one customer.
+
+Times are milliseconds UTC. Everything here is either mergeable or belongs to one run of one
+journey, so that two documents can become one (`merge.py`). Stored as MessagePack; a field added
+later gets a default, so old documents stay readable.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+ConsentState = Literal["opted_in", "implied", "opted_out"]
+
+
+class EventStat(Struct, array_like=True):
+    """How often an event happened, first and last."""
+
+    count: int
+    first: int
+    last: int
+
+
+class Device(Struct, omit_defaults=True, kw_only=True):
+    """An app or browser that the customer uses."""
+
+    id: str
+    type: str = ""
+    token: str = ""
+    model: str = ""
+    last_seen: int = 0
+
+
+class ConsentChange(Struct, omit_defaults=True, kw_only=True):
+    """A line of the consent ledger."""
+
+    channel: str
+    """A channel (`email`) or `all`."""
+    purpose: str
+    """`marketing`, `transactional` or `night`."""
+    state: ConsentState
+    at: int
+    by: str
+    """Who: the customer, an operator's name, a key's name, an import."""
+    how: str
+    """Where and how: `unsubscribe link`, `preference page`, `api`, `sign-up form`."""
+    text_version: str = ""
+    """The version of the text that was agreed to."""
+
+
+class Reach(Struct, omit_defaults=True, kw_only=True):
+    """An address that must not be written to any more."""
+
+    address: str
+    why: str
+    """`hard bounce`, `complaint`, `suppressed`."""
+    at: int
+    detail: str = ""
+
+
+class Send(Struct, omit_defaults=True, kw_only=True):
+    """A message counted, or about to be, by the caps. Tags are those it was sent with."""
+
+    id: str
+    at: int
+    channel: str
+    journey: str
+    step: str
+    tags: list[str] = field(default_factory=list)
+    counts: bool = True
+
+
+class Trigger(Struct, omit_defaults=True, kw_only=True):
+    """The event that started a run."""
+
+    name: str
+    at: int
+    message_id: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Run(Struct, omit_defaults=True, kw_only=True):
+    """One customer on their way through one journey."""
+
+    id: str
+    journey: str
+    revision: int
+    key: str = ""
+    """The value of the entry's `key` property."""
+    entered_at: int
+    event: Trigger
+    step: int = 0
+    """Index of the step to be run next."""
+    due: int = 0
+    """When the run goes on; its wake-up in the store is set to the same time."""
+    since: int = 0
+    """When the present step was first tried: what `expires_after` counts from."""
+    delayed: bool = False
+    """A wait or hold has passed since the audience was last checked."""
+    control: bool = False
+    """In a control group: decisions are logged, nothing is sent."""
+
+
+class Session(Struct, omit_defaults=True, kw_only=True):
+    """What has happened in the session that is going on."""
+
+    started: int
+    last: int
+    events: dict[str, int] = field(default_factory=dict)
+    products: list[dict[str, Any]] = field(default_factory=list)
+    due: int = 0
+
+
+class Tombstone(Struct, omit_defaults=True, kw_only=True):
+    """Stands in the place of a profile that was joined into another, to forward and to undo."""
+
+    into: int
+    """The survivor's id."""
+    at: int
+    how: str
+    survivor_before: bytes = b""
+    absorbed_before: bytes = b""
+    """Both documents as they were, until the 30 days in which a merge can be undone are over."""
+
+
+class Profile(Struct, omit_defaults=True, kw_only=True):
+    """The customer's document."""
+
+    id: int
+    user_id: str | None = None
+    anonymous_ids: list[str] = field(default_factory=list)
+    created_at: int = 0
+    seen_at: int = 0
+    """When anything was last received from them."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    learned: dict[str, Any] = field(default_factory=dict)
+    """Language, locale, time zone and country taken from a client's context: nobody stated them."""
+    devices: dict[str, Device] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)
+    """Group ids of `group` calls, and when each was last stated."""
+    consent: dict[str, ConsentChange] = field(default_factory=dict)
+    """The latest change by `channel:purpose`."""
+    consent_log: list[ConsentChange] = field(default_factory=list)
+    unreachable: dict[str, Reach] = field(default_factory=dict)
+    """By channel: an address found dead."""
+    events: dict[str, EventStat] = field(default_factory=dict)
+    traits: dict[str, list[int]] = field(default_factory=dict)
+    """By trait id: times (ms, ascending) of the events that a behavioural condition counts."""
+    sends: list[Send] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+    entries: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By journey and entry key: when they last entered."""
+    session: Session | None = None
+    seen: bytes = b""
+    """Message ids of the last 48 h: 8 bytes of hash and 4 of the time in seconds, each."""
+    absorbed: dict[int, int] = field(default_factory=dict)
+    """Profiles joined into this one, and when."""
+    tombstone: Tombstone | None = None
+    """Set when this profile itself was joined into another."""
+
+    def attribute(self, name: str) -> Any:
+        """The stated attribute, else what a client's context taught us, else None."""
+        found = self.attributes.get(name)
+        return self.learned.get(name) if found is None else found
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Profile)
+encode = _encoder.encode
+decode = _decoder.decode

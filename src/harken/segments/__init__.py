@@ -1,0 +1,1 @@
+"""Which groups: the rule language, and customers grouped by it."""

@@ -1,0 +1,1 @@
+"""Rows: the log, documents, wake-ups, the ledger of messages, definitions."""

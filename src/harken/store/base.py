@@ -1,0 +1,156 @@
+"""What the engine and the sender ask of a store: one docstring a verb. SQLite answers it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from harken.effects import Outgoing
+from harken.inputs import Definitions, Feedback, WakeUp
+from harken.people.profile import Profile
+
+MessageState = Literal[
+    "queued", "handed", "sent", "delivered", "bounced", "failed", "aborted", "unsure"
+]
+
+
+class Batch(Struct):
+    """All that one turn of the engine changes; committed whole or not at all."""
+
+    offset: int
+    """The log is handled up to here."""
+    profiles: list[Profile]
+    forgotten: list[int]
+    woken: list[WakeUp]
+    """Wake-ups handled in this batch, to be deleted."""
+    wake: list[WakeUp]
+    cancel: list[tuple[int, str]]
+    messages: list[Outgoing]
+    feedback: list[tuple[int, Feedback]]
+    """Message outcomes told by the outside, for the ledger: (profile id, feedback)."""
+    history: bytes
+    """Rows for history, one blob a batch; history takes them from here in order."""
+    definitions: Definitions | None = None
+    """New definitions, effective after this batch."""
+
+
+class LedgerRow(Struct, omit_defaults=True, kw_only=True):
+    """One message and what became of it. Times are ms; 0 is not yet."""
+
+    id: str
+    profile_id: int
+    journey: str
+    revision: int
+    step: str
+    run: str
+    channel: str
+    purpose: str
+    address: str
+    state: MessageState
+    reason: str = ""
+    """Why it failed, bounced, was aborted, or is unsure."""
+    variant: str = ""
+    why_variant: str = ""
+    transport: str = ""
+    provider_id: str = ""
+    attempts: int = 0
+    queued_at: int = 0
+    not_before: int = 0
+    """The next try is not before this time."""
+    expires_at: int = 0
+    handed_at: int = 0
+    sent_at: int = 0
+    delivered_at: int = 0
+    opened_at: int = 0
+    clicked_at: int = 0
+    bounced_at: int = 0
+    context: bytes = b""
+    """`Outgoing.context` as MessagePack; emptied once the message is final."""
+
+
+class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the sender learned of one claimed message."""
+
+    id: str
+    profile_id: int
+    state: MessageState
+    """`sent`, `failed`, `aborted`, `unsure`, or `queued` for another try at `not_before`."""
+    at: int
+    reason: str = ""
+    variant: str = ""
+    why_variant: str = ""
+    transport: str = ""
+    provider_id: str = ""
+    not_before: int = 0
+    journey: str = ""
+    revision: int = 0
+    step: str = ""
+    channel: str = "email"
+    address: str = ""
+
+
+class Store(Protocol):
+    """Rows of the engine and the sender. Every verb takes and gives lists."""
+
+    # the engine
+    def offset(self) -> int:
+        """The log is handled up to here."""
+
+    def profiles(self, ids: Sequence[int]) -> dict[int, Profile]:
+        """The documents that exist, by id. The caller owns (and may change) them."""
+
+    def due(self, now: int, limit: int) -> list[WakeUp]:
+        """The earliest wake-ups due at `now`."""
+
+    def next_due(self) -> int | None:
+        """When the earliest wake-up is due, or None."""
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch in one transaction."""
+
+    def definitions(self) -> Definitions:
+        """Those in force."""
+
+    def journey_revisions(self) -> dict[tuple[str, int], bytes]:
+        """Every revision ever applied, by journey and number: `JourneySource` as MessagePack."""
+
+    # history takes its rows from here
+    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """(number, blob) of the batches after number `after`, in order."""
+
+    def history_done(self, upto: int) -> None:
+        """History has these batches durably: forget them."""
+
+    # the sender
+    def claim(self, sender: str, now: int, limit: int, lease: int) -> list[LedgerRow]:
+        """Mark due `queued` messages as `handed` to `sender` (durably, before this returns)."""
+
+    def settle(self, sender: str, results: Sequence[Result]) -> list[str]:
+        """Write outcomes of claimed messages, each with its wake-up for the engine.
+
+        A result whose message `sender` no longer holds is left out; the ids written are returned.
+        """
+
+    def lost(self, sender: str | None, now: int) -> list[LedgerRow]:
+        """Messages in `handed` that `sender` left behind (None: whose lease has run out)."""
+
+    def next_message(self) -> int | None:
+        """When the earliest queued message may leave, or None."""
+
+    def suppressed(self, addresses: Sequence[str]) -> dict[str, str]:
+        """Which of the addresses must not be written to, and why."""
+
+    def suppress(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        """(address, why, at): never write to these again."""
+
+    # people who look
+    def messages(
+        self, *, profile_id: int | None, state: str | None, before: str | None, limit: int
+    ) -> list[LedgerRow]:
+        """The ledger, newest first; `before` is the id of the last row of the page before."""
+
+    def message(self, id: str) -> LedgerRow | None:
+        """One row of the ledger."""
+
+    def resolve(self, id: str, action: Literal["resend", "close"], now: int, by: str) -> bool:
+        """An operator's word on an `unsure` message; False when it is not `unsure` any more."""

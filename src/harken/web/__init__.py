@@ -1,0 +1,1 @@
+"""The REST API, hosted pages, and how errors become HTTP."""

@@ -1,0 +1,107 @@
+"""The workspace file: what holds for every journey."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from harken.journeys.model import SendingHours
+from harken.values import Duration, Name, TimeOfDay, ZoneName
+
+
+class Sender(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who a message comes from."""
+
+    from_: str = field(name="from")
+    """`Shop <hello@shop.example>`"""
+    reply_to: str | None = None
+    postal_address: str = ""
+    """Shown in the footer; the law of many countries asks for it in an ad."""
+    phone: str = ""
+
+
+class Dkim(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Sign mail of `domain`. The private key (PEM) stands in the environment or a file."""
+
+    domain: str
+    selector: str
+    key_env: str | None = None
+    key_file: str | None = None
+
+
+class Transport(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One way for e-mail to leave. Secrets stand in the environment, not here."""
+
+    name: Name
+    url_env: str | None = None
+    """The variable that holds `smtp://user:password@host:port` (`smtps://` for implicit TLS)."""
+    url: str | None = None
+    """The same, for servers that need no password."""
+    weight: int = 1
+    """Share of the mail among transports; 0 is used only when the others fail."""
+    per_second: float | None = None
+    connections: int = 4
+    timeout: Duration = Duration.parse("30s")
+    dkim: Dkim | None = None
+    return_path: str | None = None
+    """Domain of the envelope sender: bounces go to `bounce+<token>@<domain>`."""
+
+
+class QuietHours(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """No marketing between these local times."""
+
+    from_: TimeOfDay = field(name="from")
+    to: TimeOfDay
+    outside: Literal["hold", "drop"] = "hold"
+    """What becomes of a message that falls into them."""
+
+
+class Cap(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """At most N messages (of a channel, with a tag) a window."""
+
+    at_most: int
+    per: Duration | Literal["calendar day", "calendar week"]
+    channel: str | None = None
+    tag: str | None = None
+
+
+class ConsentNeed(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a purpose needs beyond not being opted out."""
+
+    marketing: Literal["implied", "opted_in"] = "implied"
+    transactional: Literal["implied", "opted_in"] = "implied"
+
+
+class Sessions(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A session ends after so long without an event."""
+
+    after: Duration = Duration.parse("30m")
+
+
+class Retention(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How long what was handled is kept."""
+
+    log: Duration = Duration.parse("30d")
+    sandbox: Duration = Duration.parse("30d")
+
+
+class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`workspace.yaml`."""
+
+    workspace: Name = Name("default")
+    timezone: ZoneName = ZoneName("UTC")
+    language: str = "en"
+    country: str | None = None
+    """Taken for customers whose country nobody stated, by the policy packs."""
+    senders: dict[str, Sender] = field(default_factory=dict)
+    """The one named `default` is used by messages that name none."""
+    transports: list[Transport] = field(default_factory=list)
+    quiet_hours: QuietHours | None = None
+    sending_hours: SendingHours | None = None
+    caps: list[Cap] = field(default_factory=list)
+    consent: ConsentNeed = ConsentNeed()
+    policy_packs: list[str] = field(default_factory=list)
+    holdout_percent: float = 0.0
+    """Share of all customers who get no marketing at all: the global control group."""
+    late_after: Duration = Duration.parse("24h")
+    sessions: Sessions = Sessions()
+    retention: Retention = Retention()
