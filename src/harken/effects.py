@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from harken.inputs import WakeUp
+from harken.inputs import Feedback, WakeUp
 from harken.people.profile import Profile
 
 Outcome = Literal["entered", "not_entered", "ended", "passed", "held", "dropped", "control"]
@@ -88,8 +88,10 @@ class Effects(Struct):
     others: list[Profile] = field(default_factory=list)
     """Other documents that changed: the tombstone of a merge."""
     wake: list[WakeUp] = field(default_factory=list)
-    cancel: list[tuple[int, str]] = field(default_factory=list)
-    """(profile id, key) of wake-ups no longer wanted."""
+    cancel: list[WakeUp] = field(default_factory=list)
+    """Wake-ups no longer wanted (the body does not matter)."""
+    feedback: list[Feedback] = field(default_factory=list)
+    """Message outcomes for the ledger, told by the outside."""
     messages: list[Outgoing] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)

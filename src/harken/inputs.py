@@ -97,8 +97,8 @@ Command = Merge | Unmerge | Consent | Feedback | Forget
 class WakeUp(Struct, frozen=True, array_like=True):
     """A time at which a profile wants to be looked at again.
 
-    `key` says what for: `run:<run id>`, `session`, or `feedback:<message id>:<what>`; the
-    profile and the key make it one, so setting it again moves it.
+    `key` says what for: `run:<run id>`, `session`, or `feedback:<message id>:<what>`. Time,
+    profile and key make it one; whoever moves a wake-up cancels the old time.
     """
 
     due: int

@@ -24,10 +24,10 @@ class Batch(Struct):
     woken: list[WakeUp]
     """Wake-ups handled in this batch, to be deleted."""
     wake: list[WakeUp]
-    cancel: list[tuple[int, str]]
+    cancel: list[WakeUp]
     messages: list[Outgoing]
-    feedback: list[tuple[int, Feedback]]
-    """Message outcomes told by the outside, for the ledger: (profile id, feedback)."""
+    feedback: list[Feedback]
+    """Message outcomes told by the outside, for the ledger."""
     history: bytes
     """Rows for history, one blob a batch; history takes them from here in order."""
     definitions: Definitions | None = None

@@ -1,0 +1,128 @@
+"""What an event changes about a person, before anything reacts to it."""
+
+from typing import Any
+
+from harken.clock import DAY
+from harken.ids import fingerprint
+from harken.ingest.protocol import Event
+from harken.inputs import Record
+from harken.people.attributes import apply_traits
+from harken.people.profile import Device, EventStat, Profile, Trigger
+from harken.segments.live import Traits
+
+REMEMBERED = 2 * DAY
+"""How long a message id is remembered."""
+SEEN_ENTRY = 12
+ANONYMOUS_IDS = 100
+"""Anonymous ids kept; the oldest are forgotten (identity itself keeps them all)."""
+
+
+def seen_before(profile: Profile, message_id: str, now: int) -> bool:
+    """Whether the message id was seen within 48 h; remembers it if not.
+
+    The ids stand in the document as eight bytes of hash and four of the time, oldest first, so
+    that a customer's whole memory is one bytes search.
+    """
+    mark = fingerprint(message_id)
+    edge = (now - REMEMBERED) // 1000
+    seen = profile.seen
+    start = 0
+    while start < len(seen) and int.from_bytes(seen[start + 8 : start + 12], "big") < edge:
+        start += SEEN_ENTRY
+    if start:
+        seen = seen[start:]
+    if mark in seen:
+        profile.seen = seen
+        return True
+    profile.seen = seen + mark + (now // 1000).to_bytes(4, "big")
+    return False
+
+
+def apply_event(profile: Profile, event: Event, record: Record, traits: Traits) -> Trigger:
+    """Change the document as the event says; the event as rules and templates see it.
+
+    A page is the event `Page Viewed`, a screen `Screen Viewed`; `identify`, `group` and `alias`
+    are `$identify`, `$group`, `$alias`, which nothing counts.
+    """
+    at = record.timestamp
+    if not profile.created_at:
+        profile.created_at = at
+    profile.created_at = min(profile.created_at, at)
+    profile.seen_at = max(profile.seen_at, record.received_at)
+    if event.user_id and profile.user_id is None:
+        profile.user_id = event.user_id
+    if event.anonymous_id and event.anonymous_id not in profile.anonymous_ids:
+        profile.anonymous_ids = [*profile.anonymous_ids, event.anonymous_id][-ANONYMOUS_IDS:]
+    if event.type == "identify":
+        apply_traits(profile.attributes, event.traits or {})
+    elif event.type == "group" and event.group_id:
+        profile.groups[event.group_id] = max(profile.groups.get(event.group_id, 0), at)
+    if event.context is not None:
+        _learn(profile, event, record)
+    trigger = Trigger(
+        name=event_name(event),
+        at=at,
+        message_id=event.message_id or "",
+        properties=_properties(event),
+    )
+    if trigger.name[0] != "$":
+        count_event(profile, trigger, traits, record.received_at)
+    return trigger
+
+
+def event_name(event: Event) -> str:
+    """The name under which rules and history know a call."""
+    if event.type == "track":
+        return event.event or ""
+    if event.type in ("page", "screen"):
+        return "Page Viewed" if event.type == "page" else "Screen Viewed"
+    return f"${event.type}"
+
+
+def count_event(profile: Profile, event: Trigger, traits: Traits, now: int) -> None:
+    """Count an event in the totals and in the traits that its name moves."""
+    stat = profile.events.get(event.name)
+    if stat is None:
+        profile.events[event.name] = EventStat(1, event.at, event.at)
+    else:
+        stat.count += 1
+        stat.first = min(stat.first, event.at)
+        stat.last = max(stat.last, event.at)
+    for trait in traits.by_event.get(event.name, ()):
+        if trait.passes is None or trait.passes(event.properties):
+            trait.count(profile.traits.setdefault(trait.id, []), event.at, now)
+
+
+def _properties(event: Event) -> dict[str, Any]:
+    if event.type in ("page", "screen"):
+        named = {"name": event.name} if event.name else {}
+        category = {"category": event.category} if event.category else {}
+        return {**named, **category, **(event.properties or {})}
+    if event.type in ("identify", "group"):
+        return event.traits or {}
+    return event.properties or {}
+
+
+def _learn(profile: Profile, event: Event, record: Record) -> None:
+    """Take language, locale, time zone, country and device from the client's context."""
+    context = event.context
+    if context is None:
+        return
+    if context.locale:
+        profile.learned["locale"] = context.locale
+        profile.learned["language"] = context.locale.replace("_", "-").split("-")[0].lower()
+    if context.timezone:
+        profile.learned["timezone"] = context.timezone
+    if context.location is not None and context.location.country:
+        profile.learned["country"] = context.location.country
+    if event.type == "track" and context.traits:
+        apply_traits(profile.attributes, context.traits)
+    device = context.device
+    if device is not None and device.id:
+        profile.devices[device.id] = Device(
+            id=device.id,
+            type=device.type or "",
+            token=device.token or "",
+            model=device.model or "",
+            last_seen=record.received_at,
+        )

@@ -1,0 +1,76 @@
+"""Standard attributes have one name each, whatever the client's spelling."""
+
+from typing import Any
+
+STANDARD = (
+    "first_name", "last_name", "name", "email", "phone", "language", "locale", "country", "city",
+    "timezone", "birthday", "gender", "created_at", "avatar",
+)  # fmt: skip
+
+# What clients write, folded to lower case without '_', '-' and blanks.
+_SPELLINGS = {name.replace("_", ""): name for name in STANDARD} | {
+    "emailaddress": "email",
+    "mail": "email",
+    "phonenumber": "phone",
+    "mobile": "phone",
+    "lang": "language",
+    "countrycode": "country",
+    "tz": "timezone",
+    "birthdate": "birthday",
+    "dateofbirth": "birthday",
+    "dob": "birthday",
+    "createddate": "created_at",
+    "signupdate": "created_at",
+    "givenname": "first_name",
+    "familyname": "last_name",
+    "fullname": "name",
+}
+_known: dict[str, str] = {}
+
+
+def standard_name(key: str) -> str:
+    """The attribute that a trait's key means: `firstName` is `first_name`; others stay."""
+    found = _known.get(key)
+    if found is None:
+        folded = key.lower().replace("_", "").replace("-", "").replace(" ", "")
+        found = _SPELLINGS.get(folded, key)
+        if len(_known) < 10_000:
+            _known[key] = found
+    return found
+
+
+def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
+    """Set what an `identify` states. `null` takes an attribute away.
+
+    The standard attributes are kept as text (country and e-mail in their usual case, so that
+    rules and policy packs meet one spelling); the Segment spec's `address` also states city and
+    country when they are not stated by themselves.
+    """
+    for key, value in traits.items():
+        name = standard_name(key)
+        if name in STANDARD:
+            value = _standard_value(name, value)
+        if value is None:
+            attributes.pop(name, None)
+        else:
+            attributes[name] = value
+    address = traits.get("address")
+    if isinstance(address, dict):
+        for name in ("city", "country"):
+            stated = _standard_value(name, address.get(name))
+            if stated is not None and name not in attributes:
+                attributes[name] = stated
+
+
+def _standard_value(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None if value is None else str(value)
+    text = str(value).strip()
+    if not text:
+        return None
+    if name == "country" and len(text) == 2:
+        return text.upper()
+    if name == "email":
+        local, at, domain = text.rpartition("@")
+        return f"{local}@{domain.lower()}" if at else text
+    return text

@@ -1,0 +1,41 @@
+"""Consent per channel and purpose, and the ledger of its changes."""
+
+from harken.people.profile import ConsentChange, Profile
+
+PURPOSES = ("marketing", "transactional", "night")
+STATES = ("opted_in", "implied", "opted_out")
+STRICTNESS = {"opted_out": 2, "implied": 1, "opted_in": 0}
+ALL = "all"
+"""The channel that stands for every channel."""
+
+
+def apply_consent(profile: Profile, change: ConsentChange) -> bool:
+    """Record a change; False when it is older than what is in force (it still is in the ledger)."""
+    profile.consent_log.append(change)
+    key = f"{change.channel}:{change.purpose}"
+    current = profile.consent.get(key)
+    if current is not None and current.at > change.at:
+        return False
+    profile.consent[key] = change
+    return True
+
+
+def consent_for(profile: Profile, channel: str, purpose: str) -> ConsentChange | None:
+    """The change that decides for a channel and purpose, or None when there was no choice.
+
+    A choice about the channel itself and one about `all` channels both count: the later one
+    decides, so that "stop everything" holds until the customer opts into something again.
+    """
+    own = profile.consent.get(f"{channel}:{purpose}")
+    every = profile.consent.get(f"{ALL}:{purpose}")
+    if own is None or every is None:
+        return own or every
+    return own if own.at >= every.at else every
+
+
+def stricter(left: ConsentChange, right: ConsentChange) -> ConsentChange:
+    """What holds when two profiles become one: the stricter side, the later of equals."""
+    ranks = STRICTNESS[left.state], STRICTNESS[right.state]
+    if ranks[0] != ranks[1]:
+        return left if ranks[0] > ranks[1] else right
+    return left if left.at >= right.at else right

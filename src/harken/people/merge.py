@@ -1,0 +1,212 @@
+"""Two documents become one, and can be told apart again for 30 days."""
+
+from typing import Any
+
+from harken.clock import DAY
+from harken.people import profile as documents
+from harken.people.consent import stricter
+from harken.people.profile import EventStat, Profile, Run, Session, Tombstone
+from harken.segments.traits import merge_times
+
+UNDO = 30 * DAY
+"""How long a merge can be undone."""
+
+
+def merge(survivor: Profile, absorbed: Profile, now: int, how: str) -> tuple[Profile, list[Run]]:
+    """Join `absorbed` into `survivor`; the tombstone to stand in its place, and runs that end.
+
+    The identified side wins a conflict of attributes, the stricter side one of consent. Where
+    both are in the same journey under the same key, the run that began first goes on.
+    """
+    tombstone = Profile(
+        id=absorbed.id,
+        created_at=absorbed.created_at,
+        seen_at=absorbed.seen_at,
+        tombstone=Tombstone(
+            into=survivor.id,
+            at=now,
+            how=how,
+            survivor_before=documents.encode(survivor),
+            absorbed_before=documents.encode(absorbed),
+        ),
+    )
+    wins, loses = survivor, absorbed
+    if survivor.user_id is None and absorbed.user_id is not None:
+        wins, loses = absorbed, survivor
+    survivor.attributes = {**loses.attributes, **wins.attributes}
+    survivor.learned = {**loses.learned, **wins.learned}
+    survivor.user_id = wins.user_id
+    survivor.anonymous_ids = list(dict.fromkeys([*survivor.anonymous_ids, *absorbed.anonymous_ids]))
+    survivor.created_at = min(survivor.created_at or now, absorbed.created_at or now)
+    survivor.seen_at = max(survivor.seen_at, absorbed.seen_at)
+    survivor.devices = {**absorbed.devices, **survivor.devices}
+    survivor.groups = _latest(survivor.groups, absorbed.groups)
+    _merge_consent(survivor, absorbed)
+    survivor.unreachable = {**absorbed.unreachable, **survivor.unreachable}
+    _merge_behaviour(survivor, absorbed)
+    survivor.absorbed = {**absorbed.absorbed, **survivor.absorbed, absorbed.id: now}
+    return tombstone, _merge_runs(survivor, absorbed)
+
+
+def unmerge(
+    survivor: Profile, tombstone: Profile, since: dict[str, list[int]], now: int
+) -> Profile:
+    """Take an absorbed profile out again; the restored document.
+
+    What the absorbed side brought is taken away where it was not changed since. `since` gives,
+    per event name, [count, first, last] of the survivor's own events after the merge: counts can
+    be subtracted, but a first or last time cannot.
+    """
+    grave = tombstone.tombstone
+    assert grave is not None
+    before = documents.decode(grave.survivor_before)
+    restored = documents.decode(grave.absorbed_before)
+    survivor.attributes = _without(survivor.attributes, before.attributes, restored.attributes)
+    survivor.learned = _without(survivor.learned, before.learned, restored.learned)
+    if survivor.user_id == restored.user_id and before.user_id != restored.user_id:
+        survivor.user_id = before.user_id
+    theirs = set(restored.anonymous_ids) - set(before.anonymous_ids)
+    survivor.anonymous_ids = [id for id in survivor.anonymous_ids if id not in theirs]
+    for channel, device in restored.devices.items():
+        if channel not in before.devices and survivor.devices.get(channel) == device:
+            del survivor.devices[channel]
+    _unmerge_consent(survivor, before, restored, grave.at)
+    for name, stat in restored.events.items():
+        _subtract(survivor, name, stat, before.events.get(name), since.get(name))
+    for id, times in restored.traits.items():
+        left = list(survivor.traits.get(id, []))
+        for at in times:
+            if at in left:
+                left.remove(at)
+        survivor.traits[id] = left
+    sent = {send.id for send in restored.sends}
+    survivor.sends = [send for send in survivor.sends if send.id not in sent]
+    _unmerge_runs(survivor, before, restored)
+    survivor.absorbed.pop(restored.id, None)
+    restored.seen_at = max(restored.seen_at, now)
+    return restored
+
+
+def _latest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return {key: max(left.get(key, 0), right.get(key, 0)) for key in {**left, **right}}
+
+
+def _merge_consent(survivor: Profile, absorbed: Profile) -> None:
+    for key, change in absorbed.consent.items():
+        mine = survivor.consent.get(key)
+        survivor.consent[key] = change if mine is None else stricter(mine, change)
+    survivor.consent_log = sorted(
+        [*survivor.consent_log, *absorbed.consent_log], key=lambda change: change.at
+    )
+
+
+def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
+    for name, theirs in absorbed.events.items():
+        mine = survivor.events.get(name)
+        survivor.events[name] = (
+            EventStat(theirs.count, theirs.first, theirs.last)
+            if mine is None
+            else EventStat(
+                mine.count + theirs.count,
+                min(mine.first, theirs.first),
+                max(mine.last, theirs.last),
+            )
+        )
+    for id, times in absorbed.traits.items():
+        survivor.traits[id] = merge_times(survivor.traits.get(id, []), times)
+    known = {send.id for send in survivor.sends}
+    survivor.sends = sorted(
+        [*survivor.sends, *(send for send in absorbed.sends if send.id not in known)],
+        key=lambda send: send.at,
+    )
+    survivor.seen += absorbed.seen
+    for journey, keys in absorbed.entries.items():
+        survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
+    survivor.session = _merge_sessions(survivor.session, absorbed.session)
+
+
+def _merge_sessions(mine: Session | None, theirs: Session | None) -> Session | None:
+    if mine is None or theirs is None:
+        return mine or theirs
+    mine.started = min(mine.started, theirs.started)
+    mine.last = max(mine.last, theirs.last)
+    for name, count in theirs.events.items():
+        mine.events[name] = mine.events.get(name, 0) + count
+    mine.products = [*theirs.products, *mine.products]
+    return mine
+
+
+def _merge_runs(survivor: Profile, absorbed: Profile) -> list[Run]:
+    """Take the absorbed runs over; the ones that end because their twin began first."""
+    ended = []
+    for run in absorbed.runs.values():
+        twin = next(
+            (r for r in survivor.runs.values() if (r.journey, r.key) == (run.journey, run.key)),
+            None,
+        )
+        if twin is None:
+            survivor.runs[run.id] = run
+        elif run.entered_at < twin.entered_at:
+            del survivor.runs[twin.id]
+            survivor.runs[run.id] = run
+            ended.append(twin)
+        else:
+            ended.append(run)
+    return ended
+
+
+def _without(now: dict[str, Any], before: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """`now` less what came from the other side; a value that it had replaced comes back."""
+    left = dict(now)
+    for key, value in theirs.items():
+        if left.get(key) != value:
+            continue
+        if key in before:
+            left[key] = before[key]
+        else:
+            del left[key]
+    return left
+
+
+def _unmerge_consent(survivor: Profile, before: Profile, restored: Profile, at: int) -> None:
+    """Choices made since the merge stay; the other side's go."""
+    for key, change in restored.consent.items():
+        if survivor.consent.get(key) == change and change.at <= at:
+            if key in before.consent:
+                survivor.consent[key] = before.consent[key]
+            else:
+                del survivor.consent[key]
+    survivor.consent_log = [c for c in survivor.consent_log if c not in restored.consent_log]
+
+
+def _subtract(
+    survivor: Profile,
+    name: str,
+    theirs: EventStat,
+    before: EventStat | None,
+    since: list[int] | None,
+) -> None:
+    stat = survivor.events.get(name)
+    if stat is None:
+        return
+    count = stat.count - theirs.count
+    times = ([before.first, before.last] if before else []) + (since[1:] if since else [])
+    if count <= 0 or not times:
+        del survivor.events[name]
+    else:
+        survivor.events[name] = EventStat(count, min(times), max(times))
+
+
+def _unmerge_runs(survivor: Profile, before: Profile, restored: Profile) -> None:
+    """Runs that came from the other side go back as they stand now, if still in flight."""
+    for id in list(restored.runs):
+        run = survivor.runs.get(id)
+        if run is None:
+            del restored.runs[id]
+        elif id not in before.runs:
+            restored.runs[id] = survivor.runs.pop(id)
+    for journey, keys in restored.entries.items():
+        mine = survivor.entries.get(journey, {})
+        for key, at in keys.items():
+            if mine.get(key) == at and before.entries.get(journey, {}).get(key) != at:
+                del mine[key]
