@@ -1,5 +1,6 @@
 """What an event changes about a person, before anything reacts to it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harken.clock import DAY
@@ -8,7 +9,9 @@ from harken.ingest.protocol import Event
 from harken.inputs import Record
 from harken.people.attributes import apply_traits
 from harken.people.profile import Device, EventStat, Profile, Trigger
-from harken.segments.live import Traits
+from harken.people.traits import Trait
+
+TraitsByEvent = Mapping[str, Sequence[Trait]]
 
 REMEMBERED = 2 * DAY
 """How long a message id is remembered."""
@@ -38,7 +41,7 @@ def seen_before(profile: Profile, message_id: str, now: int) -> bool:
     return False
 
 
-def apply_event(profile: Profile, event: Event, record: Record, traits: Traits) -> Trigger:
+def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsByEvent) -> Trigger:
     """Change the document as the event says; the event as rules and templates see it.
 
     A page is the event `Page Viewed`, a screen `Screen Viewed`; `identify`, `group` and `alias`
@@ -79,7 +82,7 @@ def event_name(event: Event) -> str:
     return f"${event.type}"
 
 
-def count_event(profile: Profile, event: Trigger, traits: Traits, now: int) -> None:
+def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: int) -> None:
     """Count an event in the totals and in the traits that its name moves."""
     stat = profile.events.get(event.name)
     if stat is None:
@@ -88,7 +91,7 @@ def count_event(profile: Profile, event: Trigger, traits: Traits, now: int) -> N
         stat.count += 1
         stat.first = min(stat.first, event.at)
         stat.last = max(stat.last, event.at)
-    for trait in traits.by_event.get(event.name, ()):
+    for trait in traits.get(event.name, ()):
         if trait.passes is None or trait.passes(event.properties):
             trait.count(profile.traits.setdefault(trait.id, []), event.at, now)
 

@@ -6,7 +6,7 @@ from harken.clock import DAY
 from harken.people import profile as documents
 from harken.people.consent import stricter
 from harken.people.profile import EventStat, Profile, Run, Session, Tombstone
-from harken.segments.traits import merge_times
+from harken.people.traits import merge_times
 
 UNDO = 30 * DAY
 """How long a merge can be undone."""

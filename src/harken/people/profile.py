@@ -97,8 +97,6 @@ class Run(Struct, omit_defaults=True, kw_only=True):
     """When the present step was first tried: what `expires_after` counts from."""
     delayed: bool = False
     """A wait or hold has passed since the audience was last checked."""
-    control: bool = False
-    """In a control group: decisions are logged, nothing is sent."""
 
 
 class Session(Struct, omit_defaults=True, kw_only=True):

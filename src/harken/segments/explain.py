@@ -5,7 +5,8 @@ from typing import Any
 from msgspec import UNSET
 
 from harken.people.profile import Profile, Trigger
-from harken.segments.live import Traits, compile_rule, compile_test
+from harken.people.traits import inside
+from harken.segments.live import Traits, compile_rule, compile_test, trait_id
 from harken.segments.rules import (
     All,
     Any_,
@@ -18,7 +19,6 @@ from harken.segments.rules import (
     Where,
     lookup,
 )
-from harken.segments.traits import inside, trait_id
 
 WORDS = {
     "equals": "is",

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import re2
 from msgspec import UNSET
 
 from harken.clock import parse_time
+from harken.ids import derived_id
 from harken.people.profile import Profile, Trigger
+from harken.people.traits import Trait, inside
 from harken.segments.rules import (
     All,
     Any_,
@@ -21,7 +24,6 @@ from harken.segments.rules import (
     Where,
     lookup,
 )
-from harken.segments.traits import Trait, inside, trait_id
 
 Check = Callable[[Profile, Trigger | None, int], bool]
 """(document, triggering event, now) -> whether the rule holds."""
@@ -48,6 +50,12 @@ class Traits:
             self.by_id[id] = trait
             self.by_event.setdefault(did.did, []).append(trait)
         return self.by_id[id]
+
+
+def trait_id(did: Did) -> str:
+    """The id of the trait that a condition needs: thresholds do not matter to it."""
+    where = msgspec.json.encode(did.where, order="deterministic").decode()
+    return derived_id("trait", did.did, where, did.within or 0)[:12]
 
 
 def compile_rule(rule: Rule, traits: Traits) -> Check:

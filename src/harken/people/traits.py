@@ -1,8 +1,8 @@
 """Traits: how behaviour lives in the document.
 
 A behavioural condition with property conditions or a window compiles to a trait: the times of
-the events that it counts. Its id is the hash of its definition, so equal conditions share one.
-Two states of a trait merge into one by merging their times.
+the events that it counts. Its id is the hash of its definition, so equal conditions share one
+(`segments.live` makes them). Two states of a trait merge into one by merging their times.
 """
 
 from bisect import bisect_left, insort
@@ -10,11 +10,7 @@ from collections.abc import Callable
 from heapq import merge as merge_sorted
 from typing import Any
 
-import msgspec
 from msgspec import Struct
-
-from harken.ids import derived_id
-from harken.segments.rules import Did
 
 KEPT = 1_000
 """Times kept at most; a count beyond it reads as this many. Bounds a document."""
@@ -42,12 +38,6 @@ class Trait(Struct, frozen=True):
             del times[: bisect_left(times, now - self.within)]
         if len(times) > KEPT:
             del times[: len(times) - KEPT]
-
-
-def trait_id(did: Did) -> str:
-    """The id of the trait that a condition needs: thresholds do not matter to it."""
-    where = msgspec.json.encode(did.where, order="deterministic").decode()
-    return derived_id("trait", did.did, where, did.within or 0)[:12]
 
 
 def inside(times: list[int], within: int, now: int) -> int:

@@ -1,0 +1,31 @@
+"""Where and when the customer is: their time zone."""
+
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from harken.people.profile import Profile
+from harken.values import zone
+
+
+def zone_of(profile: Profile, default: ZoneInfo) -> ZoneInfo:
+    """The customer's zone: stated, learned from a client, their country's only one, or default."""
+    for name in (profile.attributes.get("timezone"), profile.learned.get("timezone")):
+        found = zone(name)
+        if found is not None:
+            return found
+    country = profile.attribute("country")
+    only = _only_zones().get(country) if isinstance(country, str) else None
+    return (zone(only) if only else None) or default
+
+
+@cache
+def _only_zones() -> dict[str, str]:
+    """Countries that lie in one zone, from the tz database's own table (zone1970 names more)."""
+    table = files("tzdata").joinpath("zoneinfo/zone.tab").read_text()
+    zones: dict[str, list[str]] = {}
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            country, _, name = line.split("\t")[:3]
+            zones.setdefault(country, []).append(name)
+    return {country: names[0] for country, names in zones.items() if len(names) == 1}
