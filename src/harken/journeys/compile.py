@@ -108,9 +108,9 @@ def _step_faults(steps: list[Step]) -> list[Fault]:
         seen.setdefault(name, index)
         if isinstance(step, Exit) and step.exit is True and index + 1 < len(steps):
             faults.append(Fault(path, "the steps after this exit can never run"))
-        if isinstance(step, Wait) and isinstance(step.wait, UntilDate):
-            if step.wait.before and step.wait.after:
-                faults.append(Fault(f"{path}.wait", "give `before` or `after`, not both"))
+        wait = step.wait if isinstance(step, Wait) else None
+        if isinstance(wait, UntilDate) and wait.before and wait.after:
+            faults.append(Fault(f"{path}.wait", "give `before` or `after`, not both"))
         if isinstance(step, Message) and step.pace and step.pace.at_most < 1:
             faults.append(Fault(f"{path}.pace.at_most", "must be 1 or more"))
     return faults

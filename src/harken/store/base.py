@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from harken.effects import Outgoing
-from harken.inputs import Definitions, Feedback, WakeUp
+from harken.inputs import Definitions, Feedback, JourneySource, WakeUp
 from harken.people.profile import Profile
 
 MessageState = Literal[
@@ -30,6 +30,8 @@ class Batch(Struct):
     """Message outcomes told by the outside, for the ledger."""
     history: bytes
     """Rows for history, one blob a batch; history takes them from here in order."""
+    notes: dict[str, bytes]
+    """Small named states of the engine itself (the pacers'), replaced as they change."""
     definitions: Definitions | None = None
     """New definitions, effective after this batch."""
 
@@ -96,6 +98,9 @@ class Store(Protocol):
     def offset(self) -> int:
         """The log is handled up to here."""
 
+    def note(self, name: str) -> bytes:
+        """A small named state of the engine, empty when never written."""
+
     def profiles(self, ids: Sequence[int]) -> dict[int, Profile]:
         """The documents that exist, by id. The caller owns (and may change) them."""
 
@@ -111,8 +116,8 @@ class Store(Protocol):
     def definitions(self) -> Definitions:
         """Those in force."""
 
-    def journey_revisions(self) -> dict[tuple[str, int], bytes]:
-        """Every revision ever applied, by journey and number: `JourneySource` as MessagePack."""
+    def journey_revision(self, journey: str, revision: int) -> JourneySource | None:
+        """Any revision ever applied."""
 
     # history takes its rows from here
     def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:

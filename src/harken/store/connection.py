@@ -1,0 +1,86 @@
+"""One SQLite connection a thread, set up alike everywhere."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harken.errors import Unavailable
+
+
+class Database:
+    """A SQLite file in WAL mode. Connections belong to the thread that first asks.
+
+    `durable` commits wait for the disk (synchronous=FULL); others survive a crash of the process
+    but may lose the last moments when the machine itself dies, which the log makes good.
+    """
+
+    def __init__(self, path: Path, schema: str, *, durable: bool, cache_mib: int = 16) -> None:
+        self.path = path
+        self._durable = durable
+        self._cache_mib = cache_mib
+        self._threads = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        with self.reporting():
+            self.connection.executescript(schema)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if found is None:
+            # A connection is used by its own thread alone, but closed by whoever closes the store.
+            found = sqlite3.connect(
+                self.path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            found.execute("PRAGMA journal_mode = WAL")
+            found.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            found.execute(f"PRAGMA cache_size = -{self._cache_mib * 1024}")
+            found.execute("PRAGMA temp_store = MEMORY")
+            self._threads.connection = found
+            self._all.append(found)
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of it or nothing."""
+        with self.reporting():
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Turn a storage fault (disk full, file gone, locked too long) into `Unavailable`."""
+        try:
+            yield
+        except sqlite3.OperationalError as fault:
+            raise Unavailable(f"{self.path.name}: {fault}") from fault
+
+    def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file, as far as readers allow."""
+        with self.reporting():
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def backup(self, to: Path) -> None:
+        """A consistent copy of the file while it is in use."""
+        with self.reporting():
+            copy = sqlite3.connect(to)
+            try:
+                self.connection.backup(copy)
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+        self._threads = threading.local()

@@ -1,0 +1,364 @@
+"""The embedded store: one SQLite file, `state.db`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harken.effects import Outgoing
+from harken.inputs import Definitions, Feedback, JourneySource, WakeUp, decode_definitions
+from harken.people import profile as documents
+from harken.people.profile import Profile
+from harken.store.base import Batch, LedgerRow, Result
+from harken.store.connection import Database
+
+SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
+AT_ONCE = 500
+"""Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
+
+LEDGER_COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(LedgerRow))
+
+_encode = msgspec.msgpack.Encoder().encode
+_source = msgspec.msgpack.Decoder(JourneySource).decode
+
+
+class SqliteStore:
+    """`Store` on SQLite. The sender's instance is `durable`: a claim must not be forgotten."""
+
+    def __init__(self, path: Path, *, durable: bool = False, cache_mib: int = 16) -> None:
+        self.database = Database(path, SCHEMA, durable=durable, cache_mib=cache_mib)
+
+    def close(self) -> None:
+        self.database.close()
+
+    # -- the engine
+
+    def offset(self) -> int:
+        return int(self.note("offset") or 0)
+
+    def note(self, name: str) -> bytes:
+        row = self._one("SELECT body FROM notes WHERE name = ?", [name])
+        return bytes(row[0]) if row else b""
+
+    def profiles(self, ids: Sequence[int]) -> dict[int, Profile]:
+        found = {}
+        for some in _slices(ids):
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT id, document FROM profiles WHERE id IN ({marks})"
+            for id, document in self._rows(sql, some):
+                found[id] = documents.decode(document)
+        return found
+
+    def due(self, now: int, limit: int) -> list[WakeUp]:
+        sql = "SELECT due, profile_id, key, body FROM wakeups WHERE due <= ? ORDER BY due LIMIT ?"
+        return [WakeUp(*row) for row in self._rows(sql, [now, limit])]
+
+    def next_due(self) -> int | None:
+        row = self._one("SELECT min(due) FROM wakeups", [])
+        return row[0] if row else None
+
+    def commit(self, batch: Batch) -> None:
+        with self.database.transaction() as sql:
+            # In the order of their ids: neighbours share a page.
+            sql.executemany(
+                "INSERT INTO profiles VALUES (?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+                sorted((profile.id, documents.encode(profile)) for profile in batch.profiles),
+            )
+            if batch.forgotten:
+                sql.executemany(
+                    "DELETE FROM profiles WHERE id = ?", [(i,) for i in batch.forgotten]
+                )
+            gone = [(w.due, w.profile_id, w.key) for w in (*batch.woken, *batch.cancel)]
+            if gone:
+                sql.executemany(
+                    "DELETE FROM wakeups WHERE due = ? AND profile_id = ? AND key = ?", gone
+                )
+            if batch.wake:
+                sql.executemany(
+                    "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)",
+                    [(w.due, w.profile_id, w.key, w.body) for w in batch.wake],
+                )
+            if batch.messages:
+                sql.executemany(INSERT_MESSAGE, map(_message_row, batch.messages))
+            for feedback in batch.feedback:
+                statement = FEEDBACK.get(feedback.what)
+                if statement:
+                    sql.execute(statement, msgspec.structs.asdict(feedback))
+            if batch.history:
+                sql.execute("INSERT INTO history_rows (body) VALUES (?)", [batch.history])
+            if batch.definitions is not None:
+                self._write_definitions(batch.definitions)
+            notes = {**batch.notes, "offset": str(batch.offset).encode()}
+            sql.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes.items())
+
+    def definitions(self) -> Definitions:
+        row = self._one("SELECT body FROM definitions ORDER BY revision DESC LIMIT 1", [])
+        return decode_definitions(row[0]) if row else Definitions(0, 0, "")
+
+    def journey_revision(self, journey: str, revision: int) -> JourneySource | None:
+        row = self._one(
+            "SELECT body FROM journey_revisions WHERE journey = ? AND revision = ?",
+            [journey, revision],
+        )
+        return _source(row[0]) if row else None
+
+    def _write_definitions(self, definitions: Definitions) -> None:
+        sql = self.database.connection
+        sql.execute(
+            "INSERT OR REPLACE INTO definitions VALUES (?, ?)",
+            [definitions.revision, _encode(definitions)],
+        )
+        sql.executemany(
+            "INSERT OR REPLACE INTO journey_revisions VALUES (?, ?, ?)",
+            [(name, one.revision, _encode(one)) for name, one in definitions.journeys.items()],
+        )
+
+    # -- history
+
+    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        sql = "SELECT number, body FROM history_rows WHERE number > ? ORDER BY number LIMIT ?"
+        return list(self._rows(sql, [after, limit]))
+
+    def history_done(self, upto: int) -> None:
+        with self.database.transaction() as sql:
+            sql.execute("DELETE FROM history_rows WHERE number <= ?", [upto])
+
+    # -- the sender
+
+    def claim(self, sender: str, now: int, limit: int, lease: int) -> list[LedgerRow]:
+        if self._one(SOME_QUEUED, [now, now]) is None:
+            return []
+        claimed: list[LedgerRow] = []
+        with self.database.transaction() as sql:
+            for priority in (1, 0):
+                rows = sql.execute(
+                    CLAIM, [sender, now + lease, now, priority, now, limit - len(claimed)]
+                )
+                claimed += [_ledger_row(row) for row in rows]
+        return claimed
+
+    def settle(self, sender: str, results: Sequence[Result]) -> list[str]:
+        written = []
+        with self.database.transaction() as sql:
+            for result in results:
+                values = {**msgspec.structs.asdict(result), "sender": sender}
+                if sql.execute(SETTLE, values).rowcount:
+                    written.append(result)
+            sql.executemany(
+                "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)",
+                [_outcome(result) for result in written if result.state != "queued"],
+            )
+        return [result.id for result in written]
+
+    def lost(self, sender: str | None, now: int) -> list[LedgerRow]:
+        which = "sender = ?" if sender is not None else "lease_until < ?"
+        sql = f"SELECT {LEDGER_COLUMNS} FROM messages WHERE state = 'handed' AND {which}"
+        return [_ledger_row(row) for row in self._rows(sql, [now if sender is None else sender])]
+
+    def next_message(self) -> int | None:
+        row = self._one(
+            "SELECT min(at) FROM (SELECT min(not_before) AS at FROM messages"
+            " WHERE state = 'queued' AND priority = 0 UNION ALL SELECT min(not_before)"
+            " FROM messages WHERE state = 'queued' AND priority = 1)",
+            [],
+        )
+        return row[0] if row else None
+
+    def suppressed(self, addresses: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for some in _slices([address.lower() for address in addresses]):
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT address, why FROM suppressions WHERE address IN ({marks})"
+            found.update(self._rows(sql, some))
+        return {
+            address: found[address.lower()] for address in addresses if address.lower() in found
+        }
+
+    def suppress(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        with self.database.transaction() as sql:
+            sql.executemany(
+                "INSERT OR IGNORE INTO suppressions VALUES (?, ?, ?)",
+                [(address.lower(), why, at) for address, why, at in rows],
+            )
+
+    def unsuppress(self, address: str) -> bool:
+        """Allow an address again; False when it was not suppressed."""
+        with self.database.transaction() as sql:
+            done = sql.execute("DELETE FROM suppressions WHERE address = ?", [address.lower()])
+            return done.rowcount > 0
+
+    def suppressions(self, limit: int) -> list[tuple[str, str, int]]:
+        """(address, why, at), newest first."""
+        sql = "SELECT address, why, at FROM suppressions ORDER BY at DESC LIMIT ?"
+        return list(self._rows(sql, [limit]))
+
+    # -- people who look
+
+    def messages(
+        self,
+        *,
+        profile_id: int | None = None,
+        state: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[LedgerRow]:
+        conditions, values = ["1"], list[int | str]()
+        if profile_id is not None:
+            conditions.append("profile_id = ?")
+            values.append(profile_id)
+        if state is not None:
+            conditions.append("state = ?")
+            values.append(state)
+        if before is not None:
+            conditions.append("number < (SELECT number FROM messages WHERE id = ?)")
+            values.append(before)
+        sql = (
+            f"SELECT {LEDGER_COLUMNS} FROM messages WHERE {' AND '.join(conditions)}"
+            " ORDER BY number DESC LIMIT ?"
+        )
+        return [_ledger_row(row) for row in self._rows(sql, [*values, limit])]
+
+    def message(self, id: str) -> LedgerRow | None:
+        row = self._one(f"SELECT {LEDGER_COLUMNS} FROM messages WHERE id = ?", [id])
+        return _ledger_row(row) if row else None
+
+    def message_states(self) -> dict[str, int]:
+        """How many messages are in each state; sent ones are counted by history's reports."""
+        sql = (
+            "SELECT state, count(*) FROM messages"
+            " WHERE state IN ('queued', 'handed', 'unsure') GROUP BY state"
+        )
+        return dict(self._rows(sql, []))
+
+    def resolve(self, id: str, action: Literal["resend", "close"], now: int, by: str) -> bool:
+        with self.database.transaction() as sql:
+            values = {"id": id, "now": now, "by": by}
+            return sql.execute(RESEND if action == "resend" else CLOSE, values).rowcount > 0
+
+    def counts(self) -> dict[str, int]:
+        """How many profiles and parked wake-ups there are."""
+        row = self._one(
+            "SELECT (SELECT count(*) FROM profiles), (SELECT count(*) FROM wakeups)", []
+        )
+        return {"profiles": row[0], "wakeups": row[1]} if row else {}
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+        with self.database.reporting():
+            yield from self.database.connection.execute(sql, values)
+
+    def _one(self, sql: str, values: Sequence[Any]) -> Any:
+        return next(self._rows(sql, values), None)
+
+
+SOME_QUEUED = """
+SELECT 1 FROM messages WHERE state = 'queued' AND priority = 1 AND not_before <= ?
+UNION ALL SELECT 1 FROM messages WHERE state = 'queued' AND priority = 0 AND not_before <= ?
+LIMIT 1
+"""
+
+# A message that a replay of the log brings again is the same message.
+INSERT_MESSAGE = """
+INSERT OR IGNORE INTO messages (id, profile_id, journey, revision, step, run, channel, purpose,
+    address, state, variant, why_variant, queued_at, not_before, expires_at, priority, context)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
+"""
+
+CLAIM = f"""
+UPDATE messages SET state = 'handed', sender = ?, lease_until = ?, handed_at = ?,
+    attempts = attempts + 1
+WHERE number IN (
+    SELECT number FROM messages WHERE state = 'queued' AND priority = ? AND not_before <= ?
+    ORDER BY not_before LIMIT ?
+)
+RETURNING {LEDGER_COLUMNS}
+"""
+
+# Only who holds the claim may settle it. The context goes once it can no longer be needed.
+SETTLE = """
+UPDATE messages SET state = :state, reason = :reason, sender = '', lease_until = 0,
+    variant = CASE WHEN :variant = '' THEN variant ELSE :variant END,
+    why_variant = CASE WHEN :why_variant = '' THEN why_variant ELSE :why_variant END,
+    transport = :transport, provider_id = :provider_id,
+    not_before = CASE WHEN :state = 'queued' THEN :not_before ELSE not_before END,
+    sent_at = CASE WHEN :state = 'sent' THEN :at ELSE sent_at END,
+    context = CASE WHEN :state IN ('sent', 'failed', 'aborted') THEN x'' ELSE context END
+WHERE id = :id AND state = 'handed' AND sender = :sender
+"""
+
+RESEND = """
+UPDATE messages SET state = 'queued', not_before = :now, reason = 'resent by ' || :by
+WHERE id = :id AND state = 'unsure'
+"""
+CLOSE = """
+UPDATE messages SET state = 'failed', reason = 'closed by ' || :by, context = x''
+WHERE id = :id AND state = 'unsure'
+"""
+
+# An answer from the outside says that the message arrived, whatever we had believed.
+FEEDBACK = {
+    "delivered": """
+        UPDATE messages SET delivered_at = max(delivered_at, :at),
+            state = CASE WHEN state IN ('sent', 'unsure') THEN 'delivered' ELSE state END
+        WHERE id = :message""",
+    "bounced": """
+        UPDATE messages SET bounced_at = :at, reason = :detail, state = 'bounced', context = x''
+        WHERE id = :message AND state IN ('sent', 'delivered', 'unsure', 'bounced')""",
+    "opened": """
+        UPDATE messages SET
+            opened_at = CASE WHEN opened_at = 0 AND NOT :machine THEN :at ELSE opened_at END,
+            state = CASE WHEN state = 'unsure' THEN 'delivered' ELSE state END
+        WHERE id = :message""",
+    "clicked": """
+        UPDATE messages SET
+            clicked_at = CASE WHEN clicked_at = 0 AND NOT :machine THEN :at ELSE clicked_at END,
+            state = CASE WHEN state = 'unsure' THEN 'delivered' ELSE state END
+        WHERE id = :message""",
+}
+
+
+def _slices(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
+
+
+def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:
+    return LedgerRow(**dict(zip(LedgerRow.__struct_fields__, row, strict=True)))
+
+
+def _message_row(message: Outgoing) -> tuple[Any, ...]:
+    return (
+        message.id,
+        message.profile_id,
+        message.journey,
+        message.revision,
+        message.step,
+        message.run,
+        message.channel,
+        message.purpose,
+        message.address,
+        message.variant,
+        message.why_variant,
+        message.queued_at,
+        message.not_before,
+        message.expires_at,
+        message.priority,
+        _encode(message.context),
+    )
+
+
+def _outcome(result: Result) -> tuple[int, int, str, bytes]:
+    feedback = Feedback(
+        message=result.id,
+        what=result.state,  # type: ignore[arg-type]  # `queued` is left out by the caller
+        at=result.at,
+        channel=result.channel,
+        journey=result.journey,
+        revision=result.revision,
+        step=result.step,
+        variant=result.variant,
+        address=result.address,
+        detail=result.reason,
+    )
+    return (result.at, result.profile_id, f"feedback:{result.id}:{result.state}", _encode(feedback))
