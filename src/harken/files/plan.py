@@ -1,0 +1,184 @@
+"""What applying a folder of definitions would change, and the definitions that it makes."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from harken.errors import BadDefinition
+from harken.files.project import JourneyFiles, Kind, Project
+from harken.inputs import Definitions, JourneySource
+
+Action = Literal["new", "changed", "unchanged", "archived"]
+
+_SHOWN = 60
+
+
+class Change(Struct, frozen=True):
+    """What becomes of one definition. A segment that is archived is gone; a journey is kept."""
+
+    kind: Kind
+    name: str
+    action: Action
+    detail: list[str] = field(default_factory=list)
+    """Each difference: `steps[1].subject: 'a' -> 'b'`."""
+
+
+def plan(current: Definitions, project: Project) -> list[Change]:
+    """Every definition of either side, in order: workspace, journeys, segments, by name."""
+    return [
+        *_plan_workspace(current, project),
+        *_plan_journeys(current, project),
+        *_plan_segments(current, project),
+    ]
+
+
+def bundle(current: Definitions, project: Project, now: int, by: str) -> Definitions:
+    """The definitions that follow `current` when the project is applied at `now` (ms) by `by`.
+
+    A journey's revision goes up only when its source or a content file changed. Journeys that
+    the project no longer has are archived. Raises BadDefinition when the project has faults.
+    """
+    if project.errors:
+        raise BadDefinition(project.errors)
+    journeys = {
+        name: msgspec.structs.replace(was, archived=True) for name, was in current.journeys.items()
+    }
+    for name, found in project.journeys.items():
+        journeys[name] = _next(current.journeys.get(name), found)
+    return Definitions(
+        revision=current.revision + 1,
+        applied_at=now,
+        applied_by=by,
+        workspace=project.workspace if project.has_workspace else current.workspace,
+        journeys=dict(sorted(journeys.items())),
+        segments={name: project.segments[name] for name in sorted(project.segments)},
+    )
+
+
+def _next(was: JourneySource | None, now: JourneyFiles) -> JourneySource:
+    if was is None:
+        return JourneySource(1, now.source, now.files)
+    if _same(was, now):
+        return msgspec.structs.replace(was, archived=False)
+    return JourneySource(was.revision + 1, now.source, now.files)
+
+
+def _plan_workspace(current: Definitions, project: Project) -> Iterator[Change]:
+    if not project.has_workspace:
+        return
+    name = str(project.workspace.get("workspace", "default"))
+    if not current.workspace and current.revision == 0:
+        yield Change("workspace", name, "new")
+        return
+    detail = differences(current.workspace, project.workspace)
+    yield Change("workspace", name, "changed" if detail else "unchanged", detail)
+
+
+def _plan_journeys(current: Definitions, project: Project) -> Iterator[Change]:
+    for name in sorted({*current.journeys, *project.journeys}):
+        was, now = current.journeys.get(name), project.journeys.get(name)
+        if was is None:
+            yield Change("journey", name, "new")
+        elif now is None:
+            yield Change("journey", name, "unchanged" if was.archived else "archived")
+        else:
+            back = ["no longer archived"] if was.archived else []
+            detail = back + differences(was.source, now.source) + _files(was.files, now.files)
+            yield Change("journey", name, "changed" if detail else "unchanged", detail)
+
+
+def _plan_segments(current: Definitions, project: Project) -> Iterator[Change]:
+    for name in sorted({*current.segments, *project.segments}):
+        was, now = current.segments.get(name), project.segments.get(name)
+        if was is None:
+            yield Change("segment", name, "new")
+        elif now is None:
+            yield Change("segment", name, "archived")
+        else:
+            detail = differences(was, now)
+            yield Change("segment", name, "changed" if detail else "unchanged", detail)
+
+
+def differences(was: Any, now: Any) -> list[str]:
+    """How two plain values differ, a line for each place. Key order and `1` for `1.0` do not."""
+    return list(_differ(was, now, ""))
+
+
+def _differ(was: Any, now: Any, path: str) -> Iterator[str]:
+    if _canonical(was) == _canonical(now):
+        return
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in [*was, *(key for key in now if key not in was)]:
+            place = f"{path}.{key}" if path else str(key)
+            if key not in now:
+                yield f"{place}: {_short(was[key])} removed"
+            elif key not in was:
+                yield f"{place}: {_short(now[key])} added"
+            else:
+                yield from _differ(was[key], now[key], place)
+    elif isinstance(was, list) and isinstance(now, list):
+        yield from _differ_lists(was, now, path)
+    else:
+        yield f"{path or 'all'}: {_short(was)} -> {_short(now)}"
+
+
+def _differ_lists(was: list[Any], now: list[Any], path: str) -> Iterator[str]:
+    """An item put in the middle is one difference, not one for each that it moved."""
+    left, right = [_canonical(item) for item in was], [_canonical(item) for item in now]
+    matched = SequenceMatcher(None, left, right, autojunk=False)
+    for _, low, high, new_low, new_high in (
+        code for code in matched.get_opcodes() if code[0] != "equal"
+    ):
+        both = min(high - low, new_high - new_low)
+        for step in range(both):
+            place = f"{path}[{new_low + step}]"
+            yield from _differ(was[low + step], now[new_low + step], place)
+        for index in range(low + both, high):
+            yield f"{path}[{index}]: {_short(was[index])} removed"
+        for index in range(new_low + both, new_high):
+            yield f"{path}[{index}]: {_short(now[index])} added"
+
+
+def _files(was: dict[str, str], now: dict[str, str]) -> list[str]:
+    found = []
+    for name in sorted({*was, *now}):
+        if name not in now:
+            found.append(f"{name}: content file no longer used")
+        elif name not in was:
+            found.append(f"{name}: content file added")
+        elif was[name] != now[name]:
+            found.append(f"{name}: content changed ({_lines_changed(was[name], now[name])})")
+    return found
+
+
+def _lines_changed(was: str, now: str) -> str:
+    left, right = was.splitlines(), now.splitlines()
+    codes = SequenceMatcher(None, left, right, autojunk=True).get_opcodes()
+    added = sum(code[4] - code[3] for code in codes if code[0] != "equal")
+    removed = sum(code[2] - code[1] for code in codes if code[0] != "equal")
+    return f"+{added} -{removed} lines"
+
+
+def _same(was: JourneySource, now: JourneyFiles) -> bool:
+    return _canonical(was.source) == _canonical(now.source) and was.files == now.files
+
+
+def _canonical(value: Any) -> bytes:
+    """JSON with sorted keys and whole floats as integers: equal for what reads the same."""
+    return msgspec.json.encode(_plain(value), order="sorted")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

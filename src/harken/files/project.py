@@ -1,0 +1,198 @@
+"""A folder of definitions: the workspace, journeys, segments and the content files they name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct, field
+
+from harken.errors import BadDefinition, BadInput, Fault
+from harken.files import content, yaml
+from harken.files.reader import try_read
+from harken.journeys.model import Journey
+from harken.segments.model import Segment
+from harken.workspace import Workspace
+
+Kind = Literal["workspace", "journey", "segment"]
+
+_TYPES: dict[Kind, type[Struct]] = {
+    "workspace": Workspace,
+    "journey": Journey,
+    "segment": Segment,
+}
+_FOLDERS: tuple[tuple[str, Kind], ...] = (("journeys", "journey"), ("segments", "segment"))
+
+
+class JourneyFiles(NamedTuple):
+    """A journey as its file has it, and the text of each content file that it names."""
+
+    source: dict[str, Any]
+    files: dict[str, str]
+
+
+class Place(NamedTuple):
+    """Where a definition stands."""
+
+    file: str
+    """Below the project's folder, with `/`."""
+    document: yaml.Document
+
+
+class Project(Struct):
+    """What a folder says. With `faults` that are no warnings it must not be applied."""
+
+    workspace: dict[str, Any] = field(default_factory=dict)
+    has_workspace: bool = False
+    """Without a workspace file, the workspace in force is left as it is."""
+    journeys: dict[str, JourneyFiles] = field(default_factory=dict)
+    segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    places: dict[tuple[Kind, str], Place] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> list[Fault]:
+        """The faults that forbid applying it."""
+        return [fault for fault in self.faults if not fault.warning]
+
+    def place(self, kind: Kind, name: str, fault: Fault) -> Fault:
+        """A fault that a later check found in a definition, with its file and line.
+
+        The workspace's name is empty. A fault that has a file keeps it.
+        """
+        found = self.places.get((kind, name))
+        if found is None or fault.file:
+            return fault
+        line = found.document.line(fault.path)
+        return msgspec.structs.replace(fault, file=found.file, line=line)
+
+
+def load(directory: str | Path) -> Project:
+    """Read all files of a folder; what is wrong with any of them is in `faults`.
+
+    Raises BadInput when there is no such folder, or no definition in it.
+    """
+    given = Path(directory)
+    if not given.is_dir():
+        what = "is no folder" if given.exists() else "does not exist"
+        raise BadInput(f"{directory} {what}; `harken init {directory}` begins one")
+    loading = _Loading(given.resolve())
+    loading.all()
+    if not loading.seen:
+        raise BadInput(
+            f"{directory} holds no workspace.yaml, no journeys/*.yaml and no segments/*.yaml; "
+            f"`harken init {directory}` writes a start"
+        )
+    return loading.project
+
+
+class _Loading:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.project = Project()
+        self.seen = 0
+
+    def all(self) -> None:
+        for path in self.definitions(self.root, {"workspace"}):
+            self.one("workspace", path)
+        for folder, kind in _FOLDERS:
+            for path in self.definitions(self.root / folder, None):
+                self.one(kind, path)
+        self.project.faults.sort(key=lambda fault: (fault.file, fault.line))
+
+    def definitions(self, folder: Path, stems: set[str] | None) -> Iterator[Path]:
+        """The .yaml files of a folder in order; a .yml is told to be renamed."""
+        if not folder.is_dir():
+            return
+        for path in sorted(folder.iterdir()):
+            if path.suffix not in (".yaml", ".yml") or path.name.startswith("."):
+                continue
+            if stems is not None and path.stem not in stems:
+                continue
+            self.seen += 1
+            if path.suffix == ".yml":
+                self.fault(path, "$", f"rename it to {path.stem}.yaml; only .yaml files are read")
+            elif not content.is_inside(path, self.root):
+                self.fault(path, "$", "a link that leads out of the folder; copy the file instead")
+            elif not path.is_file():
+                self.fault(path, "$", "is no plain file")
+            else:
+                yield path
+
+    def one(self, kind: Kind, path: Path) -> None:
+        document = self.document(path)
+        if document is None:
+            return
+        _, faults = try_read(document.value, _TYPES[kind])
+        for fault in faults:
+            self.fault(path, fault.path, fault.problem, document)
+        files = self.files(path, document) if kind == "journey" else {}
+        if not isinstance(document.value, dict):
+            return
+        name = "" if kind == "workspace" else document.value.get(kind)
+        if isinstance(name, str):
+            self.keep(kind, name, path, document, files)
+
+    def document(self, path: Path) -> yaml.Document | None:
+        try:
+            document = yaml.parse(content.read_bytes(path), self.relative(path))
+        except BadDefinition as bad:
+            self.project.faults += bad.faults
+            return None
+        except ValueError as problem:
+            self.fault(path, "$", str(problem))
+            return None
+        if document.value is None:
+            self.fault(path, "$", "the file is empty")
+            return None
+        return document
+
+    def keep(
+        self, kind: Kind, name: str, path: Path, document: yaml.Document, files: dict[str, str]
+    ) -> None:
+        earlier = self.project.places.get((kind, name))
+        if earlier:
+            problem = f"{kind} `{name}` is already in {earlier.file}; a name is used once"
+            self.fault(path, f"$.{kind}", problem, document)
+            return
+        self.project.places[kind, name] = Place(self.relative(path), document)
+        if kind == "workspace":
+            self.project.workspace, self.project.has_workspace = document.value, True
+            return
+        if name != path.stem:
+            problem = f"{kind} `{name}` stands in {path.name}; name the file {name}.yaml"
+            self.fault(path, f"$.{kind}", problem, document, warning=True)
+        if kind == "journey":
+            self.project.journeys[name] = JourneyFiles(document.value, files)
+        else:
+            self.project.segments[name] = document.value
+
+    def files(self, path: Path, document: yaml.Document) -> dict[str, str]:
+        files: dict[str, str] = {}
+        for named in content.named_files(document.value):
+            if named.name in files:
+                continue
+            try:
+                found = content.find(named.name, self.root, path.parent)
+            except ValueError as problem:
+                self.fault(path, named.path, str(problem), document)
+                continue
+            try:
+                files[named.name] = content.read_text(found)
+            except ValueError as problem:
+                self.fault(path, named.path, f"`{named.name}` {problem}", document)
+        return files
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def fault(
+        self,
+        path: Path,
+        where: str,
+        problem: str,
+        document: yaml.Document | None = None,
+        warning: bool = False,
+    ) -> None:
+        line = document.line(where) if document else 0
+        self.project.faults.append(Fault(where, problem, self.relative(path), line, warning))
