@@ -1,1 +1,22 @@
 """May we: every message passes the same nine gates, and the first that says no decides."""
+
+from harken.gates.base import Candidate, Verdict
+from harken.gates.check import check, decision, demands, open_from
+from harken.gates.compile import compile_workspace, packs_off, step_faults, workspace_faults
+from harken.gates.pace import Pacer
+from harken.gates.policy import CompiledWorkspace
+
+__all__ = [
+    "Candidate",
+    "CompiledWorkspace",
+    "Pacer",
+    "Verdict",
+    "check",
+    "compile_workspace",
+    "decision",
+    "demands",
+    "open_from",
+    "packs_off",
+    "step_faults",
+    "workspace_faults",
+]

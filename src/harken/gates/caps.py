@@ -1,0 +1,109 @@
+"""Gate 8: how many messages a customer gets in so long."""
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from harken.gates.base import PULLED, Candidate, Verdict
+from harken.gates.hours import local_span
+from harken.gates.policy import CompiledCap, CompiledWorkspace
+from harken.people.place import zone_of
+from harken.people.profile import Profile, Send
+
+GATE = "frequency_cap"
+FREE = Verdict("pass", GATE)
+# A rule's own slots free up one after the other; this many turns are only needed by nonsense.
+_TURNS = 1_000
+
+
+def frequency_cap(
+    candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
+) -> Verdict:
+    """Every rule that names this message must have a slot left."""
+    caps = caps_for(candidate, profile, workspace)
+    if not caps:
+        return FREE
+    zone = zone_of(profile, workspace.zone)
+    for cap in caps:
+        used = _used(cap, profile.sends, zone, now)
+        if len(used) >= cap.at_most:
+            facts = {
+                "cap": {
+                    "channel": cap.channel,
+                    "tag": cap.tag,
+                    "at_most": cap.at_most,
+                    "per": cap.written,
+                },
+                "sent": [[send.id, send.at] for send in used[-max(cap.at_most, 1) :]],
+            }
+            holds = candidate.step.when_capped == "hold"
+            return Verdict("hold" if holds else "drop", GATE, "frequency_cap", facts=facts)
+    return FREE
+
+
+def caps_for(
+    candidate: Candidate, profile: Profile, workspace: CompiledWorkspace
+) -> list[CompiledCap]:
+    """The rules that bind this message: none, once it has its slot or when it has priority."""
+    if not workspace.caps or candidate.step.priority == "high":
+        return []
+    caps = [cap for cap in workspace.caps if _names(cap, candidate.channel, candidate.tags)]
+    # A retry keeps the slot that it took, even where others have filled the rest since.
+    if caps and any(send.id == candidate.message_id for send in profile.sends):
+        return []
+    return caps
+
+
+def free_from(
+    caps: Iterable[CompiledCap], sends: list[Send], zone: ZoneInfo, at: int
+) -> int | None:
+    """The first instant from `at` on at which every rule has a free slot, or None."""
+    rules = list(caps)
+    for _ in range(_TURNS):
+        start = at
+        for cap in rules:
+            slot = _slot(cap, sends, zone, at)
+            if slot is None:
+                return None
+            at = slot
+        if at == start:
+            return at
+    return None
+
+
+def _slot(cap: CompiledCap, sends: list[Send], zone: ZoneInfo, at: int) -> int | None:
+    if cap.at_most < 1:
+        return None
+    used = _used(cap, sends, zone, at)
+    if len(used) < cap.at_most:
+        return at
+    if not cap.per:
+        return local_span(zone, at, cap.week)[1]
+    return used[len(used) - cap.at_most].at + cap.per
+
+
+def _used(cap: CompiledCap, sends: list[Send], zone: ZoneInfo, at: int) -> list[Send]:
+    """The messages that fill the rule's window as it stands at `at`, oldest first.
+
+    A rolling window ends now and leaves out what is exactly its length old. Messages dated after
+    `at` (a clock set back) fill it too: the next one must not slip in before them.
+    """
+    if cap.per:
+        found = [send for send in sends if send.at > at - cap.per and _counts(cap, send)]
+    else:
+        start, end = local_span(zone, at, cap.week)
+        found = [send for send in sends if start <= send.at < end and _counts(cap, send)]
+    found.sort(key=lambda send: send.at)
+    return found
+
+
+def _counts(cap: CompiledCap, send: Send) -> bool:
+    return send.counts and _names(cap, send.channel, send.tags)
+
+
+def _names(cap: CompiledCap, channel: str, tags: list[str]) -> bool:
+    if cap.channel is None:
+        if channel in PULLED:
+            return False
+    elif cap.channel != channel:
+        return False
+    return cap.tag is None or cap.tag in tags

@@ -1,0 +1,50 @@
+"""What the gates need of the workspace, in the form that they need it in."""
+
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from harken.clock import DAY
+from harken.gates.base import Pack
+from harken.gates.hours import Hours
+
+
+class CompiledCap(Struct, frozen=True, kw_only=True):
+    """At most N messages a window."""
+
+    at_most: int
+    per: int = 0
+    """A rolling window's length in ms; 0 for a calendar one."""
+    week: bool = False
+    """Of a calendar window: the week from Monday instead of the day."""
+    channel: str | None = None
+    tag: str | None = None
+    written: str
+    """The window as the workspace file has it."""
+
+    @property
+    def reaches_back(self) -> int:
+        """How old (ms) a message can be and still count."""
+        return self.per or (8 * DAY if self.week else 2 * DAY)
+
+
+class CompiledWorkspace(Struct, frozen=True, kw_only=True):
+    """The workspace, ready for the gates."""
+
+    zone: ZoneInfo
+    country: str | None = None
+    needs_opt_in: dict[str, bool]
+    """By purpose: whether being implied is too little."""
+    holdout_percent: float = 0.0
+    packs: tuple[Pack, ...] = ()
+    quiet: Hours | None = None
+    """The hours that are *not* quiet."""
+    quiet_hold: bool = True
+    sending: Hours | None = None
+    sending_hold: bool = True
+    caps: tuple[CompiledCap, ...] = ()
+
+    @property
+    def caps_reach_back(self) -> int:
+        """How long (ms) a customer's sends must be kept for the caps to be right."""
+        return max((cap.reaches_back for cap in self.caps), default=0)

@@ -1,0 +1,73 @@
+"""The first three gates: is the journey live, are they meant, are they in a control group."""
+
+from harken.gates.base import Candidate, Verdict
+from harken.gates.policy import CompiledWorkspace
+from harken.ids import bucket
+from harken.people.profile import Profile
+
+LIVE = Verdict("pass", "journey_live")
+MEANT = Verdict("pass", "audience")
+NOT_HELD_OUT = Verdict("pass", "holdout")
+BUCKETS_PER_PERCENT = 100
+
+
+def journey_live(
+    candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
+) -> Verdict:
+    """The revision is live, inside its window, and the message not past its time."""
+    if not candidate.journey_live:
+        return Verdict("drop", "journey_live", "journey_not_live")
+    if now < candidate.starts_at:
+        facts = {"starts_at": candidate.starts_at}
+        return Verdict("hold", "journey_live", "journey_not_started", facts=facts)
+    over = past_its_time(candidate, now)
+    if over:
+        return Verdict("drop", "journey_live", over[0], facts=over[1])
+    return LIVE
+
+
+def past_its_time(candidate: Candidate, at: int) -> tuple[str, dict[str, int]] | None:
+    """Why the message may not leave at `at` any more (reason and facts), or None."""
+    if candidate.ends_at and at >= candidate.ends_at:
+        return "journey_ended", {"ends_at": candidate.ends_at}
+    lasts = candidate.step.expires_after
+    if lasts is not None and candidate.since and at >= candidate.since + lasts:
+        expires_at = candidate.since + lasts
+        return "expired", {"since": candidate.since, "expires_at": expires_at}
+    return None
+
+
+def audience(
+    candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
+) -> Verdict:
+    """Still in the journey's audience, where that is to be checked again."""
+    if candidate.audience is None:
+        return MEANT
+    wanted = candidate.step.recheck_audience
+    if not (candidate.delayed if wanted is None else wanted):
+        return MEANT
+    if candidate.audience(profile, candidate.run.event, now):
+        return MEANT
+    return Verdict("drop", "audience", "audience")
+
+
+def holdout(
+    candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
+) -> Verdict:
+    """Members of a control group get no marketing, and nobody is held out of what they asked for.
+
+    They are `control`, not dropped: the later gates still speak, so that only those who would
+    have been sent to are compared with those who were.
+    """
+    if candidate.purpose == "transactional":
+        return NOT_HELD_OUT
+    for group, percent, salt in (
+        ("global", workspace.holdout_percent, "holdout"),
+        ("journey", candidate.control_percent, f"control:{candidate.journey}"),
+    ):
+        if percent > 0:
+            found = bucket(profile.id, salt)
+            if found < percent * BUCKETS_PER_PERCENT:
+                facts = {"group": group, "percent": percent, "bucket": found}
+                return Verdict("control", "holdout", f"{group}_control", facts=facts)
+    return NOT_HELD_OUT
