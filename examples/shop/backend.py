@@ -1,0 +1,65 @@
+"""The shop's backend and Harken: one event to send, and what the mail box page asks."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+
+class HarkenDown(Exception):
+    """Harken did not answer, or refused."""
+
+
+class Harken:
+    """Calls to one Harken. Times out after five seconds; retries nothing."""
+
+    def __init__(self, url: str, write_key: str, secret_key: str) -> None:
+        self.url = url.rstrip("/")
+        self._write = httpx.BasicAuth(write_key, "")
+        self._secret = {"Authorization": f"Bearer {secret_key}"}
+        self._client = httpx.AsyncClient(base_url=self.url, timeout=5.0)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def track(self, sender: dict[str, str], event: str, properties: dict[str, Any]) -> None:
+        """Send one event from the server; raises HarkenDown unless it is safe with Harken."""
+        body = {**sender, "event": event, "properties": properties}
+        try:
+            answer = await self._client.post("/v1/track", json=body, auth=self._write)
+        except httpx.HTTPError as error:
+            raise HarkenDown(str(error)) from error
+        if answer.status_code != 200:
+            raise HarkenDown(f"{answer.status_code}: {answer.text[:200]}")
+
+    async def mails(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest mails that the sandbox caught."""
+        found = await self._get(f"/api/v1/sandbox?limit={limit}")
+        return list((found or {}).get("mails", []))
+
+    async def mail(self, mail_id: str) -> dict[str, Any] | None:
+        """One caught mail with its parts, or None."""
+        return await self._get(f"/api/v1/sandbox/{quote(mail_id, safe='')}")
+
+    async def why(self, person: str) -> list[dict[str, Any]] | None:
+        """What was decided about a person, by journey; None when Harken does not know them."""
+        path = f"/api/v1/people/{quote(person, safe=':')}"
+        if await self._get(path) is None:
+            return None
+        journeys = (await self._get("/api/v1/journeys") or {}).get("journeys", [])
+        found = []
+        for journey in journeys:
+            answer = await self._get(f"{path}/why/{quote(journey['name'], safe='')}")
+            found.append({"journey": journey["name"], **(answer or {})})
+        return found
+
+    async def _get(self, path: str) -> dict[str, Any] | None:
+        try:
+            answer = await self._client.get(path, headers=self._secret)
+            if answer.status_code == 404:
+                return None
+            answer.raise_for_status()
+            found: dict[str, Any] = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise HarkenDown(str(error)) from error
+        return found
