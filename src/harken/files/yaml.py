@@ -41,6 +41,7 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_OPENED = {"}": "{", "]": "["}
 _TEXT_TAGS = {"!", "tag:yaml.org,2002:str"}
 
 
@@ -217,7 +218,8 @@ def _events(text: str) -> Iterator[Any]:
         raise _Stop(_plain(error), _line(error, text)) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _Stop(f"control character {error.character!r}; remove it", line) from None
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        raise _Stop(f"control character U+{code:04X}; remove it", line) from None
     except GeneratorExit:
         raise
     # The scanner lets ValueError, OverflowError and others of odd escapes and directives through;
@@ -227,7 +229,8 @@ def _events(text: str) -> Iterator[Any]:
 
 
 def _line(error: MarkedYAMLError, text: str) -> int:
-    mark = error.problem_mark or error.context_mark
+    unfinished = "end of stream" in str(error.problem)
+    mark = (error.context_mark if unfinished else None) or error.problem_mark
     return min(mark.line, text.count("\n")) + 1 if mark else 1
 
 
@@ -239,6 +242,10 @@ def _plain(error: MarkedYAMLError) -> str:
         return f"{problem.removeprefix('found ')}; put the value in quotes"
     if "mapping values are not allowed" in problem:
         return "`: ` inside a value, or wrong indentation; put a value that holds `: ` in quotes"
+    if "expected <block end>" in problem:
+        return "wrong indentation: it fits neither the line above nor what holds it"
+    if "expected ',' or" in problem:
+        return f"a `{_OPENED.get(problem[17:18], '[')}` is not closed, or a comma is missing"
     since = f" (begun on line {error.context_mark.line + 1})" if error.context_mark else ""
     return f"this is no YAML 1.2: {f'{error.context}, ' if error.context else ''}{problem}{since}"
 
