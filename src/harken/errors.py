@@ -9,6 +9,7 @@
     ├── Denied              wrong or missing key
     ├── TooMany             over the rate limit; carries how long to wait
     ├── Unavailable         storage or a part of Harken does not answer; nothing was accepted
+    ├── Damaged             a file of ours is not what was written; names the file and the place
     └── ServerFault         the server answered the CLI with a problem
 
 Domain errors know no HTTP; `web/problems.py` maps them once.
@@ -78,6 +79,10 @@ class TooMany(HarkenError):
 
 class Unavailable(HarkenError):
     """Storage or a part of Harken does not answer; nothing was accepted."""
+
+
+class Damaged(HarkenError):
+    """A file of ours is not what was written; the message names the file and the place."""
 
 
 class ServerFault(HarkenError):

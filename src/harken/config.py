@@ -1,0 +1,118 @@
+"""Settings of one Harken: a data folder and the environment.
+
+What belongs to the business (senders, caps, quiet hours) stands in `workspace.yaml`; what belongs
+to the machine, and every secret, stands here.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from harken.errors import BadInput
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Where Harken keeps its data and how it is reached."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8600
+    public_url: str = ""
+    """The base of links in messages; `http://HOST:PORT` when not set."""
+    write_key: str = ""
+    """Preset write key, besides those made with `harken keys`."""
+    secret_key: str = ""
+    smtp_url: str = ""
+    """A transport for workspaces that list none."""
+    sender: str = ""
+    """`Shop <hello@shop.example>`: the default sender of workspaces that name none."""
+    senders: int = 1
+    """Sender processes."""
+    events_per_second: float = 0.0
+    """Rate limit of each write key; 0 for none."""
+    history_memory: str = "100MB"
+    """What DuckDB may use."""
+    lmtp_port: int = 0
+    """Return path: bounces by LMTP on this port; 0 for off."""
+    log_level: str = "info"
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.data / "log"
+
+    @property
+    def state(self) -> Path:
+        return self.data / "state.db"
+
+    @property
+    def intake(self) -> Path:
+        return self.data / "intake.db"
+
+    @property
+    def sandbox(self) -> Path:
+        return self.data / "sandbox.db"
+
+    @property
+    def history(self) -> Path:
+        return self.data / "history.duckdb"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while Harken runs: addresses, locks, counters."""
+        return self.data / "run"
+
+
+def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -> Settings:
+    """Settings of a data folder from the environment; `given` ones win when not None."""
+    values: dict[str, object] = {
+        "public_url": env.get("HARKEN_PUBLIC_URL", ""),
+        "write_key": env.get("HARKEN_WRITE_KEY", ""),
+        "secret_key": env.get("HARKEN_SECRET_KEY", ""),
+        "smtp_url": env.get("HARKEN_SMTP_URL", ""),
+        "sender": env.get("HARKEN_FROM", ""),
+        "host": env.get("HARKEN_HOST", "127.0.0.1"),
+        "history_memory": env.get("HARKEN_HISTORY_MEMORY", "100MB"),
+        "log_level": env.get("HARKEN_LOG_LEVEL", "info"),
+        "events_per_second": _number(env, "HARKEN_EVENTS_PER_SECOND"),
+        "lmtp_port": int(_number(env, "HARKEN_LMTP_PORT")),
+        "senders": int(_number(env, "HARKEN_SENDERS") or 1),
+    }
+    values |= {name: value for name, value in given.items() if value is not None}
+    return Settings(data=data.absolute(), **values)  # type: ignore[arg-type]
+
+
+def link_secret(data: Path) -> bytes:
+    """The secret that signs links, made at the first start. Losing it breaks links already sent."""
+    path = data / "link.secret"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    secret = secrets.token_bytes(32)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+def _number(env: Mapping[str, str], name: str) -> float:
+    text = env.get(name, "")
+    try:
+        number = float(text or 0)
+    except ValueError:
+        raise BadInput(f"{name}={text!r}: write a number") from None
+    if number < 0:
+        raise BadInput(f"{name}={text!r}: must not be negative")
+    return number

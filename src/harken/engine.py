@@ -1,0 +1,274 @@
+"""The loop: read a batch of inputs, handle each, commit once.
+
+The way of an event: a collector made it durable in the log (`ingest`), under the id of the
+customer it belongs to. The engine reads a batch of the log and the wake-ups that are due, loads
+the documents of those customers, and calls `handle` for each input in order. What came of it all
+(documents, wake-ups, messages, rows for history, the place in the log) is committed in one
+transaction: a crash before it changes nothing, a crash after it repeats nothing.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from msgspec import Struct, field
+
+from harken import metrics
+from harken.clock import Clock
+from harken.definitions import InForce
+from harken.effects import Decision, Effects, Happening, Outgoing
+from harken.errors import BadDefinition
+from harken.gates.pace import Pacer
+from harken.handle import handle
+from harken.history.rows import Collector
+from harken.inputs import (
+    Feedback,
+    Kind,
+    Merge,
+    Record,
+    Unmerge,
+    WakeUp,
+    decode_command,
+    decode_definitions,
+)
+from harken.people import profile as documents
+from harken.people.profile import Profile
+from harken.reactions import at_slot, pace_of
+from harken.store.base import Batch, Store
+from harken.store.log import LogReader
+
+log = structlog.get_logger("engine")
+
+RECORDS = 2_000
+"""Log records in one batch at most: what a crash has to handle again."""
+WAKEUPS = 500
+MOST_BYTES = 8 << 20
+CACHED = 5_000
+"""Documents kept decoded between batches."""
+
+
+class Turn(Struct):
+    """What one batch piles up."""
+
+    documents: dict[int, Profile]
+    touched: set[int] = field(default_factory=set)
+    forgotten: set[int] = field(default_factory=set)
+    woken: list[WakeUp] = field(default_factory=list)
+    wake: dict[tuple[int, int, str], WakeUp] = field(default_factory=dict)
+    cancel: list[WakeUp] = field(default_factory=list)
+    messages: list[Outgoing] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    history: Collector = field(default_factory=Collector)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def take(self, effects: Effects) -> None:
+        """Add what came of one input."""
+        for changed in (effects.profile, *effects.others):
+            self.documents[changed.id] = changed
+            self.touched.add(changed.id)
+            self.forgotten.discard(changed.id)
+        if effects.forget:
+            self.forgotten.add(effects.profile.id)
+            self.documents[effects.profile.id] = Profile(id=effects.profile.id)
+        for wakeup in effects.cancel:
+            # One set earlier in this batch is not in the store yet.
+            if self.wake.pop((wakeup.due, wakeup.profile_id, wakeup.key), None) is None:
+                self.cancel.append(wakeup)
+        for wakeup in effects.wake:
+            self.wake[wakeup.due, wakeup.profile_id, wakeup.key] = wakeup
+        self.messages += effects.messages
+        self.feedback += effects.feedback
+        self.decisions += effects.decisions
+        self.history.add(effects)
+
+
+class Engine:
+    """Handles the log and the wake-ups of one store. One engine a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        reader: LogReader,
+        clock: Clock,
+        *,
+        on_messages: Callable[[], None] = lambda: None,
+        on_history: Callable[[], None] = lambda: None,
+        cached: int = CACHED,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.definitions = InForce(store.definitions(), store.journey_revision)
+        self.offset = store.offset()
+        self._reader = reader
+        self._on_messages = on_messages
+        self._on_history = on_history
+        self._cached = cached
+        self._cache: OrderedDict[int, Profile] = OrderedDict()
+        self._pacer = _load_pacer(store.note("pace"))
+
+    def turn(self) -> int:
+        """Handle one batch; how many inputs it had. 0 means there is nothing to do now."""
+        now = self.clock.now()
+        records, end = self._reader.read(self.offset, RECORDS, MOST_BYTES)
+        if records and records[0].kind == Kind.DEFINITIONS:
+            self._switch(records[0], records[1].offset if len(records) > 1 else end)
+            return 1
+        for index, record in enumerate(records):
+            if record.kind == Kind.DEFINITIONS:
+                records, end = records[:index], record.offset
+                break
+        # While the log is behind, time is where the log is: a wake-up must not overtake events
+        # that were received before it was due.
+        behind = len(records) == RECORDS
+        woken = self.store.due(min(now, records[-1].received_at) if behind else now, WAKEUPS)
+        if not records and not woken:
+            return 0
+        try:
+            turn = self._handle_all(records, woken, now, careful=False)
+        except Exception:
+            # Some input cannot be handled. Nothing was committed: take the batch again on copies
+            # of the documents, so that only that input is left out.
+            log.exception("an input failed; taking its batch again with care")
+            self._cache.clear()
+            turn = self._handle_all(records, woken, now, careful=True)
+        self._commit(turn, end)
+        metrics.INPUTS.inc(len(records) + len(woken))
+        return len(records) + len(woken)
+
+    def _handle_all(
+        self, records: Sequence[Record], woken: list[WakeUp], now: int, *, careful: bool
+    ) -> Turn:
+        inputs: list[Record | WakeUp] = [*records, *woken]
+        turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
+        for input in inputs:
+            effects = self._careful(turn, input, now) if careful else self._one(turn, input, now)
+            turn.take(effects)
+        return turn
+
+    def _one(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
+        other = self._other(turn, input) if isinstance(input, Record) else None
+        return handle(self._owner(turn, input.profile_id), input, now, self.definitions, other)
+
+    def _careful(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
+        before = documents.encode(self._owner(turn, input.profile_id))
+        try:
+            return self._one(turn, input, now)
+        except Exception as fault:
+            metrics.FAILED_INPUTS.inc()
+            log.exception("an input was left out", profile=input.profile_id)
+            effects = Effects(documents.decode(before))
+            place = input.offset if isinstance(input, Record) else input.due
+            properties = {"error": f"{type(fault).__name__}: {fault}"[:500], "at": place}
+            effects.happenings.append(
+                Happening(
+                    at=now,
+                    received_at=now,
+                    profile_id=effects.profile.id,
+                    name="$input_failed",
+                    properties=properties,
+                )
+            )
+            return effects
+
+    def _owner(self, turn: Turn, id: int) -> Profile:
+        """The document that an input for `id` belongs to: after a merge, the survivor's."""
+        document = turn.documents.get(id)
+        if document is None:
+            document = turn.documents[id] = self._load({id}).get(id) or Profile(id=id)
+        while document.tombstone is not None:
+            into = document.tombstone.into
+            document = turn.documents.get(into) or self._load({into}).get(into) or Profile(id=into)
+            turn.documents[into] = document
+        return document
+
+    def _other(self, turn: Turn, record: Record) -> Profile | None:
+        """The second document of a merge or un-merge, as it stands (not forwarded)."""
+        if record.kind != Kind.COMMAND:
+            return None
+        command = decode_command(record.body)
+        if not isinstance(command, Merge | Unmerge):
+            return None
+        id = command.absorbed
+        found = turn.documents.get(id) or self._load({id}).get(id)
+        if found is None or (isinstance(command, Merge) and found.tombstone is not None):
+            return None
+        return turn.documents.setdefault(id, found)
+
+    def _load(self, ids: set[int]) -> dict[int, Profile]:
+        cache = self._cache
+        found = {id: cache[id] for id in ids if id in cache}
+        missing = sorted(ids - found.keys())
+        if missing:
+            found.update(self.store.profiles(missing))
+        return found
+
+    def _commit(self, turn: Turn, offset: int) -> None:
+        gone = turn.forgotten
+        messages, notes = self._paced(turn.messages)
+        batch = Batch(
+            offset=offset,
+            profiles=[turn.documents[id] for id in turn.touched if id not in gone],
+            forgotten=sorted(gone),
+            woken=turn.woken,
+            wake=list(turn.wake.values()),
+            cancel=turn.cancel,
+            messages=messages,
+            feedback=turn.feedback,
+            history=turn.history.encode(),
+            notes=notes,
+        )
+        try:
+            self.store.commit(batch)
+        except BaseException:
+            # The documents in memory are ahead of the store.
+            self._cache.clear()
+            raise
+        self.offset = offset
+        self._remember(turn.documents, gone)
+        for decision in turn.decisions:
+            metrics.DECISIONS.labels(decision.outcome, decision.gate or decision.reason).inc()
+        if messages:
+            self._on_messages()
+        self._on_history()
+
+    def _paced(self, messages: list[Outgoing]) -> tuple[list[Outgoing], dict[str, bytes]]:
+        """The pace gate: hand each message of a paced step its slot."""
+        paced, touched = [], False
+        for message in messages:
+            pace = pace_of(self.definitions, message)
+            if pace is not None:
+                touched = True
+                message = at_slot(message, self._pacer.slot(pace[0], message.not_before, *pace[1:]))
+            paced.append(message)
+        return paced, {"pace": msgspec.msgpack.encode(self._pacer)} if touched else {}
+
+    def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
+        cache = self._cache
+        for id, document in loaded.items():
+            cache[id] = document
+            cache.move_to_end(id)
+        for id in gone:
+            cache.pop(id, None)
+        while len(cache) > self._cached:
+            cache.popitem(last=False)
+
+    def _switch(self, record: Record, end: int) -> None:
+        """New definitions: every later input is handled under them, also in a replay."""
+        written = decode_definitions(record.body)
+        try:
+            definitions = InForce(written, self.store.journey_revision)
+        except (BadDefinition, ValueError, msgspec.MsgspecError):
+            # They were checked before they were appended; whatever let them through, the
+            # definitions in force stay, and the events behind them are not held up.
+            log.exception("definitions could not be compiled; the old ones stay in force")
+            self._commit(Turn({}), end)
+            return
+        empty = Batch(end, [], [], [], [], [], [], [], b"", {}, definitions=written)
+        self.store.commit(empty)
+        self.definitions, self.offset = definitions, end
+        log.info("definitions in force", revision=written.revision)
+
+
+def _load_pacer(note: bytes) -> Pacer:
+    return msgspec.msgpack.decode(note, type=Pacer) if note else Pacer()

@@ -1,0 +1,199 @@
+"""The one function: a customer's document and an input in, effects out. No I/O, no clock.
+
+    handle(profile, input, now, definitions) -> Effects
+
+An event changes the person, then whatever reacts to it reacts, in this order: runs in flight
+that it ends, journeys that it starts, and events of our own (`$journey_entered` ...) that follow
+from it, which are handled the same way. The document given is changed in place and returned.
+"""
+
+from typing import Any
+
+import msgspec
+
+from harken.definitions import InForce
+from harken.effects import Effects
+from harken.ingest.protocol import decode_event
+from harken.inputs import (
+    Consent,
+    Feedback,
+    Forget,
+    Kind,
+    Merge,
+    Record,
+    Unmerge,
+    WakeUp,
+    decode_command,
+)
+from harken.people import merge as merging
+from harken.people.apply import apply_event, seen_before
+from harken.people.consent import apply_consent
+from harken.people.profile import ConsentChange, Profile, Reach
+from harken.reactions import Handling
+
+_feedback = msgspec.msgpack.Decoder(Feedback).decode
+
+
+def handle(
+    profile: Profile,
+    input: Record | WakeUp,
+    now: int,
+    definitions: InForce,
+    other: Profile | None = None,
+) -> Effects:
+    """What comes of one input. `other` is the second document of a merge or un-merge.
+
+    Raises nothing on a well-formed input; `msgspec.DecodeError` on a body that is none.
+    """
+    handling = Handling(profile, now, definitions)
+    if isinstance(input, WakeUp):
+        _wake(handling, input)
+    elif input.kind == Kind.EVENT:
+        _event(handling, input)
+    else:
+        _command(handling, input, other)
+    return handling.effects
+
+
+def _event(handling: Handling, record: Record) -> None:
+    profile, definitions = handling.profile, handling.definitions
+    event = decode_event(record.body)
+    if event.message_id and seen_before(profile, event.message_id, record.received_at):
+        handling.duplicate = True
+        return
+    trigger = apply_event(profile, event, record, definitions.traits)
+    handling.received_at = record.received_at
+    handling.record(
+        trigger.name,
+        trigger.properties,
+        at=trigger.at,
+        message_id=trigger.message_id,
+        anonymous_id=event.anonymous_id or "",
+        imported=record.imported,
+    )
+    if record.imported or trigger.name[0] == "$":
+        return
+    late = record.received_at - trigger.at > definitions.workspace.late_after
+    if not late:
+        handling.follow_session(trigger)
+    handling.react(trigger, late=late)
+
+
+def _wake(handling: Handling, wakeup: WakeUp) -> None:
+    kind, _, rest = wakeup.key.partition(":")
+    if kind == "run":
+        handling.resume(rest)
+    elif kind == "session":
+        handling.end_session_if_over()
+    elif kind == "feedback":
+        _told(handling, _feedback(wakeup.body))
+
+
+def _command(handling: Handling, record: Record, other: Profile | None) -> None:
+    handling.received_at = record.received_at
+    match decode_command(record.body):
+        case Consent(changes=changes):
+            for change in changes:
+                _consent(handling, change)
+        case Feedback() as feedback:
+            handling.effects.feedback.append(feedback)
+            _told(handling, feedback)
+        case Merge(how=how) if other is not None:
+            _merge(handling, other, how, record.received_at)
+        case Unmerge() as command if other is not None and other.tombstone is not None:
+            _unmerge(handling, other, command, record.received_at)
+        case Forget():
+            for run in handling.profile.runs.values():
+                handling.cancel_wake(run)
+            handling.effects.forget = True
+
+
+def _consent(handling: Handling, change: ConsentChange) -> None:
+    apply_consent(handling.profile, change)
+    facts = msgspec.structs.asdict(change)
+    name = "$unsubscribed" if change.state == "opted_out" else "$consent_given"
+    handling.emit(name, facts, at=change.at, channel=change.channel)
+
+
+def _told(handling: Handling, feedback: Feedback) -> None:
+    """Something became of a message: by the sender's loop, the provider or the recipient."""
+    profile, what = handling.profile, feedback.what
+    if what in ("failed", "aborted"):
+        # It never left, so its slot under the caps is free again.
+        profile.sends = [send for send in profile.sends if send.id != feedback.message]
+    if (what == "bounced" and feedback.hard) or what == "complained":
+        why = "hard bounce" if what == "bounced" else "complaint"
+        profile.unreachable[feedback.channel] = Reach(
+            address=feedback.address, why=why, at=feedback.at, detail=feedback.detail
+        )
+    if what == "complained":
+        opt_out = ConsentChange(
+            channel=feedback.channel,
+            purpose="marketing",
+            state="opted_out",
+            at=feedback.at,
+            by="customer",
+            how="complaint to their mail provider",
+        )
+        _consent(handling, opt_out)
+    properties: dict[str, Any] = {
+        "message": feedback.message,
+        "journey": feedback.journey,
+        "step": feedback.step,
+        "variant": feedback.variant,
+        "channel": feedback.channel,
+    }
+    for name in ("detail", "hard", "machine"):
+        if getattr(feedback, name):
+            properties[name] = getattr(feedback, name)
+    handling.emit(
+        f"$message_{what}",
+        properties,
+        at=feedback.at,
+        journey=feedback.journey,
+        step=feedback.step,
+        variant=feedback.variant,
+        channel=feedback.channel,
+        message=feedback.message,
+        # What a scanner opened says nothing about the customer: kept, but nothing reacts to it.
+        silent=feedback.machine,
+    )
+
+
+def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
+    effects, survivor = handling.effects, handling.profile
+    for run in absorbed.runs.values():
+        effects.cancel.append(WakeUp(run.due, absorbed.id, f"run:{run.id}"))
+    for session in (absorbed.session, survivor.session):
+        if session is not None:
+            owner = absorbed if session is absorbed.session else survivor
+            effects.cancel.append(WakeUp(session.due, owner.id, "session"))
+    mine = {run.id: run.due for run in survivor.runs.values()}
+    tombstone, ended = merging.merge(survivor, absorbed, at, how)
+    for run in ended:
+        if run.id in mine:
+            effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
+        handling.decide(run, "ended", "merged")
+    for run in survivor.runs.values():
+        if run.id not in mine:
+            effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
+    handling.rewake_session()
+    effects.others.append(tombstone)
+    handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
+
+
+def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> None:
+    effects, survivor = handling.effects, handling.profile
+    grave = tombstone.tombstone
+    if grave is None or grave.into != survivor.id or at - grave.at > merging.UNDO:
+        return
+    before = dict(survivor.runs)
+    restored = merging.unmerge(survivor, tombstone, command.events_since, at)
+    for id, run in before.items():
+        if id not in survivor.runs:
+            effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{id}"))
+    for run in restored.runs.values():
+        effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
+    restored.session = None
+    effects.others.append(restored)
+    handling.record("$unmerged", {"absorbed": str(restored.id), "by": command.by}, at=at)

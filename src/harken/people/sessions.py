@@ -1,0 +1,52 @@
+"""Sessions: what a customer does between two silences."""
+
+from typing import Any
+
+from harken.people.profile import Session, Trigger
+
+MOST_PRODUCTS = 50
+_SEEN = ("Product Viewed", "Product Added", "Product Removed")
+_KEPT = ("product_id", "sku", "name", "brand", "category", "price", "quantity", "image_url", "url")
+
+
+def begin(event: Trigger) -> Session:
+    """A session that the event opens."""
+    return Session(started=event.at, last=event.at)
+
+
+def follow(session: Session, event: Trigger) -> None:
+    """Count an event into the session."""
+    session.last = max(session.last, event.at)
+    session.events[event.name] = session.events.get(event.name, 0) + 1
+    if event.name in _SEEN and len(session.products) < MOST_PRODUCTS:
+        product = {key: event.properties[key] for key in _KEPT if key in event.properties}
+        session.products.append({"event": event.name, **product})
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """What `$session_ended` carries: times, counts, products seen, and the value in the cart."""
+    return {
+        "started_at": session.started,
+        "duration": (session.last - session.started) / 1000,
+        "events": session.events,
+        "products": session.products,
+        "cart_value": cart_value(session),
+        "ordered": "Order Completed" in session.events,
+    }
+
+
+def cart_value(session: Session) -> float:
+    """Price times quantity of what was added and not removed; 0 once it was ordered."""
+    if "Order Completed" in session.events:
+        return 0.0
+    total = 0.0
+    for product in session.products:
+        sign = {"Product Added": 1, "Product Removed": -1}.get(product["event"], 0)
+        price, quantity = product.get("price"), product.get("quantity", 1)
+        if sign and _is_number(price) and _is_number(quantity):
+            total += sign * price * quantity
+    return round(max(total, 0.0), 2)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

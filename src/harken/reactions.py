@@ -1,0 +1,447 @@
+"""How one input works through a customer's document: runs end, begin and go on.
+
+`Handling` holds what one call of `handle` shares: the document, the time, the definitions, and
+the effects that pile up.
+"""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from harken.clock import DAY
+from harken.definitions import InForce
+from harken.effects import Decision, Effects, Happening, Outcome, Outgoing
+from harken.gates import Candidate, Verdict, check, decision, demands
+from harken.ids import derived_id
+from harken.inputs import WakeUp
+from harken.journeys.compile import LiveJourney
+from harken.journeys.model import Exit, Message, Reentry, Step, Wait
+from harken.journeys.steps import End, Go, Park, Result, take_exit, take_wait
+from harken.messages.context import context_of
+from harken.people import sessions
+from harken.people.apply import count_event
+from harken.people.profile import Profile, Run, Send, Trigger
+from harken.segments.explain import unmet, unmet_where
+from harken.segments.rules import lookup
+
+OUTCOMES: dict[str, Outcome] = {
+    "pass": "passed",
+    "hold": "held",
+    "drop": "dropped",
+    "control": "control",
+}
+
+DEEPEST = 5
+"""How many events of our own may follow from one another before the chain is cut."""
+KEPT_KEYS = 1_000
+"""Entry keys remembered per journey; the oldest are forgotten."""
+KEPT_SENDS = 500
+REMEMBERED_SENDS = 45 * DAY
+"""Sends are remembered for the caps; none may look back further than 45 days."""
+
+
+class Handling:
+    """One input at work on one document."""
+
+    def __init__(self, profile: Profile, now: int, definitions: InForce) -> None:
+        self.profile = profile
+        self.now = now
+        self.definitions = definitions
+        self.effects = Effects(profile)
+        self.received_at = now
+        self.duplicate = False
+        self._depth = 0
+
+    # -- history
+
+    def record(self, name: str, properties: dict[str, Any], *, at: int, **columns: Any) -> None:
+        """Keep an event in history."""
+        self.effects.happenings.append(
+            Happening(
+                at=at,
+                received_at=self.received_at,
+                profile_id=self.profile.id,
+                name=name,
+                properties=properties,
+                **columns,
+            )
+        )
+
+    def emit(
+        self,
+        name: str,
+        properties: dict[str, Any],
+        *,
+        at: int,
+        silent: bool = False,
+        **columns: Any,
+    ) -> None:
+        """An event of our own: kept, counted, and reacted to like any other."""
+        self.record(name, properties, at=at, **columns)
+        if silent or self._depth >= DEEPEST:
+            return
+        trigger = Trigger(
+            name=name,
+            at=at,
+            message_id=derived_id(name, self.profile.id, at, *columns.values()),
+            properties=properties,
+        )
+        count_event(self.profile, trigger, self.definitions.traits, self.now)
+        self._depth += 1
+        self.react(trigger)
+        self._depth -= 1
+
+    def decide(
+        self,
+        run: Run,
+        outcome: Outcome,
+        reason: str,
+        *,
+        step: str = "",
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        """Note what was decided about a run."""
+        self.effects.decisions.append(
+            Decision(
+                at=self.now,
+                profile_id=self.profile.id,
+                journey=run.journey,
+                revision=run.revision,
+                run=run.id,
+                outcome=outcome,
+                reason=reason,
+                step=step,
+                facts=facts or {},
+            )
+        )
+
+    # -- sessions
+
+    def follow_session(self, event: Trigger) -> None:
+        """Count the event into the session that is going on, or begin one."""
+        after = self.definitions.workspace.sessions.after
+        session = self.profile.session
+        if session is not None and event.at - session.last > after:
+            self._end_session()
+            session = None
+        if session is None:
+            session = sessions.begin(event)
+            session.due = max(event.at, self.received_at) + after
+            self.profile.session = session
+            self.effects.wake.append(WakeUp(session.due, self.profile.id, "session"))
+            self.emit("$session_started", {}, at=event.at)
+        sessions.follow(session, event)
+
+    def end_session_if_over(self) -> None:
+        """The session's wake-up: it moves once a session, not once an event."""
+        session = self.profile.session
+        if session is None or session.due > self.now:
+            return
+        over = session.last + self.definitions.workspace.sessions.after
+        if over <= self.now:
+            self._end_session()
+        else:
+            session.due = over
+            self.effects.wake.append(WakeUp(over, self.profile.id, "session"))
+
+    def rewake_session(self) -> None:
+        """After a merge: one session, one wake-up."""
+        session = self.profile.session
+        if session is not None:
+            session.due = max(self.now, session.last + self.definitions.workspace.sessions.after)
+            self.effects.wake.append(WakeUp(session.due, self.profile.id, "session"))
+
+    def _end_session(self) -> None:
+        session = self.profile.session
+        if session is None:
+            return
+        self.profile.session = None
+        self.effects.cancel.append(WakeUp(session.due, self.profile.id, "session"))
+        self.emit("$session_ended", sessions.summary(session), at=session.last)
+
+    # -- reactions
+
+    def react(self, event: Trigger, *, late: bool = False) -> None:
+        """Let every run and every journey see the event."""
+        for run in list(self.profile.runs.values()):
+            self._see(run, event)
+        for journey in self.definitions.entries.get(event.name, ()):
+            self._enter(journey, event, late)
+
+    def _see(self, run: Run, event: Trigger) -> None:
+        """A run in flight sees an event: it may be an exception, or make `exit_when` true."""
+        journey = self.definitions.journey(run.journey, run.revision)
+        if journey is None:
+            return
+        for passes in journey.exceptions.get(event.name, ()):
+            if passes(event.properties):
+                # The customer is free to enter again, whatever `reentry` says.
+                self.profile.entries.get(run.journey, {}).pop(run.key, None)
+                facts = {"event": event.name, "at": event.at, "properties": event.properties}
+                self._end(run, journey, "exception", facts)
+                return
+        if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
+            self._end(run, journey, "exit_when", {"event": event.name})
+
+    def _enter(self, journey: LiveJourney, event: Trigger, late: bool) -> None:
+        key = _key_of(journey, event)
+        run = Run(
+            id=derived_id(
+                journey.name, self.profile.id, key or "", event.message_id or f"{event.at}"
+            ),
+            journey=journey.name,
+            revision=journey.revision,
+            key=key or "",
+            entered_at=self.received_at,
+            since=self.received_at,
+            event=event,
+        )
+        refusal = self._refusal(journey, event, key, late)
+        if refusal is not None:
+            self.decide(run, "not_entered", refusal[0], facts={"event": event.name, **refusal[1]})
+            return
+        if run.id in self.profile.runs:
+            return
+        self.profile.runs[run.id] = run
+        self._remember_entry(run)
+        facts = {"event": event.name, "at": event.at, "properties": event.properties}
+        self.decide(run, "entered", "event", facts=facts)
+        self.emit(
+            "$journey_entered",
+            {"journey": journey.name, "revision": journey.revision, "run": run.id},
+            at=self.received_at,
+            journey=journey.name,
+        )
+        if run.id in self.profile.runs:
+            self._advance(run, journey)
+
+    def _refusal(
+        self, journey: LiveJourney, event: Trigger, key: str | None, late: bool
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Why the event does not start the journey: (reason, facts), or None."""
+        entry = journey.source.entry
+        if not journey.where(event.properties):
+            return "where", {"failed": unmet_where(entry.where, event.properties)}
+        if journey.source.state == "paused":
+            return "paused", {}
+        if late:
+            return "late", {"at": event.at, "received_at": self.received_at}
+        if journey.starts_at and self.received_at < journey.starts_at:
+            return "not_started", {"starts_at": journey.starts_at}
+        if journey.ends_at and self.received_at >= journey.ends_at:
+            return "ended", {"ends_at": journey.ends_at}
+        if key is None:
+            return "no_key", {"key": entry.key}
+        if journey.audience and not journey.audience(self.profile, event, self.now):
+            failed = unmet(entry.audience, self.profile, event, self.now) if entry.audience else []
+            return "audience", {"failed": failed}
+        return self._reentry_refusal(journey, key)
+
+    def _reentry_refusal(self, journey: LiveJourney, key: str) -> tuple[str, dict[str, Any]] | None:
+        reentry = journey.source.entry.reentry
+        entered = self.profile.entries.get(journey.name, {}).get(key)
+        if entered is None or reentry == "always":
+            return None
+        if isinstance(reentry, Reentry):
+            if self.received_at - entered >= reentry.after:
+                return None
+            return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
+        return "reentry", {"entered_at": entered}
+
+    def _remember_entry(self, run: Run) -> None:
+        keys = self.profile.entries.setdefault(run.journey, {})
+        keys.pop(run.key, None)
+        keys[run.key] = run.entered_at
+        if len(keys) > KEPT_KEYS:
+            del keys[next(iter(keys))]
+
+    # -- runs
+
+    def resume(self, run_id: str) -> None:
+        """A run's wake-up. One that ended or was moved since is no longer of interest."""
+        run = self.profile.runs.get(run_id)
+        if run is None or run.due > self.now:
+            return
+        journey = self.definitions.journey(run.journey, run.revision)
+        if journey is None:
+            del self.profile.runs[run_id]
+            self.decide(run, "ended", "archived")
+            return
+        self._advance(run, journey)
+
+    def cancel_wake(self, run: Run) -> None:
+        """The run needs no wake-up any more."""
+        if run.due:
+            self.effects.cancel.append(WakeUp(run.due, self.profile.id, f"run:{run.id}"))
+
+    def _advance(self, run: Run, journey: LiveJourney) -> None:
+        """Take steps until the run waits or ends."""
+        while run.step < len(journey.steps):
+            if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
+                self._end(run, journey, "exit_when", {})
+                return
+            match self._take(run, journey, journey.steps[run.step]):
+                case Go(at=at):
+                    run.step, run.since, run.due = run.step + 1, at, 0
+                case Park(until=until):
+                    self.cancel_wake(run)
+                    run.due, run.delayed = until, True
+                    self.effects.wake.append(WakeUp(until, self.profile.id, f"run:{run.id}"))
+                    return
+                case End(reason=reason):
+                    self._end(run, journey, reason, {})
+                    return
+        self._end(run, journey, "completed", {})
+
+    def _take(self, run: Run, journey: LiveJourney, step: Step) -> Result:
+        match step:
+            case Wait():
+                return take_wait(step, run, self.profile, self.now, self.definitions.zone)
+            case Exit():
+                return take_exit(journey.exits[run.step], run, self.profile, self.now)
+            case Message():
+                return self._ask(run, journey, step)
+
+    def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
+        self.cancel_wake(run)
+        self.profile.runs.pop(run.id, None)
+        step = journey.step_id(run.step) if run.step < len(journey.steps) else ""
+        self.decide(run, "ended", reason, step=step, facts=facts)
+
+    # -- messages
+
+    def _ask(self, run: Run, journey: LiveJourney, step: Message) -> Result:
+        """Ask the gates; let the message go, hold it, or leave it out and go on."""
+        candidate = self._candidate(run, journey, step)
+        verdicts = check(candidate, self.profile, self.now, self.definitions.policy)
+        last = decision(verdicts)
+        if last.outcome == "pass":
+            facts = self._send(run, journey, step, candidate, verdicts)
+        else:
+            facts = last.facts
+        self._note_verdict(run, candidate, last, facts)
+        if last.outcome == "hold":
+            return Park(until=last.until)
+        run.delayed = False
+        return Go(at=self.now)
+
+    def _candidate(self, run: Run, journey: LiveJourney, step: Message) -> Candidate:
+        address = self.profile.attribute("email") if step.channel == "email" else None
+        return Candidate(
+            message_id=derived_id(journey.name, journey.revision, step.message, run.id, 1),
+            journey=journey.name,
+            revision=journey.revision,
+            run=run,
+            step=step,
+            purpose=step.purpose or journey.source.purpose,
+            tags=[*journey.source.tags, *step.tags],
+            channel=step.channel,
+            address=address if isinstance(address, str) else "",
+            since=run.since,
+            delayed=run.delayed,
+            starts_at=journey.starts_at,
+            ends_at=journey.ends_at,
+            journey_live=self.definitions.live(journey.name),
+            audience=journey.audience,
+            control_percent=journey.source.control_percent,
+        )
+
+    def _note_verdict(
+        self, run: Run, candidate: Candidate, verdict: Verdict, facts: dict[str, Any]
+    ) -> None:
+        self.effects.decisions.append(
+            Decision(
+                at=self.now,
+                profile_id=self.profile.id,
+                journey=run.journey,
+                revision=run.revision,
+                run=run.id,
+                step=candidate.step.message,
+                outcome=OUTCOMES[verdict.outcome],
+                reason=verdict.reason,
+                gate=verdict.gate,
+                message=candidate.message_id if verdict.outcome == "pass" else "",
+                until=verdict.until,
+                facts=facts,
+            )
+        )
+
+    def _send(
+        self,
+        run: Run,
+        journey: LiveJourney,
+        step: Message,
+        candidate: Candidate,
+        verdicts: list[Verdict],
+    ) -> dict[str, Any]:
+        """Put the message on its way; which variant was chosen, and why."""
+        words = self.definitions.message(journey.name, journey.revision, step.message)
+        if words is None:
+            raise AssertionError("a journey is compiled whole before it is in force")
+        choice = words.choose(self.profile, run.event, self.now)
+        context = context_of(self.profile, run.event, self.definitions.workspace, self.now)
+        wanted = demands(verdicts)
+        if wanted:
+            context["demands"] = wanted
+        self._remember_send(
+            Send(
+                id=candidate.message_id,
+                at=self.now,
+                channel=step.channel,
+                journey=journey.name,
+                step=step.message,
+                tags=candidate.tags,
+                counts=step.counts,
+            )
+        )
+        expires = run.since + step.expires_after if step.expires_after else 0
+        ends = [at for at in (expires, journey.ends_at) if at]
+        self.effects.messages.append(
+            Outgoing(
+                id=candidate.message_id,
+                profile_id=self.profile.id,
+                journey=journey.name,
+                revision=journey.revision,
+                step=step.message,
+                run=run.id,
+                channel=step.channel,
+                purpose=candidate.purpose,
+                address=candidate.address,
+                queued_at=self.now,
+                not_before=self.now,
+                expires_at=min(ends) if ends else 0,
+                priority=1 if step.priority == "high" else 0,
+                variant=choice.variant,
+                why_variant=choice.why,
+                context=context,
+            )
+        )
+        return {"variant": choice.variant, "why": choice.why}
+
+    def _remember_send(self, send: Send) -> None:
+        edge = self.now - REMEMBERED_SENDS
+        kept = [s for s in self.profile.sends if s.at >= edge and s.id != send.id]
+        self.profile.sends = [*kept, send][-KEPT_SENDS:]
+
+
+def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
+    """The entry key's value as text: empty without a `key`, None when the event lacks it."""
+    path = journey.source.entry.key
+    if path is None:
+        return ""
+    value = lookup(event.properties, path)
+    return str(value) if isinstance(value, str | int | float) and value != "" else None
+
+
+def pace_of(definitions: InForce, message: Outgoing) -> tuple[str, int, int] | None:
+    """What the pace gate must hand a slot for: (whose slots, how many, per ms), or None."""
+    journey = definitions.journey(message.journey, message.revision)
+    for step in journey.steps if journey else ():
+        if isinstance(step, Message) and step.message == message.step and step.pace:
+            return f"{message.journey}/{message.step}", step.pace.at_most, step.pace.per
+    return None
+
+
+def at_slot(message: Outgoing, not_before: int) -> Outgoing:
+    """The message with the slot that the pace gate gave it."""
+    return replace(message, not_before=not_before)
