@@ -1,0 +1,90 @@
+"""What is asked of history: every event and decision, in columns. DuckDB answers it.
+
+`remote.RemoteHistory` is the same interface over a socket, for processes that do not hold the file.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from harken.effects import Decision, Happening
+
+Row = tuple[Any, ...]
+
+TIMELINE_LIMIT = 100
+"""Entries of a page of the time line, when no other number is asked for."""
+QUERY_LIMIT = 10_000
+"""Rows that a query answers at most, when no other number is asked for."""
+QUERY_SECONDS = 30.0
+
+
+class History(Protocol):
+    """Events and decisions of all customers. Times are ms. Safe to call from many threads.
+
+    Every verb raises `Unavailable` when history cannot be read or written now.
+    """
+
+    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
+        """Take numbered batches (`rows.encode_batch`), in order, durably and all or none.
+
+        A batch that was taken before (its number is not above the watermark) is left out, so a
+        batch may be offered again after a crash.
+        """
+
+    def watermark(self) -> int:
+        """The number of the last batch taken; 0 at the beginning."""
+
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> list[Row]:
+        """Rows of one SELECT over `events` and `decisions`, at most `limit`.
+
+        Raises BadInput for SQL that is wrong, is not one SELECT, would write, or takes too long.
+        Values come as JSON has them; a decimal becomes a number, a time or UUID text.
+        """
+
+    def timeline(
+        self,
+        profile_ids: Sequence[int],
+        *,
+        before: int | None = None,
+        limit: int = TIMELINE_LIMIT,
+        journey: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Events and decisions of a customer, newest first; `before` is the page's last `at`.
+
+        Each has `kind` (`event` or `decision`), `at`, and the fields of `Happening` or `Decision`.
+        A page may be longer than `limit`: it never ends between two entries of the same ms.
+        """
+
+    def decisions(self, profile_id: int, journey: str) -> list[Decision]:
+        """What was decided about the customer in the journey, in order."""
+
+    def events_since(self, profile_id: int, since: int) -> dict[str, list[int]]:
+        """By name, [count, first, last] of the profile's own events received at `since` or later.
+
+        Events that came to it by a merge are left out: this is what a survivor keeps when a merge
+        is undone.
+        """
+
+    def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
+        """(profile id, event): the latest events of that name, one for each customer."""
+
+    def rekey(self, absorbed: int, survivor: int) -> None:
+        """Give the past of `absorbed` to `survivor`, for a merge. Undone by `restore`."""
+
+    def restore(self, absorbed: int) -> None:
+        """Give back to `absorbed` what `rekey` took from it (and what it had absorbed itself)."""
+
+    def forget(self, profile_id: int) -> None:
+        """Erase every row of the customer."""
+
+    def prune(self, before: int) -> int:
+        """Erase rows that happened before this time; answers how many."""
+
+    def close(self) -> None:
+        """Let go of the file."""

@@ -1,0 +1,320 @@
+"""History in one DuckDB file. One process holds it; others ask that one (`remote`)."""
+
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from harken.effects import Decision, Happening
+from harken.errors import BadInput, Unavailable
+from harken.history import duck_write
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row
+from harken.history.rows import Page, Rekey, decode_batch
+
+EVENT_FIELDS = (
+    "ts, received, profile_id, name, message_id, props::JSON::VARCHAR, journey, step, variant,"
+    " channel, message, anonymous_id, imported"
+)
+DECISION_FIELDS = (
+    "ts, profile_id, journey, revision, outcome, reason, run, step, gate, message, until,"
+    " facts::VARCHAR"
+)
+MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2 AND ($3 = '' OR journey = $3)"
+FLOOR = f"""
+SELECT min(ts) FROM (
+    SELECT ts FROM (
+        SELECT ts FROM events WHERE {MINE} UNION ALL SELECT ts FROM decisions WHERE {MINE}
+    ) ORDER BY ts DESC LIMIT $4
+)
+"""
+EVENTS_PAGE = f"SELECT {EVENT_FIELDS} FROM events WHERE {MINE} AND ts >= $4 ORDER BY ts, rowid"
+DECISIONS_PAGE = (
+    f"SELECT {DECISION_FIELDS} FROM decisions WHERE {MINE} AND ts >= $4 ORDER BY ts, rowid"
+)
+OF_JOURNEY = f"""
+SELECT {DECISION_FIELDS} FROM decisions WHERE profile_id = $1 AND journey = $2 ORDER BY ts, rowid
+"""
+OWN_SINCE = """
+SELECT name, count(*), min(ts), max(ts) FROM events
+WHERE profile_id = $1 AND origin = $1 AND received >= $2 GROUP BY name ORDER BY name
+"""
+# The latest rows first, then one a customer: a window over all customers would not fit in memory.
+LATEST = f"""
+SELECT {EVENT_FIELDS} FROM (SELECT * FROM events WHERE name = $1 ORDER BY ts DESC LIMIT 10 * $2)
+QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY ts DESC) = 1
+ORDER BY ts DESC LIMIT $2
+"""
+END_OF_TIME = 2**63 - 1
+PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+
+
+class DuckHistory:
+    """`History` in the file at `path`. Raises Unavailable when another process holds it."""
+
+    def __init__(self, path: Path, *, memory: str = "100MB", threads: int = 1) -> None:
+        self._path = path
+        self._config = _config(memory, threads)
+        self._writing = threading.Lock()
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._open()
+
+    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
+        with self._writing:
+            upto = self._upto(self._writer)
+            fresh = [(number, blob) for number, blob in batches if number > upto]
+            if not fresh:
+                return
+            pages = [page for _, blob in fresh for page in decode_batch(blob)]
+            try:
+                self._take(pages, fresh[-1][0])
+            except duck_write.Unfit:
+                self._take(duck_write.repair(self._writer, pages), fresh[-1][0])
+
+    def watermark(self) -> int:
+        return self._upto(self._cursor())
+
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> list[Row]:
+        _only_select(sql)
+        cursor = self._cursor()
+        alarm = threading.Timer(seconds, cursor.interrupt)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            # READ ONLY because a SELECT may hold an INSERT (`WITH x AS (INSERT ...)`).
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                rows = cursor.execute(sql, list(params)).fetchmany(limit)
+            finally:
+                cursor.execute("ROLLBACK")
+        except duckdb.InterruptException:
+            raise BadInput(f"the query took longer than {seconds:g} s") from None
+        except duckdb.IOException as fault:
+            raise Unavailable(f"history: {fault}") from fault
+        except (duckdb.Error, TypeError, ValueError, OverflowError) as fault:
+            raise BadInput(str(fault)) from None
+        finally:
+            alarm.cancel()
+        return [tuple(map(_plain, row)) for row in rows]
+
+    def timeline(
+        self,
+        profile_ids: Sequence[int],
+        *,
+        before: int | None = None,
+        limit: int = TIMELINE_LIMIT,
+        journey: str | None = None,
+    ) -> list[dict[str, Any]]:
+        which = [list(profile_ids), END_OF_TIME if before is None else before, journey or ""]
+        floor = self._rows(FLOOR, [*which, limit])[0][0]
+        if floor is None:
+            return []
+        events = [_entry("event", _event(row)) for row in self._rows(EVENTS_PAGE, [*which, floor])]
+        decided = [
+            _entry("decision", _decision(row))
+            for row in self._rows(DECISIONS_PAGE, [*which, floor])
+        ]
+        # What was decided at a ms came after what happened at it.
+        return sorted([*events, *decided], key=lambda entry: int(entry["at"]))[::-1]
+
+    def decisions(self, profile_id: int, journey: str) -> list[Decision]:
+        return [_decision(row) for row in self._rows(OF_JOURNEY, [profile_id, journey])]
+
+    def events_since(self, profile_id: int, since: int) -> dict[str, list[int]]:
+        rows = self._rows(OWN_SINCE, [profile_id, since])
+        return {name: [count, first, last] for name, count, first, last in rows}
+
+    def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
+        events = [_event(row) for row in self._rows(LATEST, [event_name, limit])]
+        return [(event.profile_id, event) for event in events]
+
+    def rekey(self, absorbed: int, survivor: int) -> None:
+        with self._transaction() as cursor:
+            duck_write.move(cursor, [Rekey(absorbed, survivor)])
+
+    def restore(self, absorbed: int) -> None:
+        with self._transaction() as cursor:
+            duck_write.restore(cursor, absorbed)
+
+    def forget(self, profile_id: int) -> None:
+        with self._transaction() as cursor:
+            duck_write.forget(cursor, profile_id)
+
+    def prune(self, before: int) -> int:
+        with self._transaction() as cursor:
+            return sum(
+                _count(cursor.execute(f"DELETE FROM {table} WHERE ts < $1", [before]))
+                for table in duck_write.TABLES
+            )
+
+    def close(self) -> None:
+        with self._writing:
+            self._close()
+
+    def _open(self) -> None:
+        with _storage():
+            self._connection = duckdb.connect(str(self._path), config=self._config)
+            self._connection.execute(duck_write.SCHEMA)
+            # Else a query could read the variables of our own Python code as tables.
+            self._connection.execute("SET GLOBAL python_enable_replacements = false")
+            self._connection.execute("SET GLOBAL lock_configuration = true")
+            self._writer = self._connection.cursor()
+        self._mine = threading.local()
+
+    def _close(self) -> None:
+        with _storage():
+            for cursor in [*self._cursors, self._writer, self._connection]:
+                cursor.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._writing, self._committed():
+            yield self._writer
+
+    @contextmanager
+    def _committed(self) -> Iterator[None]:
+        with _storage():
+            self._writer.execute("BEGIN")
+            try:
+                yield
+                self._writer.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT has rolled back already, and then there is nothing to undo.
+                try:
+                    self._writer.execute("ROLLBACK")
+                except duckdb.FatalException:
+                    # A full disk does this: DuckDB refuses all until the file is opened anew.
+                    self._close()
+                    self._open()
+                except duckdb.Error:
+                    pass
+                raise
+
+    def _take(self, pages: Sequence[Page], upto: int) -> None:
+        with self._committed():
+            duck_write.take(self._writer, pages)
+            self._writer.execute("UPDATE taken SET upto = $1", [upto])
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        found: duckdb.DuckDBPyConnection | None = getattr(self._mine, "cursor", None)
+        if found is None:
+            with _storage():
+                found = self._mine.cursor = self._connection.cursor()
+            self._cursors.add(found)
+        return found
+
+    def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:
+        with _storage():
+            return self._cursor().execute(sql, params).fetchall()
+
+    def _upto(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        with _storage():
+            return _count(cursor.execute("SELECT upto FROM taken"))
+
+
+def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": memory,
+        "threads": threads,
+        "max_temp_directory_size": "2GB",
+        "enable_external_access": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    """DuckDB's errors as Unavailable, but for those that one row of data is to blame for."""
+    try:
+        yield
+    except duck_write.Unfit:
+        raise
+    except duckdb.Error as fault:
+        raise Unavailable(f"history: {fault}") from fault
+
+
+def _only_select(sql: str) -> None:
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as fault:
+        raise BadInput(str(fault)) from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise BadInput("a query is one SELECT statement")
+
+
+def _count(cursor: duckdb.DuckDBPyConnection) -> int:
+    found = cursor.fetchone()
+    return int(found[0]) if found else 0
+
+
+def _event(row: Row) -> Happening:
+    return Happening(
+        at=row[0],
+        received_at=row[1],
+        profile_id=row[2],
+        name=row[3],
+        message_id=row[4],
+        properties=_object(row[5]),
+        journey=row[6],
+        step=row[7],
+        variant=row[8],
+        channel=row[9],
+        message=row[10],
+        anonymous_id=row[11],
+        imported=row[12],
+    )
+
+
+def _decision(row: Row) -> Decision:
+    return Decision(
+        at=row[0],
+        profile_id=row[1],
+        journey=row[2],
+        revision=row[3],
+        outcome=row[4],
+        reason=row[5],
+        run=row[6],
+        step=row[7],
+        gate=row[8],
+        message=row[9],
+        until=row[10],
+        facts=_object(row[11]),
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    found = msgspec.json.decode(text)
+    return found if isinstance(found, dict) else {"": found}
+
+
+def _entry(kind: str, row: Happening | Decision) -> dict[str, Any]:
+    return {"kind": kind, **msgspec.structs.asdict(row)}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a query's answer as JSON would have it, so that it can cross a socket."""
+    if type(value) in PLAIN:
+        return value if type(value) is not int or -(2**63) <= value < 2**64 else float(value)
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(part) for part in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,226 @@
+"""What changes the DuckDB file: rows in, merges, forgetting. Each runs inside a transaction.
+
+Rows travel as one JSON text a statement. Measured on one core at 10,000 rows: 70,000 rows/s with
+`json_each` and `from_json` a row, 55,000 with one `from_json` of the whole array, 47,000 with a
+list parameter a column.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+import msgspec
+
+from harken.effects import Decision, Happening
+from harken.history.rows import Page, Rekey
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS taken (upto BIGINT);
+INSERT INTO taken SELECT 0 WHERE NOT EXISTS (FROM taken);
+CREATE TABLE IF NOT EXISTS merges (absorbed BIGINT, survivor BIGINT);
+CREATE TABLE IF NOT EXISTS events (
+    ts BIGINT, received BIGINT, profile_id BIGINT, origin BIGINT, name VARCHAR,
+    message_id VARCHAR, anonymous_id VARCHAR, props VARIANT, journey VARCHAR, step VARCHAR,
+    variant VARCHAR, channel VARCHAR, message VARCHAR, imported BOOLEAN
+);
+CREATE TABLE IF NOT EXISTS decisions (
+    ts BIGINT, profile_id BIGINT, origin BIGINT, journey VARCHAR, revision BIGINT, outcome VARCHAR,
+    reason VARCHAR, run VARCHAR, step VARCHAR, gate VARCHAR, message VARCHAR, until BIGINT,
+    facts JSON
+);
+"""
+
+EVENT_SHAPE = msgspec.json.encode(
+    {
+        "at": "BIGINT",
+        "received_at": "BIGINT",
+        "profile_id": "BIGINT",
+        "name": "VARCHAR",
+        "message_id": "VARCHAR",
+        "anonymous_id": "VARCHAR",
+        "properties": "JSON",
+        "journey": "VARCHAR",
+        "step": "VARCHAR",
+        "variant": "VARCHAR",
+        "channel": "VARCHAR",
+        "message": "VARCHAR",
+        "imported": "BOOLEAN",
+    }
+).decode()
+# Structs leave out fields that hold their default; `coalesce` puts it back.
+INSERT_EVENTS = f"""
+INSERT INTO events
+SELECT r.at, r.received_at, r.profile_id, r.profile_id, r.name, coalesce(r.message_id, ''),
+    coalesce(r.anonymous_id, ''), coalesce(r.properties, '{{}}')::VARIANT, coalesce(r.journey, ''),
+    coalesce(r.step, ''), coalesce(r.variant, ''), coalesce(r.channel, ''),
+    coalesce(r.message, ''), coalesce(r.imported, false)
+FROM (SELECT from_json(value, '{EVENT_SHAPE}') AS r FROM json_each($1::JSON))
+"""
+DECISION_SHAPE = msgspec.json.encode(
+    {
+        "at": "BIGINT",
+        "profile_id": "BIGINT",
+        "journey": "VARCHAR",
+        "revision": "BIGINT",
+        "outcome": "VARCHAR",
+        "reason": "VARCHAR",
+        "run": "VARCHAR",
+        "step": "VARCHAR",
+        "gate": "VARCHAR",
+        "message": "VARCHAR",
+        "until": "BIGINT",
+        "facts": "JSON",
+    }
+).decode()
+INSERT_DECISIONS = f"""
+INSERT INTO decisions
+SELECT r.at, r.profile_id, r.profile_id, r.journey, r.revision, r.outcome, r.reason,
+    coalesce(r.run, ''), coalesce(r.step, ''), coalesce(r.gate, ''), coalesce(r.message, ''),
+    coalesce(r.until, 0), coalesce(r.facts, '{{}}')
+FROM (SELECT from_json(value, '{DECISION_SHAPE}') AS r FROM json_each($1::JSON))
+"""
+
+MOVE = """
+UPDATE {table} SET profile_id = moved.survivor
+FROM (SELECT unnest($1::BIGINT[]) AS absorbed, unnest($2::BIGINT[]) AS survivor) AS moved
+WHERE {table}.profile_id = moved.absorbed
+"""
+# `origin` is whose row it was at first; with the merges still in force it says who owns it.
+RESTORE = """
+WITH RECURSIVE inside(id) AS (
+    SELECT $1::BIGINT
+    UNION SELECT merges.absorbed FROM merges JOIN inside ON merges.survivor = inside.id
+)
+UPDATE {table} SET profile_id = $1 WHERE origin IN (SELECT id FROM inside)
+"""
+TABLES = ("events", "decisions")
+
+SLICE = 200
+"""Rows encoded at once; at 32 KB an event, 6 MB."""
+STATEMENT_BYTES = 4_000_000
+"""JSON text of one INSERT; bounds its memory."""
+
+Unfit = (duckdb.DataError, duckdb.InvalidInputException, TypeError, ValueError, RecursionError)
+"""What a row raises that JSON or a VARIANT cannot hold."""
+
+_json = msgspec.json.Encoder()
+
+
+def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> None:
+    """Rows, merges and forgetting, in the order of the pages."""
+    happenings: list[Happening] = []
+    decisions: list[Decision] = []
+    rekeys: list[Rekey] = []
+    for page in pages:
+        happenings += page.happenings
+        decisions += page.decisions
+        rekeys += page.rekey
+        if page.forget:
+            _flush(cursor, happenings, decisions, rekeys)
+            happenings, decisions, rekeys = [], [], []
+            for profile_id in page.forget:
+                forget(cursor, profile_id)
+    _flush(cursor, happenings, decisions, rekeys)
+
+
+def _flush(
+    cursor: duckdb.DuckDBPyConnection,
+    happenings: list[Happening],
+    decisions: list[Decision],
+    rekeys: list[Rekey],
+) -> None:
+    for text in _texts(happenings):
+        cursor.execute(INSERT_EVENTS, [text])
+    for text in _texts(decisions):
+        cursor.execute(INSERT_DECISIONS, [text])
+    move(cursor, rekeys)
+
+
+def _texts(rows: Sequence[Happening] | Sequence[Decision]) -> Iterator[str]:
+    """JSON arrays of the rows, each small enough for one statement."""
+    parts: list[bytes] = []
+    size = 0
+    for start in range(0, len(rows), SLICE):
+        part = _json.encode(rows[start : start + SLICE])[1:-1]
+        parts.append(part)
+        size += len(part)
+        if size >= STATEMENT_BYTES:
+            yield (b"[" + b",".join(parts) + b"]").decode()
+            parts, size = [], 0
+    if parts:
+        yield (b"[" + b",".join(parts) + b"]").decode()
+
+
+def move(cursor: duckdb.DuckDBPyConnection, rekeys: Sequence[Rekey]) -> None:
+    """Merges and their undoing, in order; merges in a row share one UPDATE."""
+    together: list[Rekey] = []
+    for rekey in rekeys:
+        if rekey.undo:
+            _merge(cursor, together)
+            together = []
+            restore(cursor, rekey.absorbed)
+        else:
+            together.append(rekey)
+    _merge(cursor, together)
+
+
+def _merge(cursor: duckdb.DuckDBPyConnection, rekeys: Sequence[Rekey]) -> None:
+    if not rekeys:
+        return
+    owner: dict[int, int] = {}
+    for rekey in rekeys:
+        for absorbed, survivor in owner.items():
+            if survivor == rekey.absorbed:
+                owner[absorbed] = rekey.survivor
+        owner[rekey.absorbed] = rekey.survivor
+    cursor.execute(
+        "INSERT INTO merges SELECT unnest($1::BIGINT[]), unnest($2::BIGINT[])",
+        [[rekey.absorbed for rekey in rekeys], [rekey.survivor for rekey in rekeys]],
+    )
+    for table in TABLES:
+        cursor.execute(MOVE.format(table=table), [list(owner), list(owner.values())])
+
+
+def restore(cursor: duckdb.DuckDBPyConnection, absorbed: int) -> None:
+    """Give back to `absorbed` its own past and that of whom it had absorbed."""
+    cursor.execute("DELETE FROM merges WHERE absorbed = $1", [absorbed])
+    for table in TABLES:
+        cursor.execute(RESTORE.format(table=table), [absorbed])
+
+
+def forget(cursor: duckdb.DuckDBPyConnection, profile_id: int) -> None:
+    """Erase the customer's rows."""
+    for table in TABLES:
+        cursor.execute(f"DELETE FROM {table} WHERE profile_id = $1", [profile_id])
+    cursor.execute("DELETE FROM merges WHERE $1 IN (survivor, absorbed)", [profile_id])
+
+
+def repair(cursor: duckdb.DuckDBPyConnection, pages: Sequence[Page]) -> list[Page]:
+    """The pages with values that cannot be held put aside as text under `$unreadable`."""
+    return [
+        Page(
+            [
+                msgspec.structs.replace(row, properties=_readable(cursor, row.properties))
+                for row in page.happenings
+            ],
+            [
+                msgspec.structs.replace(row, facts=_readable(cursor, row.facts))
+                for row in page.decisions
+            ],
+            page.rekey,
+            page.forget,
+        )
+        for page in pages
+    ]
+
+
+def _readable(cursor: duckdb.DuckDBPyConnection, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        text = _json.encode(values).decode()
+    except Unfit:
+        return {"$unreadable": repr(values)}
+    try:
+        cursor.execute("SELECT $1::JSON::VARIANT", [text]).fetchall()
+    except Unfit:
+        return {"$unreadable": text}
+    return values

@@ -1,0 +1,268 @@
+"""History asked from another process, over a Unix socket.
+
+DuckDB lets one process hold the file. That one serves it here; its address and a random key stand
+in a file that only the same user can read.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import (
+    Client,
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
+from multiprocessing.context import AuthenticationError
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from harken.effects import Decision, Happening
+from harken.errors import BadInput, HarkenError, Unavailable
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row
+
+VERBS = frozenset(
+    {
+        "append",
+        "watermark",
+        "query",
+        "timeline",
+        "decisions",
+        "events_since",
+        "recent_triggers",
+        "rekey",
+        "restore",
+        "forget",
+        "prune",
+    }
+)
+ANSWER_SECONDS = 60.0
+"""How long an answer may take before history counts as away; longer than a query may run."""
+
+Answer = TypeVar("Answer")
+log = structlog.get_logger()
+
+
+class Address(Struct):
+    """What the address file holds."""
+
+    socket: str
+    key: bytes
+
+
+class Server:
+    """Answers for `history` until it is closed. One thread a client."""
+
+    def __init__(self, history: History, address_file: Path) -> None:
+        self._history = history
+        self._key = os.urandom(32)
+        # The default address is a new socket in a folder that only this user may enter.
+        self._listener = Listener(family="AF_UNIX", backlog=16)
+        self._closed = False
+        self._clients: set[Connection] = set()
+        self._lock = threading.Lock()
+        _write_privately(address_file, Address(str(self._listener.address), self._key))
+        self._thread = threading.Thread(target=self._accept, name="history server", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more clients and hang up on those that are there."""
+        self._closed = True
+        # Closing a listener does not wake the thread that waits in accept; a client does.
+        try:
+            Client(self._listener.address, "AF_UNIX").close()
+        except OSError:
+            pass
+        self._thread.join()
+        self._listener.close()
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            client.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client = self._listener.accept()
+            except OSError as fault:
+                log.warning("history server: a client could not be taken", fault=str(fault))
+                continue
+            if self._closed:
+                client.close()
+                return
+            threading.Thread(
+                target=self._answer, args=(client,), name="history client", daemon=True
+            ).start()
+
+    def _answer(self, client: Connection) -> None:
+        with self._lock:
+            self._clients.add(client)
+        try:
+            # Here and not in accept, so that a client that says nothing holds up nobody else.
+            deliver_challenge(client, self._key)
+            answer_challenge(client, self._key)
+            while True:
+                client.send_bytes(_reply(self._history, client.recv_bytes()))
+        except (EOFError, OSError, AuthenticationError):
+            pass
+        finally:
+            with self._lock:
+                self._clients.discard(client)
+            client.close()
+
+
+def serve(history: History, address_file: Path) -> Server:
+    """Answer for `history` in the background; `address_file` tells others where."""
+    return Server(history, address_file)
+
+
+class RemoteHistory:
+    """`History` in the process that wrote `address_file`. A connection a thread."""
+
+    def __init__(self, address_file: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._address_file = address_file
+        self._seconds = answer_seconds
+        self._mine = threading.local()
+
+    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
+        self._ask("append", [list(batches)], type(None))
+
+    def watermark(self) -> int:
+        return self._ask("watermark", [], int)
+
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> list[Row]:
+        rows = self._ask(
+            "query", [sql, list(params)], list[list[Any]], limit=limit, seconds=seconds
+        )
+        return [tuple(row) for row in rows]
+
+    def timeline(
+        self,
+        profile_ids: Sequence[int],
+        *,
+        before: int | None = None,
+        limit: int = TIMELINE_LIMIT,
+        journey: str | None = None,
+    ) -> list[dict[str, Any]]:
+        return self._ask(
+            "timeline",
+            [list(profile_ids)],
+            list[dict[str, Any]],
+            before=before,
+            limit=limit,
+            journey=journey,
+        )
+
+    def decisions(self, profile_id: int, journey: str) -> list[Decision]:
+        return self._ask("decisions", [profile_id, journey], list[Decision])
+
+    def events_since(self, profile_id: int, since: int) -> dict[str, list[int]]:
+        return self._ask("events_since", [profile_id, since], dict[str, list[int]])
+
+    def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
+        return self._ask("recent_triggers", [event_name, limit], list[tuple[int, Happening]])
+
+    def rekey(self, absorbed: int, survivor: int) -> None:
+        self._ask("rekey", [absorbed, survivor], type(None))
+
+    def restore(self, absorbed: int) -> None:
+        self._ask("restore", [absorbed], type(None))
+
+    def forget(self, profile_id: int) -> None:
+        self._ask("forget", [profile_id], type(None))
+
+    def prune(self, before: int) -> int:
+        return self._ask("prune", [before], int)
+
+    def close(self) -> None:
+        """Hang up, for this thread."""
+        connection = self._mine.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
+
+    def _ask(self, verb: str, args: list[Any], answer: type[Answer], **options: Any) -> Answer:
+        try:
+            request = msgspec.msgpack.encode([verb, args, options])
+        except (TypeError, OverflowError) as fault:
+            raise BadInput(str(fault)) from None
+        error, value = msgspec.msgpack.decode(self._exchange(request), type=tuple[str, Any])
+        if error:
+            raise BadInput(value) if error == BadInput.__name__ else Unavailable(value)
+        return msgspec.convert(value, answer)
+
+    def _exchange(self, request: bytes) -> bytes:
+        """Send and receive. A kept connection whose server was restarted is made anew once;
+        every verb may be asked twice, for asking again changes nothing more.
+        """
+        kept = getattr(self._mine, "connection", None)
+        if kept is not None:
+            try:
+                return self._over(kept, request)
+            except (EOFError, OSError):
+                self.close()
+        try:
+            return self._over(self._connect(), request)
+        except (EOFError, OSError, AuthenticationError, msgspec.DecodeError) as fault:
+            self.close()
+            raise Unavailable("history: the engine does not answer") from fault
+
+    def _connect(self) -> Connection:
+        address = msgspec.json.decode(self._address_file.read_bytes(), type=Address)
+        connection = self._mine.connection = Client(address.socket, "AF_UNIX")
+        # Client would wait for ever for the challenge of a process that is stopped.
+        if not connection.poll(self._seconds):
+            raise EOFError
+        answer_challenge(connection, address.key)
+        deliver_challenge(connection, address.key)
+        return connection
+
+    def _over(self, connection: Connection, request: bytes) -> bytes:
+        connection.send_bytes(request)
+        if not connection.poll(self._seconds):
+            # An answer that comes later would be taken for the next question's.
+            self.close()
+            raise Unavailable(f"history: no answer in {self._seconds:g} s")
+        return connection.recv_bytes()
+
+
+def _reply(history: History, request: bytes) -> bytes:
+    """(name of the error, its message) or ("", the answer)."""
+    try:
+        verb, args, options = msgspec.msgpack.decode(request)
+        if verb not in VERBS:
+            return _packed(("BadInput", f"history knows no {verb!r}"))
+        ask: Callable[..., Any] = getattr(history, verb)
+        return _packed(("", ask(*args, **options)))
+    except HarkenError as fault:
+        known = "BadInput" if isinstance(fault, BadInput) else "Unavailable"
+        return _packed((known, str(fault)))
+    except Exception as fault:
+        # A fault of ours: the client is told, and the thread goes on with the next question.
+        log.exception("history server")
+        return _packed(("Unavailable", f"history: {type(fault).__name__}"))
+
+
+def _packed(answer: tuple[str, Any]) -> bytes:
+    return msgspec.msgpack.encode(answer)
+
+
+def _write_privately(path: Path, address: Address) -> None:
+    """Appear whole or not at all, readable by this user alone."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(address))
+    draft.replace(path)

@@ -1,0 +1,107 @@
+"""Moves the engine's rows from its store to history, a little behind and never twice."""
+
+import threading
+from typing import Protocol
+
+import structlog
+
+from harken.errors import HarkenError
+from harken.history.base import History
+
+GATHER = 0.2
+"""Seconds to wait for more rows: a commit costs an fsync however small it is."""
+RETRY = 1.0
+LONGEST_RETRY = 30.0
+FETCH = 16
+"""Batches read from the store at once."""
+COMMIT_BYTES = 4_000_000
+"""Blobs of one commit, about 10,000 rows; bounds memory when history lags far behind."""
+
+log = structlog.get_logger()
+
+
+class Rows(Protocol):
+    """The part of the store that is needed here."""
+
+    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]: ...
+
+    def history_done(self, upto: int) -> None: ...
+
+
+class Feeder:
+    """Feeds history in a thread of its own; `ring` says that there are new rows."""
+
+    def __init__(self, store: Rows, history: History, *, gather: float = GATHER) -> None:
+        self._store = store
+        self._history = history
+        self._gather = gather
+        self._feeding = threading.Lock()
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.trouble = ""
+        """Why rows cannot be moved at present; empty when all is well."""
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+        self.ring()
+
+    def ring(self) -> None:
+        """There are new rows."""
+        self._bell.set()
+
+    def flush(self) -> int:
+        """Move all rows that are there now; how many batches. Raises what history raises."""
+        moved = 0
+        while taken := self._feed():
+            moved += taken
+        return moved
+
+    def stop(self) -> None:
+        """Move what is left and end the thread."""
+        self._stopping.set()
+        self.ring()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        wait = RETRY
+        while True:
+            self._bell.wait()
+            self._stopping.wait(self._gather)
+            self._bell.clear()
+            try:
+                self.flush()
+                self.trouble, wait = "", RETRY
+            except HarkenError as fault:
+                # The rows stay in the store; nothing is lost by trying later.
+                self.trouble = str(fault)
+                log.warning("history cannot take rows", fault=str(fault), retry_in=wait)
+                self._stopping.wait(wait)
+                wait = min(2 * wait, LONGEST_RETRY)
+                self.ring()
+            if self._stopping.is_set():
+                return
+
+    def _feed(self) -> int:
+        with self._feeding:
+            upto = self._history.watermark()
+            batches = self._next(upto)
+            if not batches:
+                return 0
+            self._history.append(batches)
+            self._store.history_done(batches[-1][0])
+            return len(batches)
+
+    def _next(self, upto: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        while size < COMMIT_BYTES:
+            more = self._store.history_rows(found[-1][0] if found else upto, FETCH)
+            found += more
+            size += sum(len(blob) for _, blob in more)
+            if len(more) < FETCH:
+                break
+        return found
