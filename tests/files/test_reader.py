@@ -114,8 +114,8 @@ NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d1
          "$.a.between: needs two numbers, lowest first; it has 1"),
         ({"a": {"between": [5, 1]}}, Where, "$.a.between: the lowest comes first: [1, 5]"),
         ({"a": {"regex": "x" * 501}}, Where, "$.a.regex: is 501 characters long; at most 500"),
-        ({"a": {"after": "monday"}}, Where, "$.a.after: 'monday' is no date or time; "
-         "write 2026-01-31 or 2026-01-31T09:00:00Z"),
+        ({"a": {"after": "monday"}}, Where, ("$.a.after: 'monday' is no date or time; "
+         "write 2026-01-31 or 2026-01-31T09:00:00Z")),
         ({"a": {"exists": False, "equals": 1}}, Where,
          "$.a.exists: a value that does not exist passes no other comparison; keep one"),
         ({"a": {"eqals": 1}}, Where, "$.a.eqals: unknown key `eqals`; did you mean `equals`?"),
@@ -128,8 +128,8 @@ NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d1
         ({"all": []}, Rule, "$.all: the list is empty; write at least one rule"),
         ({"any": []}, Rule, "$.any: the list is empty; write at least one rule"),
         ({"at_most": 1, "per": "calender day"}, Cap,
-         "$.per: must be `calendar day` or `calendar week`, not the text 'calender day'; "
-         "did you mean `calendar day`?"),
+         ("$.per: must be `calendar day` or `calendar week`, not the text 'calender day'; "
+         "did you mean `calendar day`?")),
         ({"at_most": 1, "per": "daily"}, Cap,
          f"$.per: 'daily' is no duration; {NO_DURATION}, or `calendar day` or `calendar week`"),
         ({"exit": False}, Step,
@@ -176,18 +176,24 @@ steps:
     assert told == [
         "1: $.journey: must be a name, not the number 5",
         "2: $.purpos: unknown key `purpos`; did you mean `purpose`?",
-        "3: $.purpose: must be `marketing` or `transactional`, not the text 'marketin'; "
-        "did you mean `marketing`?",
+        (
+            "3: $.purpose: must be `marketing` or `transactional`, not the text 'marketin'; "
+            "did you mean `marketing`?"
+        ),
         "5: $.entry.audience.atribute: unknown key `atribute`; did you mean `attribute`?",
-        "6: $.entry.reentry: must be `never` or `always`, not the text 'nevr'; "
-        "did you mean `never`?",
+        (
+            "6: $.entry.reentry: must be `never` or `always`, not the text 'nevr'; "
+            "did you mean `never`?"
+        ),
         "4: $.entry: missing key `event`: text",
         "7: $.goal.within: must be a duration such as `30s`, not the number 3",
         "10: $.steps[0].channel: must be `email`, not the text 'emial'; did you mean `email`?",
         "11: $.steps[0].sendng_hours: unknown key `sendng_hours`; did you mean `sending_hours`?",
         "12: $.steps[0].counts: must be `true` or `false`, not the text 'yes'",
-        "9: $.steps[0]: missing key `default`: "
-        "a mapping of some of `subject`, `preheader`, `html`, `mjml` and `text` ...",
+        (
+            "9: $.steps[0]: missing key `default`: "
+            "a mapping of some of `subject`, `preheader`, `html`, `mjml` and `text` ..."
+        ),
     ]
 
 
@@ -208,54 +214,29 @@ def test_depth_and_number_of_faults_are_bounded() -> None:
 
 KEYS = st.sampled_from(
     [
-        "journey",
-        "entry",
+        *Journey.__struct_encode_fields__,
+        *Message.__struct_encode_fields__,
+        *Workspace.__struct_encode_fields__,
+        *Attribute.__struct_encode_fields__,
         "event",
         "where",
         "audience",
         "reentry",
-        "after",
         "key",
-        "exceptions",
-        "window",
-        "goal",
-        "steps",
         "wait",
         "time",
-        "message",
-        "channel",
-        "default",
-        "variants",
         "when",
-        "locales",
-        "subject",
-        "html",
-        "attribute",
         "event_property",
         "did",
         "all",
         "any",
         "not",
-        "equals",
-        "in",
-        "between",
-        "regex",
-        "before",
-        "exists",
         "at_least",
         "within",
         "rule",
         "segment",
-        "caps",
         "per",
         "at_most",
-        "senders",
-        "from",
-        "transports",
-        "dkim",
-        "timezone",
-        "sending_hours",
-        "on",
     ]
 )
 VALUES = st.sampled_from(["30m", "09:00", "email", "never", "2026-01-01", "UTC", "mon", "(", "$"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harken.errors import BadDefinition
+from harken.errors import BadDefinition, Fault
 from harken.files import yaml
 
 
@@ -118,8 +118,10 @@ DEEP_ALIAS = f"a: &x {'[' * 30}{']' * 30}\nb: {'[' * 30}*x{']' * 30}\n"
         ),
         (
             "a: b: c\n",
-            "f.yaml:1: $: `: ` inside a value, or wrong indentation; "
-            "put a value that holds `: ` in quotes",
+            (
+                "f.yaml:1: $: `: ` inside a value, or wrong indentation; "
+                "put a value that holds `: ` in quotes"
+            ),
         ),
         (
             "a: 1\nb: @x\n",
@@ -127,13 +129,17 @@ DEEP_ALIAS = f"a: &x {'[' * 30}{']' * 30}\nb: {'[' * 30}*x{']' * 30}\n"
         ),
         (
             "subject: {{ profile.first_name }}\n",
-            "f.yaml:1: $.subject: a key must be text, not a mapping; "
-            "quote a value that begins with `{`, `[` or `*`",
+            (
+                "f.yaml:1: $.subject: a key must be text, not a mapping; "
+                "quote a value that begins with `{`, `[` or `*`"
+            ),
         ),
         (
             "? [a]\n: 1\n",
-            "f.yaml:1: $: a key must be text, not a list; "
-            "quote a value that begins with `{`, `[` or `*`",
+            (
+                "f.yaml:1: $: a key must be text, not a list; "
+                "quote a value that begins with `{`, `[` or `*`"
+            ),
         ),
         ("a: 1\n: 2\n", "f.yaml:2: $: a key is missing before `:`"),
         ("a: *no\n", "f.yaml:1: $.a: `*no` names no anchor above it"),
@@ -152,8 +158,10 @@ DEEP_ALIAS = f"a: &x {'[' * 30}{']' * 30}\nb: {'[' * 30}*x{']' * 30}\n"
         ),
         (
             "a: 1\nb: 'x\n",
-            "f.yaml:2: $: this is no YAML 1.2: while scanning a quoted scalar, "
-            "found unexpected end of stream (begun on line 2)",
+            (
+                "f.yaml:2: $: this is no YAML 1.2: while scanning a quoted scalar, "
+                "found unexpected end of stream (begun on line 2)"
+            ),
         ),
         (
             "a:\n  b: 1\n c: 2\n",
@@ -189,18 +197,20 @@ def test_every_duplicate_is_told() -> None:
 
 pieces = st.sampled_from(
     [*"abc:-?[]{},&*!|>%@`'\"\\#~<0\n\t ", ": ", "- ", "\n  ", "---\n", "...\n", "%YAML 1.1\n",
-     "%TAG ! x\n", "&a ", "*a", "!!int ", "!<x> ", "\\ud800", "\\U00110000", "\\x4", "\ud800", "\x85",
-     "\u2028", "\ufeff", "\x00", "0x", "0o8", "1e", "<<: "]
+     "%TAG ! x\n", "&a ", "*a", "!!int ", "!<x> ", "\\ud800", "\\U00110000", "\\x4", "\ud800",
+     "\x85", "\u2028", "\ufeff", "\x00", "0x", "0o8", "1e", "<<: "]
 )  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.lists(pieces, max_size=30).map("".join), st.text(max_size=40), st.binary()))
 def test_any_text_is_a_storable_value_or_a_fault_with_a_line(text: str | bytes) -> None:
+    document, faults = None, tuple[Fault, ...]()
     try:
         document = yaml.parse(text, "f.yaml")
     except BadDefinition as bad:
-        assert all(fault.line >= 1 and fault.file == "f.yaml" for fault in bad.faults)
-    else:
-        msgspec.msgpack.encode(document.value)
-        msgspec.json.encode(document.value)
+        faults = bad.faults
+    assert (document is None) == bool(faults)
+    assert all(fault.line >= 1 and fault.file == "f.yaml" for fault in faults)
+    msgspec.msgpack.encode(document)
+    msgspec.json.encode(document)

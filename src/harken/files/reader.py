@@ -6,7 +6,7 @@ does not say (an order, a pattern that compiles) is in `checks.py`.
 
 import typing
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, overload
 
 import msgspec
 from msgspec import NODEFAULT, Struct
@@ -55,17 +55,25 @@ _Read = Callable[[Any, str, _Faults], Any]
 _BAD: Any = object()
 
 
-def read(value: Any, type_: type[T] | Any, *, path: str = "$") -> T:
+@overload
+def read(value: Any, type_: type[T], *, path: str = "$") -> T: ...
+@overload
+def read(value: Any, type_: Any, *, path: str = "$") -> Any: ...
+def read(value: Any, type_: Any, *, path: str = "$") -> Any:
     """`value` (as JSON has it) as a `type_`. Raises BadDefinition with every fault."""
     typed, faults = try_read(value, type_, path=path)
     if faults:
         raise BadDefinition(faults)
-    return cast(T, typed)
+    return typed
 
 
+@overload
 def try_read(
-    value: Any, type_: type[T] | Any, *, path: str = "$"
-) -> tuple[T | None, tuple[Fault, ...]]:
+    value: Any, type_: type[T], *, path: str = "$"
+) -> tuple[T | None, tuple[Fault, ...]]: ...
+@overload
+def try_read(value: Any, type_: Any, *, path: str = "$") -> tuple[Any, tuple[Fault, ...]]: ...
+def try_read(value: Any, type_: Any, *, path: str = "$") -> tuple[Any, tuple[Fault, ...]]:
     """Like `read`, but answers (the value, no faults) or (None, the faults)."""
     deep = _too_deep(value, path)
     if deep:
@@ -74,7 +82,7 @@ def try_read(
     typed = _reader(type_)(value, path, faults)
     if faults.found:
         return None, tuple(faults.found)
-    return cast(T, typed), ()
+    return typed, ()
 
 
 def _too_deep(value: Any, path: str) -> str:

@@ -88,10 +88,10 @@ workspace: default
 #  marketing: implied
 #  transactional: implied
 
-# The law that Harken keeps for you, by the customer's country. Known packs:
-#   KR  Korea: consent before any ad, (광고) in the subject, no ads 21:00-08:00 without night
-#       consent (e-mail exempt), consent asked again every two years
-# A pack that is not listed is off. By default none is on.
+# The law that Harken keeps for you, by the customer's country. A pack that is not listed is off;
+# without this setting all are. Known packs:
+# KR (Korea): consent before any ad, (광고) in the subject, no ads 21:00-08:00 without night
+# consent (e-mail exempt), consent asked again every two years.
 policy_packs: [KR]
 
 # The percentage of all customers who get no marketing, to measure what marketing does.
