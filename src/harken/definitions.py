@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
@@ -14,7 +16,7 @@ from harken.messages.compile import CompiledMessage, compile_message
 from harken.people.traits import Trait
 from harken.segments.live import Traits, compile_rule
 from harken.segments.model import Segment
-from harken.workspace import Workspace
+from harken.workspace import Sender, Workspace
 
 PAST_REVISIONS = 200
 """Compiled past revisions kept; runs in flight on others compile them again."""
@@ -28,9 +30,10 @@ class InForce:
     Revisions that only runs in flight still need are compiled when one of those runs goes on.
     """
 
-    def __init__(self, written: Definitions, find: FindRevision) -> None:
+    def __init__(self, written: Definitions, find: FindRevision, sender: str = "") -> None:
+        """`sender` is the default sender of a workspace that names none."""
         self.written = written
-        self.workspace = read(written.workspace, Workspace)
+        self.workspace = with_sender(read(written.workspace, Workspace), sender)
         self.policy: CompiledWorkspace = compile_workspace(self.workspace)
         self.zone = ZoneInfo(self.workspace.timezone)
         self._find = find
@@ -85,6 +88,13 @@ class InForce:
     def _compile(self, source: JourneySource) -> LiveJourney:
         journey = read(source.source, Journey)
         return compile_journey(journey, source.revision, source.archived, self.zone, self._traits)
+
+
+def with_sender(workspace: Workspace, sender: str) -> Workspace:
+    """The workspace with `sender` as its default sender where it names none."""
+    if not sender or "default" in workspace.senders:
+        return workspace
+    return replace(workspace, senders={**workspace.senders, "default": Sender(from_=sender)})
 
 
 def compile_messages(

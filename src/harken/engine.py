@@ -94,11 +94,13 @@ class Engine:
         *,
         on_messages: Callable[[], None] = lambda: None,
         on_history: Callable[[], None] = lambda: None,
+        sender: str = "",
         cached: int = CACHED,
     ) -> None:
         self.store = store
         self.clock = clock
-        self.definitions = InForce(store.definitions(), store.journey_revision)
+        self._sender = sender
+        self.definitions = InForce(store.definitions(), store.journey_revision, sender)
         self.offset = store.offset()
         self._reader = reader
         self._on_messages = on_messages
@@ -257,7 +259,7 @@ class Engine:
         """New definitions: every later input is handled under them, also in a replay."""
         written = decode_definitions(record.body)
         try:
-            definitions = InForce(written, self.store.journey_revision)
+            definitions = InForce(written, self.store.journey_revision, self._sender)
         except (BadDefinition, ValueError, msgspec.MsgspecError):
             # They were checked before they were appended; whatever let them through, the
             # definitions in force stay, and the events behind them are not held up.

@@ -1,0 +1,181 @@
+"""The processes of one Harken: the web process and its children, engine and senders.
+
+The web process is the parent: it writes the log, answers HTTP, and starts the children again when
+one dies. A child is told what to do in a line on its standard input, which then stays open: a
+child lives no longer than its parent, because it stops when that closes, however the parent ended.
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+from msgspec import Struct, json
+
+from harken.bell import Bell
+from harken.config import Settings
+
+log = structlog.get_logger("processes")
+
+RESTART_AFTER = (0.1, 0.5, 2.0, 5.0)
+"""Seconds before a child that died is started again: the first time, the second, ..."""
+STEADY = 30.0
+"""A child that lived so long died of something new."""
+GRACE = 20.0
+"""Seconds that a child has to finish what it is doing."""
+
+
+class Bells(Struct):
+    """Who rings whom: the engine hears of log and outcomes, the senders of new messages."""
+
+    engine: Bell
+    sender: Bell
+
+    @classmethod
+    def new(cls) -> "Bells":
+        return cls(Bell.new(), Bell.new())
+
+    def descriptors(self) -> list[int]:
+        return [self.engine.read, self.engine.write, self.sender.read, self.sender.write]
+
+
+class Orders(Struct):
+    """What a child is told; not on its command line, where others could read secrets."""
+
+    settings: Settings
+    descriptors: list[int]
+    number: int
+
+
+class Child:
+    """One child process, kept alive until `stop`."""
+
+    def __init__(self, role: str, number: int, settings: Settings, bells: Bells) -> None:
+        self.role, self.number = role, number
+        self._settings, self._bells = settings, bells
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failures = 0
+        self._started = 0.0
+        self._start_at = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def watch(self) -> None:
+        """Start it, or start it again when it has died and its pause is over."""
+        now = time.monotonic()
+        if self.alive or now < self._start_at:
+            return
+        if self._process is not None:
+            steady = now - self._started > STEADY
+            self._failures = 0 if steady else self._failures + 1
+            pause = RESTART_AFTER[min(self._failures, len(RESTART_AFTER) - 1)]
+            log.error("a process died", child=self.role, code=self._process.returncode, pause=pause)
+            self._forget()
+            self._start_at = now + pause
+            return
+        self._start()
+
+    def _start(self) -> None:
+        descriptors = self._bells.descriptors()
+        orders = Orders(self._settings, descriptors, self.number)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harken.roles", self.role],
+            pass_fds=descriptors,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.encode(orders, enc_hook=str) + b"\n")
+        self._process.stdin.flush()
+        self._started = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask it to finish."""
+        if self._process is not None and self.alive:
+            self._process.terminate()
+
+    def join(self, until: float) -> None:
+        """Wait for its end until `until` (monotonic seconds), then end it."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(until - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process = None
+
+
+class Family:
+    """All children, watched by a thread."""
+
+    def __init__(self, settings: Settings, bells: Bells) -> None:
+        roles = [("engine", 0), *(("sender", number) for number in range(settings.senders))]
+        self.children = [Child(role, number, settings, bells) for role, number in roles]
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="children", daemon=True)
+
+    def start(self) -> None:
+        for child in self.children:
+            child.watch()
+        self._thread.start()
+
+    def alive(self) -> dict[str, bool]:
+        """Which children run."""
+        return {f"{child.role}-{child.number}": child.alive for child in self.children}
+
+    def stop(self) -> None:
+        """Ask all to finish what they are doing, and wait for it."""
+        self._stopping.set()
+        self._thread.join()
+        for child in self.children:
+            child.stop()
+        until = time.monotonic() + GRACE
+        for child in self.children:
+            child.join(until)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.05):
+            for child in self.children:
+                child.watch()
+
+
+def take_orders() -> tuple[Orders, Bells]:
+    """In a child: what it is told, and its bells."""
+    orders = json.decode(sys.stdin.buffer.readline(), type=Orders, dec_hook=_path)
+    engine_read, engine_write, sender_read, sender_write = orders.descriptors
+    return orders, Bells(Bell(engine_read, engine_write), Bell(sender_read, sender_write))
+
+
+def follow_parent(stop: Callable[[], None]) -> None:
+    """In a child: call `stop` when asked to finish, or when the parent is gone."""
+
+    def asked(signal_number: int, frame: FrameType | None) -> None:
+        stop()
+
+    def orphaned() -> None:
+        sys.stdin.buffer.read(1)
+        stop()
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=orphaned, name="parent", daemon=True).start()
+
+
+def _path(type_: type, value: object) -> object:
+    return type_(value)

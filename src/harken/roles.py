@@ -1,0 +1,109 @@
+"""What the child processes do: `python -m harken.roles engine | sender`."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from harken import logs
+from harken.bell import Bell
+from harken.clock import SystemClock
+from harken.config import Settings
+from harken.errors import Unavailable
+from harken.processes import Bells, Orders, follow_parent, take_orders
+
+log = structlog.get_logger("roles")
+
+LONGEST_WAIT = 1.0
+"""Seconds between looks when nobody rings: a clock set forward is noticed so late."""
+AFTER_FAILURE = 0.5
+
+
+def main(role: str) -> None:
+    """Take orders and work until told to stop."""
+    orders, bells = take_orders()
+    logs.set_up(orders.settings.log_level, role)
+    stopping = threading.Event()
+    bell = bells.engine if role == "engine" else bells.sender
+
+    def stop() -> None:
+        stopping.set()
+        bell.ring()
+
+    follow_parent(stop)
+    if role == "engine":
+        run_engine(orders.settings, bells, stopping)
+    else:
+        run_sender(orders, bells, stopping)
+
+
+def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
+    """Handle the log and wake-ups; hold history's file and answer for it."""
+    from harken.app import open_engine
+    from harken.history import remote
+    from harken.history.duck import DuckHistory
+    from harken.history.worker import Feeder
+    from harken.store.sqlite import SqliteStore
+
+    store = SqliteStore(settings.state, cache_mib=32)
+    history = DuckHistory(settings.history, memory=settings.history_memory)
+    feeder = Feeder(store, history)
+    server = remote.serve(history, settings.run / "history.address")
+    feeder.start()
+    checkpoints = threading.Thread(target=_checkpoint, args=(store, stopping), daemon=True)
+    checkpoints.start()
+    engine = open_engine(settings, SystemClock(), store, feeder, bells.sender.ring)
+
+    def wait() -> float:
+        due = store.next_due()
+        return (due - engine.clock.now()) / 1000 if due is not None else LONGEST_WAIT
+
+    _work(engine.turn, wait, bells.engine, stopping)
+    feeder.stop()
+    server.close()
+    history.close()
+    store.close()
+
+
+def run_sender(orders: Orders, bells: Bells, stopping: threading.Event) -> None:
+    """Send what the ledger holds."""
+    from harken.channels.delivery import open_delivery
+
+    clock = SystemClock()
+    name = f"sender-{orders.number}"
+    delivery = open_delivery(orders.settings, clock, name, on_outcome=bells.engine.ring)
+    delivery.recover(clock.now())
+    _work(lambda: delivery.turn(clock.now()), delivery.wait, bells.sender, stopping)
+    delivery.close()
+
+
+def _work(
+    turn: Callable[[], int], wait: Callable[[], float], bell: Bell, stopping: threading.Event
+) -> None:
+    """Turn while there is something to do; else wait for the bell or the next time due."""
+    while not stopping.is_set():
+        try:
+            if not turn():
+                bell.wait(min(max(wait(), 0.0), LONGEST_WAIT))
+        except Unavailable as fault:
+            # Storage failed (disk full): nothing was committed. Try again until it is back.
+            log.error("storage does not answer", fault=str(fault))
+            time.sleep(AFTER_FAILURE)
+
+
+def _checkpoint(store: object, stopping: threading.Event) -> None:
+    """Keep the write-ahead log short, beside the engine instead of within its commits."""
+    from harken.store.sqlite import SqliteStore
+
+    assert isinstance(store, SqliteStore)
+    while not stopping.wait(1.0):
+        try:
+            store.database.checkpoint()
+        except Unavailable as fault:
+            log.warning("no checkpoint", fault=str(fault))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
