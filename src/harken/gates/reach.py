@@ -61,7 +61,9 @@ def address_problem(address: str) -> str:
 @lru_cache(maxsize=10_000)
 def _thorough(address: str) -> str:
     try:
-        found = validate_email(address, check_deliverability=False, test_environment=True)
+        found = validate_email(
+            address, strict=True, check_deliverability=False, test_environment=True
+        )
     except EmailNotValidError as problem:
         return str(problem)
     if "." not in found.ascii_domain:
