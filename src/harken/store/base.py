@@ -89,6 +89,8 @@ class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     step: str = ""
     channel: str = "email"
     address: str = ""
+    hard: bool = False
+    """Of `failed`: the provider says that the address does not exist."""
 
 
 class Store(Protocol):
