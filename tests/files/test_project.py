@@ -236,3 +236,22 @@ def test_no_folder_and_an_empty_folder_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="is no folder"):
         load(tmp_path / "file")
+
+
+def test_the_faults_that_the_page_shows_are_those_that_are_told(tmp_path: Path) -> None:
+    message = mail("mjml: abandonned.mjml").splitlines()
+    head, default = message[:-1], message[-1]
+    slip = "    sendng_hours: {from: '09:00', to: '21:00'}"
+    lines = [*["#"] * 11, *head[:3], "  - wait: 1d", *head[3:], slip, "", "", default]
+    root = write(
+        tmp_path,
+        {
+            "journeys/cart.yaml": "\n".join(lines).replace("journey: a", "journey: cart"),
+            "segments/vip.yaml": "segment: vip\nrule:\n  {did: A, within: '30'}\n",
+            "abandoned.mjml": "<mjml></mjml>",
+        },
+    )
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    told = faults(root)
+    assert len(told) == 3
+    assert [line for line in told if f"    {line}\n" not in page] == []

@@ -208,6 +208,10 @@ def test_depth_and_number_of_faults_are_bounded() -> None:
         deep = {"not": deep}
     _, faults = try_read(deep, Rule)
     assert [str(fault) for fault in faults] == [f"${'.not' * 60}: nested more than 60 deep"]
+    _, faults = try_read({"k" * 10**6: {"in": [1] * 10**5, "x": 1}, "n" * 10**6: []}, Where)
+    assert all(len(str(fault)) < 1500 for fault in faults)
+    _, faults = try_read({"wait": "3" * 10**6}, Step)
+    assert len(str(faults[0])) < 200
     _, many = try_read(["x"] * 5000, list[int])
     assert len(many) == MOST_FAULTS
 

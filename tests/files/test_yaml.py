@@ -142,6 +142,14 @@ DEEP_ALIAS = f"a: &x {'[' * 30}{']' * 30}\nb: {'[' * 30}*x{']' * 30}\n"
             ),
         ),
         ("a: 1\n: 2\n", "f.yaml:2: $: a key is missing before `:`"),
+        (
+            f"{'k' * 201}: 1\n",
+            "f.yaml:1: $: a key of 201 characters; at most 200",
+        ),
+        (
+            "{" + f"{'k' * 199}: {{" * 6,
+            f"f.yaml:1: ${('.' + 'k' * 199) * 5}: the keys that lead here are too long together",
+        ),
         ("a: *no\n", "f.yaml:1: $.a: `*no` names no anchor above it"),
         ("a: &x\n  b: *x\n", "f.yaml:2: $.a.b: `*x` stands inside what it names"),
         ("a: !ruby 1\n", "f.yaml:1: $.a: tag '!ruby' means nothing here; remove it"),

@@ -26,6 +26,7 @@ from harken.files.words import (
     one_of,
     show,
 )
+from harken.files.yaml import LONGEST_KEY, LONGEST_PATH
 from harken.segments.rules import Test
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def _too_deep(value: Any, path: str) -> str:
     level: list[tuple[str, Any]] = [(path, value)]
     for _ in range(DEEPEST):
         level = [
-            (f"{place}.{key}", inner)
+            (_under(place, key), inner)
             for place, outer in level
             if isinstance(outer, dict)
             for key, inner in outer.items()
@@ -105,6 +106,11 @@ def _too_deep(value: Any, path: str) -> str:
         if not level:
             return ""
     return level[0][0]
+
+
+def _under(path: str, key: str) -> str:
+    """The path of a key's value, cut short: hostile keys must not multiply with what they hold."""
+    return f"{path[:LONGEST_PATH]}.{key[:LONGEST_KEY]}"
 
 
 _readers: dict[Any, _Read] = {}
@@ -214,7 +220,8 @@ def _parsed(type_: Any) -> _Read:
         try:
             return type_.parse(value)
         except ValueError as problem:
-            faults.add(path, str(problem))
+            shown = repr(value) if len(value) <= 100 else f"{value[:40]!r}..."
+            faults.add(path, str(problem).replace(repr(value), shown))
             return _BAD
 
     return read_parsed
@@ -241,7 +248,7 @@ def _dict(type_: Any) -> _Read:
             return _wrong(value, describe(type_), path, faults)
         item, key = _reader(of), _reader(key_type)
         typed = {
-            key(name, f"{path}.{name}", faults): item(one, f"{path}.{name}", faults)
+            key(name, _under(path, name), faults): item(one, _under(path, name), faults)
             for name, one in value.items()
         }
         return _BAD if _BAD in typed or _BAD in typed.values() else typed
@@ -276,10 +283,10 @@ def _struct(type_: type[Struct]) -> _Read:
         for key, one in value.items():
             field = fields.get(key)
             if field is None:
-                faults.add(f"{path}.{key}", _unknown(str(key), fields, value))
+                faults.add(_under(path, key), _unknown(str(key), fields, value))
                 bad = True
                 continue
-            typed = _reader(field.type)(one, f"{path}.{key}", faults)
+            typed = _reader(field.type)(one, _under(path, key), faults)
             given[field.name] = typed
             bad = bad or typed is _BAD
         for field in needed:
@@ -300,7 +307,7 @@ def _unknown(key: str, known: Iterable[str], given: dict[str, Any]) -> str:
 def _checked(typed: Any, path: str, faults: _Faults) -> Any:
     problems = list(checks.check(typed))
     for key, problem in problems:
-        faults.add(f"{path}.{key}" if key else path, problem)
+        faults.add(_under(path, key) if key else path, problem)
     return _BAD if problems else typed
 
 
@@ -382,7 +389,7 @@ def _by_key(
     for key in value:
         near = nearest(str(key), known)
         if near:
-            faults.add(f"{path}.{key}", f"unknown key `{str(key)[:100]}`; did you mean `{near}`?")
+            faults.add(_under(path, key), f"unknown key `{str(key)[:100]}`; did you mean `{near}`?")
             return _BAD
     has = ", ".join(f"`{str(key)[:40]}`" for key in list(value)[:5]) or "nothing"
     faults.add(path, f"must have one of {one_of(known)}; it has {has}")

@@ -33,6 +33,9 @@ LARGEST = 1_000_000
 """Bytes in a file."""
 DEEPEST = 50
 """Mappings and lists inside one another."""
+LONGEST_KEY = 200
+LONGEST_PATH = 1_000
+"""Characters in a key, and in all keys that lead to a value: each value's path is kept."""
 MOST = 200_000
 """Values in a file, aliases counted as often as they are used, and 32 characters as one more."""
 
@@ -134,6 +137,8 @@ class _Build:
             return self.alias(event.anchor, path, depth, line)
         if depth > DEEPEST:
             raise _Stop(f"nested more than {DEEPEST} deep", line, path)
+        if len(path) > LONGEST_PATH:
+            raise _Stop("the keys that lead here are too long together", line, path)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.cost
@@ -207,7 +212,11 @@ class _Build:
             raise _Stop("a key cannot have an anchor", line, path)
         if not event.value:
             raise _Stop("a key is missing before `:`", line, path)
-        self.spend(1 + len(event.value) // 32, line, path)
+        if len(event.value) > LONGEST_KEY:
+            raise _Stop(
+                f"a key of {len(event.value):,} characters; at most {LONGEST_KEY}", line, path
+            )
+        self.spend(1, line, path)
         return _storable(event.value, path, line)
 
 
