@@ -8,7 +8,6 @@ server.
 from collections.abc import Callable
 from pathlib import Path
 
-from harken.channels.delivery import Delivery, open_delivery
 from harken.channels.sandbox import Sandbox
 from harken.clock import Clock
 from harken.config import Settings, link_secret
@@ -22,6 +21,7 @@ from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
 from harken.messages.links import Links
+from harken.sending import Sender
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 from harken.web.keys import Keys
@@ -97,15 +97,15 @@ class Embedded:
         self.store = self.services.store
         self.feeder = Feeder(self.store, self.history)
         self.engine = open_engine(self.settings, clock, self.store, self.feeder, lambda: None)
-        self.delivery: Delivery = open_delivery(self.settings, clock, "embedded")
+        self.sender = Sender(self.settings, clock, "embedded")
 
     def settle(self) -> None:
         """Handle all that is there now, send what may leave, and keep the history of it."""
-        while self.engine.turn() or self.delivery.turn(self.clock.now()):
+        while self.engine.turn() or self.sender.turn():
             pass
         self.feeder.flush()
 
     def close(self) -> None:
-        self.delivery.close()
+        self.sender.close()
         self.services.close()
         self.history.close()

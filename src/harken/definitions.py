@@ -85,6 +85,14 @@ class InForce:
                 self._messages[journey, revision, name] = message
         return self._messages.get(key)
 
+    def message_step(self, journey: str, revision: int, step: str) -> Message | None:
+        """A message step as written."""
+        found = self.journey(journey, revision)
+        for one in found.steps if found else ():
+            if isinstance(one, Message) and one.message == step:
+                return one
+        return None
+
     def _compile(self, source: JourneySource) -> LiveJourney:
         journey = read(source.source, Journey)
         return compile_journey(journey, source.revision, source.archived, self.zone, self._traits)
@@ -111,6 +119,7 @@ def compile_messages(
                 source.files,
                 journey=journey.journey,
                 path=f"$.steps[{index}]",
+                journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
             )

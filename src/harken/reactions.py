@@ -435,11 +435,10 @@ def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
 
 def pace_of(definitions: InForce, message: Outgoing) -> tuple[str, int, int] | None:
     """What the pace gate must hand a slot for: (whose slots, how many, per ms), or None."""
-    journey = definitions.journey(message.journey, message.revision)
-    for step in journey.steps if journey else ():
-        if isinstance(step, Message) and step.message == message.step and step.pace:
-            return f"{message.journey}/{message.step}", step.pace.at_most, step.pace.per
-    return None
+    step = definitions.message_step(message.journey, message.revision, message.step)
+    if step is None or step.pace is None:
+        return None
+    return f"{message.journey}/{message.step}", step.pace.at_most, step.pace.per
 
 
 def at_slot(message: Outgoing, not_before: int) -> Outgoing:

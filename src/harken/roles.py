@@ -69,14 +69,13 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
 
 def run_sender(orders: Orders, bells: Bells, stopping: threading.Event) -> None:
     """Send what the ledger holds."""
-    from harken.channels.delivery import open_delivery
+    from harken.sending import Sender
 
-    clock = SystemClock()
     name = f"sender-{orders.number}"
-    delivery = open_delivery(orders.settings, clock, name, on_outcome=bells.engine.ring)
-    delivery.recover(clock.now())
-    _work(lambda: delivery.turn(clock.now()), delivery.wait, bells.sender, stopping)
-    delivery.close()
+    sender = Sender(orders.settings, SystemClock(), name, on_outcome=bells.engine.ring)
+    sender.recover()
+    _work(sender.turn, sender.wait, bells.sender, stopping)
+    sender.close()
 
 
 def _work(

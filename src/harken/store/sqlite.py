@@ -97,6 +97,11 @@ class SqliteStore:
         row = self._one("SELECT body FROM definitions ORDER BY revision DESC LIMIT 1", [])
         return decode_definitions(row[0]) if row else Definitions(0, 0, "")
 
+    def definitions_revision(self) -> int:
+        """The number of those in force."""
+        row = self._one("SELECT max(revision) FROM definitions", [])
+        return row[0] or 0
+
     def journey_revision(self, journey: str, revision: int) -> JourneySource | None:
         row = self._one(
             "SELECT body FROM journey_revisions WHERE journey = ? AND revision = ?",
@@ -360,5 +365,6 @@ def _outcome(result: Result) -> tuple[int, int, str, bytes]:
         variant=result.variant,
         address=result.address,
         detail=result.reason,
+        hard=result.hard,
     )
     return (result.at, result.profile_id, f"feedback:{result.id}:{result.state}", _encode(feedback))

@@ -1,0 +1,138 @@
+"""One sender: the ledger, the definitions in force and the channels, put together."""
+
+import os
+from collections.abc import Callable
+
+import structlog
+
+from harken import metrics
+from harken.channels.base import Channel
+from harken.channels.closed import Closed
+from harken.channels.delivery import Delivery, Rendering
+from harken.channels.email import EmailChannel, Sending
+from harken.channels.sandbox import Sandbox
+from harken.channels.transports import PRESET, build
+from harken.clock import SECOND, Clock
+from harken.config import Settings, link_secret
+from harken.definitions import InForce
+from harken.errors import BadInput
+from harken.messages.compile import CompiledMessage
+from harken.messages.evaluate import Aborted
+from harken.messages.links import Link, Links, MessageLinks
+from harken.messages.render import render
+from harken.store.base import LedgerRow, MessageState
+from harken.store.sqlite import SqliteStore
+
+log = structlog.get_logger("sender")
+
+
+class Sender:
+    """Sends what the ledger holds, by the transports of the workspace in force."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        name: str,
+        *,
+        on_outcome: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._on_outcome = on_outcome
+        self._store = SqliteStore(settings.state, durable=True)
+        self._sandbox = Sandbox(settings.sandbox)
+        self._links = Links(settings.base_url, link_secret(settings.data))
+        self._in_force = self._compile()
+        self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
+            self._store,
+            self._channels(),
+            Rendering(compiled=self._message, links=self._links_of, render=render, aborted=Aborted),
+            clock,
+            name,
+            count=self._settled,
+        )
+
+    def recover(self) -> int:
+        """Settle what was left behind when this sender last stopped."""
+        return self._delivery.recover(self._clock.now())
+
+    def turn(self) -> int:
+        """One turn of the loop; 0 when there is nothing to do now."""
+        self._follow_definitions()
+        return self._delivery.turn(self._clock.now())
+
+    def wait(self) -> float:
+        """Seconds until there may be something to do again, if nobody rings."""
+        resting = self._delivery.rest()
+        if resting:
+            return resting
+        due = self._store.next_message()
+        return (due - self._clock.now()) / SECOND if due is not None else 60.0
+
+    def close(self) -> None:
+        self._delivery.close()
+        self._store.close()
+        self._sandbox.close()
+
+    def _follow_definitions(self) -> None:
+        if self._store.definitions_revision() == self._in_force.written.revision:
+            return
+        before = self._in_force.workspace
+        self._in_force = self._compile()
+        if self._in_force.workspace != before:
+            self._delivery.replace(self._channels())
+
+    def _compile(self) -> InForce:
+        store = self._store
+        return InForce(store.definitions(), store.journey_revision, self._settings.sender)
+
+    def _channels(self) -> dict[str, Channel]:
+        """The channels of the workspace. One whose settings are wrong keeps its messages."""
+        environment = {**os.environ}
+        if self._settings.smtp_url:
+            environment[PRESET] = self._settings.smtp_url
+        workspace = self._in_force.workspace
+        try:
+            transports = build(workspace, environment, self._sandbox, self._clock)
+        except BadInput as fault:
+            log.error("no e-mail can leave until this is mended", fault=str(fault))
+            return {"email": Closed()}
+        email = EmailChannel(
+            transports,
+            sending=self._from,
+            return_path=self._return_path,
+            workspace=workspace.workspace,
+            clock=self._clock,
+        )
+        return {"email": email}
+
+    def _message(self, journey: str, revision: int, step: str) -> CompiledMessage | None:
+        return self._in_force.message(journey, revision, step)
+
+    def _links_of(self, row: LedgerRow) -> MessageLinks:
+        link = Link(
+            profile_id=row.profile_id,
+            message=row.id,
+            journey=row.journey,
+            revision=row.revision,
+            step=row.step,
+            variant=row.variant,
+            channel=row.channel,
+        )
+        return self._links.of(link)
+
+    def _from(self, row: LedgerRow) -> Sending:
+        step = self._in_force.message_step(row.journey, row.revision, row.step)
+        name = (step.sender if step else None) or "default"
+        sender = self._in_force.workspace.senders.get(name)
+        if sender is None:
+            raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
+        url = self._links_of(row).url("unsubscribe") if row.purpose == "marketing" else ""
+        return Sending(from_=sender.from_, reply_to=sender.reply_to, unsubscribe_url=url)
+
+    def _return_path(self, row: LedgerRow, domain: str) -> str:
+        return f"bounce+{self._links.bounce(row.profile_id, row.id)}@{domain}"
+
+    def _settled(self, state: MessageState, transport: str) -> None:
+        metrics.MESSAGES.labels(state).inc()
+        self._on_outcome()
