@@ -158,10 +158,10 @@ def _unstructured(text: str, used: int) -> bytes:
 
 
 def _mailbox(mailbox: Mailbox, used: int) -> bytes:
-    name, address = clean(mailbox.name), mailbox.address
+    name, address = " ".join(filter(None, clean(mailbox.name).split(" "))), mailbox.address
     path = f"<{address}>" if name else str(address)
     words = name.split(" ") if name else []
-    if name.isascii() and all(words) and "=?" not in name and max(map(len, words), default=0) <= 60:
+    if name.isascii() and "=?" not in name and max(map(len, words), default=0) <= 60:
         if name and not _ATOM_WORDS.fullmatch(name):
             words = ('"' + re.sub(r'(["\\])', r"\\\1", name) + '"').split(" ")
     else:

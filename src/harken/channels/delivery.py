@@ -1,0 +1,370 @@
+"""The sender's loop: claim, render, hand over, write down what came of it.
+
+A claim marks rows `handed` durably before any provider hears of them, so a crash can only leave a
+message unsure, never sent twice. Lanes (threads) render and send; the thread that calls `turn`
+is the only one that touches the store.
+"""
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from harken.channels.base import Channel, Outcome, Prepared, Rendered
+from harken.channels.retries import Retries
+from harken.clock import MINUTE, SECOND, Clock
+from harken.errors import Unavailable
+from harken.messages.evaluate import Aborted
+from harken.store.base import LedgerRow, MessageState, Result, Store
+
+CLAIM = 256
+CHUNK = 32
+LEASE = 15 * MINUTE
+# While messages are under way, a doorbell waits no longer than this before it is answered.
+PATIENCE = 0.02
+# Finished messages are settled in groups: as many as gather in this long, while more go on.
+GATHER = 0.01
+SETTLE_AT_ONCE = 128
+
+Compiled = TypeVar("Compiled")
+Links = TypeVar("Links")
+
+
+class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
+    """How a claimed row becomes words. All are called by several threads."""
+
+    compiled: Callable[[str, int, str], Compiled | None]
+    """The message of (journey, revision, step), or None when it cannot be found."""
+    links: Callable[[LedgerRow], Links]
+    render: Callable[[Compiled, str, dict[str, Any], Links], Rendered]
+    """(message, variant, context, links) -> what it says. Raises Aborted when the template says
+    no, and may raise anything else for a row that is bad."""
+
+
+class _Chunk(Struct):
+    """Rows that one lane sends together."""
+
+    rows: list[LedgerRow]
+    deadline: float
+    suppressed: dict[str, str]
+
+
+class Delivery(Generic[Compiled, Links]):
+    """Sends what is due in the ledger. `turn`, `recover` and `close` belong to one thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        rendering: Rendering[Compiled, Links],
+        clock: Clock,
+        sender: str,
+        *,
+        retries: Retries | None = None,
+        count: Callable[[MessageState, str], None] = lambda state, transport: None,
+        claim: int = CLAIM,
+        lease: int = LEASE,
+    ) -> None:
+        """`sender` names this loop in the ledger, the same after a restart. `count` is called
+        with the state and the transport of each message settled."""
+        self._store = store
+        self._rendering = rendering
+        self._clock = clock
+        self._sender = sender
+        self._retries = retries or Retries()
+        self._count = count
+        self._claim = claim
+        self._lease = lease
+        self._waiting: deque[_Chunk] = deque()
+        self._under_way = 0
+        self._chunks_under_way = 0
+        self._finished: queue.SimpleQueue[list[Result]] = queue.SimpleQueue()
+        self._unsettled: list[Result] = []
+        self._use(channels)
+
+    def recover(self, now: int) -> int:
+        """Settle what this sender left `handed` when it last stopped; call before the first turn.
+
+        What a channel can hand over again without harm is queued again. Nobody can tell of the
+        rest whether it left: it becomes `unsure`, for an operator to decide.
+        """
+        results = []
+        for row in self._store.lost(self._sender, now):
+            channel = self._channels.get(row.channel)
+            if channel is not None and channel.repeatable:
+                results.append(self._result(row, "queued", "sent again after a restart", now))
+            else:
+                results.append(self._result(row, "unsure", "the sender stopped while sending", now))
+        self._settle(results)
+        return len(results)
+
+    def turn(self, now: int) -> int:
+        """Claim what is due, settle what is finished; how many messages were claimed or settled,
+        or are still under way. At 0 there is nothing to do before the next message is due.
+
+        Waits a moment when all that could be done is waiting for lanes.
+        """
+        claimed = self._claim_more(now)
+        self._dispatch()
+        settled = self._collect(wait=not claimed or self._waiting_rows() > self._claim // 4)
+        self._dispatch()
+        return claimed + settled + self._under_way + self._waiting_rows()
+
+    def rest(self) -> float:
+        """Seconds in which `turn` will claim nothing because every channel rests; else 0."""
+        if any(channel.room() != 0 for channel in self._channels.values()):
+            return 0.0
+        return min((channel.rest() for channel in self._channels.values()), default=0.0)
+
+    def replace(self, channels: Mapping[str, Channel]) -> None:
+        """Use these channels from now on; batches under way end on the old ones."""
+        old, pool = self._channels, self._pool
+        self._use(channels)
+        for channel in old.values():
+            channel.close()
+        pool.shutdown(wait=False)
+
+    def close(self, grace: float = 10.0) -> None:
+        """Put back what no lane has begun, wait up to `grace` seconds for the rest, settle.
+
+        What is still under way then stays `handed`, for `recover`.
+        """
+        now = self._clock.now()
+        back = [
+            self._result(row, "queued", "the sender stopped", now, not_before=row.not_before)
+            for chunk in self._waiting
+            for row in chunk.rows
+        ]
+        self._waiting.clear()
+        self._settle(back)
+        end = time.monotonic() + grace
+        while self._under_way and time.monotonic() < end:
+            self._collect(wait=True)
+        self._collect(wait=False)
+        for channel in self._channels.values():
+            channel.close()
+        self._pool.shutdown(wait=False)
+
+    def _use(self, channels: Mapping[str, Channel]) -> None:
+        self._channels = dict(channels)
+        self._lanes = max(1, sum(channel.lanes for channel in channels.values()))
+        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
+
+    def _waiting_rows(self) -> int:
+        return sum(len(chunk.rows) for chunk in self._waiting)
+
+    def _claim_more(self, now: int) -> int:
+        limit = self._limit()
+        if limit <= 0:
+            return 0
+        rows = self._store.claim(self._sender, now, limit, self._lease)
+        if not rows:
+            return 0
+        # Half the lease, so that even the last answer is written while the claim is ours.
+        deadline = time.monotonic() + self._lease / SECOND / 2
+        try:
+            suppressed = self._store.suppressed([row.address for row in rows])
+        except Unavailable as error:
+            self._unsettled += [self._result(row, "queued", str(error), now) for row in rows]
+            raise
+        by_channel: dict[str, list[LedgerRow]] = {}
+        for row in rows:
+            by_channel.setdefault(row.channel, []).append(row)
+        for some in by_channel.values():
+            size = min(CHUNK, -(-len(some) // self._lanes))
+            for start in range(0, len(some), size):
+                self._waiting.append(_Chunk(some[start : start + size], deadline, suppressed))
+        return len(rows)
+
+    def _limit(self) -> int:
+        """How many to claim: a batch while few wait, within what the channels have room for."""
+        waiting = self._waiting_rows()
+        if waiting > self._claim // 4:
+            return 0
+        total = 0
+        for channel in self._channels.values():
+            room = channel.room()
+            if room is None:
+                return self._claim
+            total += room
+        return min(self._claim, total - waiting - self._under_way)
+
+    def _dispatch(self) -> None:
+        # A second chunk a lane waits in the pool, so that no lane idles while the store commits.
+        while self._waiting and self._chunks_under_way < 2 * self._lanes:
+            chunk = self._waiting.popleft()
+            self._under_way += len(chunk.rows)
+            self._chunks_under_way += 1
+            self._pool.submit(self._lane, chunk)
+
+    def _collect(self, *, wait: bool) -> int:
+        """Settle what is finished, after waiting for something when told to; how many."""
+        results: list[Result] = []
+        end = time.monotonic() + (GATHER if wait else 0)
+        patience = PATIENCE if wait and self._under_way else 0.0
+        while self._under_way and len(results) < SETTLE_AT_ONCE:
+            try:
+                done = (
+                    self._finished.get(timeout=patience)
+                    if patience
+                    else self._finished.get_nowait()
+                )
+            except queue.Empty:
+                break
+            results += done
+            self._under_way -= len(done)
+            self._chunks_under_way -= 1
+            self._dispatch()
+            patience = max(0.0, end - time.monotonic())
+        self._settle(results)
+        return len(results)
+
+    def _settle(self, results: list[Result]) -> None:
+        """Write outcomes. When the store fails they are kept, and written with the next ones."""
+        self._unsettled += results
+        if not self._unsettled:
+            return
+        self._store.settle(self._sender, self._unsettled)
+        dead = [(r.address, "hard bounce", r.at) for r in self._unsettled if r.hard]
+        if dead:
+            self._store.suppress(dead)
+        for result in self._unsettled:
+            self._count(result.state, result.transport)
+        self._unsettled = []
+
+    # -- in the lanes
+
+    def _lane(self, chunk: _Chunk) -> None:
+        try:
+            results = self._process(chunk)
+        except Exception as error:
+            # Nobody knows how far it came, so nothing of it may be sent again by itself.
+            now = self._clock.now()
+            why = f"sending failed: {type(error).__name__}: {error}"
+            results = [self._result(row, "unsure", why, now) for row in chunk.rows]
+        self._finished.put(results)
+
+    def _process(self, chunk: _Chunk) -> list[Result]:
+        channel = self._channels.get(chunk.rows[0].channel)
+        now = self._clock.now()
+        if time.monotonic() > chunk.deadline:
+            return [self._result(r, "queued", "not begun in time", now) for r in chunk.rows]
+        results, prepared = [], []
+        for row in chunk.rows:
+            made = self._prepare(row, chunk.suppressed, now, channel is not None)
+            if isinstance(made, Result):
+                results.append(made)
+            else:
+                prepared.append(made)
+        if prepared and channel is not None:
+            outcomes = channel.send(prepared, chunk.deadline)
+            now = self._clock.now()
+            for one, outcome in zip(prepared, outcomes, strict=True):
+                results.append(self._outcome(one, outcome, now))
+        return results
+
+    def _prepare(
+        self, row: LedgerRow, suppressed: Mapping[str, str], now: int, has_channel: bool
+    ) -> Prepared | Result:
+        """The row in words, or why it ends here. One bad row fails alone."""
+        if row.expires_at and now >= row.expires_at:
+            return self._result(row, "failed", "expired", now)
+        if row.address in suppressed:
+            return self._result(row, "failed", f"suppressed: {suppressed[row.address]}", now)
+        if not has_channel:
+            return self._result(row, "failed", f"there is no channel {row.channel!r}", now)
+        how = self._rendering
+        try:
+            message = how.compiled(row.journey, row.revision, row.step)
+            if message is None:
+                return self._result(row, "failed", "its journey or step cannot be found", now)
+            context = msgspec.msgpack.decode(row.context, type=dict[str, Any])
+            return Prepared(row, how.render(message, row.variant, context, how.links(row)))
+        except Aborted as stop:
+            return self._result(row, "aborted", stop.reason, now)
+        except msgspec.MsgspecError as error:
+            return self._result(row, "failed", f"its context cannot be read: {error}", now)
+        except Unavailable as error:
+            return self._retry(row, Outcome(state="temporary", reason=str(error)), now)
+        except Exception as error:
+            why = f"cannot be rendered: {type(error).__name__}: {error}"
+            return self._result(row, "failed", why, now)
+
+    def _outcome(self, prepared: Prepared, outcome: Outcome, now: int) -> Result:
+        row, rendered = prepared.row, prepared.rendered
+        if outcome.state == "temporary":
+            return self._retry(row, outcome, now)
+        states: dict[str, MessageState] = {
+            "sent": "sent",
+            "permanent": "failed",
+            "unsure": "unsure",
+        }
+        return self._result(
+            row,
+            states[outcome.state],
+            outcome.reason,
+            now,
+            transport=outcome.transport,
+            provider_id=outcome.provider_id,
+            variant=rendered.variant,
+            why_variant=rendered.why_variant,
+            hard=outcome.dead,
+        )
+
+    def _retry(self, row: LedgerRow, outcome: Outcome, now: int) -> Result:
+        """Back into the queue for later, unless there is no later."""
+        wait = outcome.retry_after
+        if wait is None:
+            wait = self._retries.wait(row.id, row.attempts)
+        again = now + wait
+        if row.expires_at and again >= row.expires_at:
+            return self._result(
+                row, "failed", f"expired; last: {outcome.reason}", now, transport=outcome.transport
+            )
+        if (
+            row.attempts >= self._retries.max_attempts
+            or again > row.queued_at + self._retries.max_age
+        ):
+            why = f"given up after {row.attempts} tries; last: {outcome.reason}"
+            return self._result(row, "failed", why, now, transport=outcome.transport)
+        return self._result(
+            row, "queued", outcome.reason, now, transport=outcome.transport, not_before=again
+        )
+
+    def _result(
+        self,
+        row: LedgerRow,
+        state: MessageState,
+        reason: str,
+        at: int,
+        *,
+        not_before: int = 0,
+        transport: str = "",
+        provider_id: str = "",
+        variant: str = "",
+        why_variant: str = "",
+        hard: bool = False,
+    ) -> Result:
+        return Result(
+            id=row.id,
+            profile_id=row.profile_id,
+            state=state,
+            at=at,
+            reason=reason,
+            variant=variant or row.variant,
+            why_variant=why_variant or row.why_variant,
+            transport=transport,
+            provider_id=provider_id,
+            not_before=not_before or at,
+            journey=row.journey,
+            revision=row.revision,
+            step=row.step,
+            channel=row.channel,
+            address=row.address,
+            hard=hard,
+        )
