@@ -30,6 +30,13 @@ def test_below_the_limit_nothing_waits() -> None:
     assert [pacer.slot("nudge", time, 3, MINUTE) for time in times] == times
 
 
+def test_a_slot_is_free_again_after_exactly_one_window() -> None:
+    pacer = Pacer()
+    assert pacer.slot("nudge", NOW, 1, MINUTE) == NOW
+    assert pacer.slot("nudge", NOW + MINUTE - 1, 1, MINUTE) == NOW + MINUTE
+    assert pacer.slot("nudge", NOW + 2 * MINUTE, 1, MINUTE) == NOW + 2 * MINUTE
+
+
 def test_each_key_has_its_own_lane_and_idle_lanes_are_forgotten() -> None:
     pacer = Pacer()
     assert [pacer.slot(key, NOW, 1, MINUTE) for key in ("a", "b", "a")] == [NOW, NOW, NOW + MINUTE]

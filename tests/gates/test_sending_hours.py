@@ -49,6 +49,8 @@ NIGHTS = [
         (("22:00", "02:00"), "2026-03-10 01:59", "2026-03-10 01:59"),
         (("22:00", "02:00"), "2026-03-10 02:00", "2026-03-10 22:00"),
         (("22:00", "02:00"), "2026-03-10 23:30", "2026-03-10 23:30"),
+        (("22:00", "20:00"), "2026-03-10 19:59", "2026-03-10 19:59"),
+        (("22:00", "20:00"), "2026-03-10 20:00", "2026-03-10 22:00"),
         (("00:00", "24:00"), "2026-03-10 00:00", "2026-03-10 00:00"),
         (("18:00", "24:00"), "2026-03-10 23:59", "2026-03-10 23:59"),
         (("18:00", "24:00"), "2026-03-11 00:00", "2026-03-11 18:00"),
@@ -139,6 +141,20 @@ def test_a_rule_that_drops_wins_over_one_that_holds() -> None:
     assert answers == [("drop", "step_sending_hours")] * 2 + [("pass", "")]
     where = workspace(quiet_hours=quiet("21:00", "09:00", outside="drop"))
     assert said(decide(candidate(), profile(), night, where))[::2] == ("drop", "quiet_hours")
+
+
+def test_a_message_dated_in_the_future_fills_the_day_that_the_hours_open_on() -> None:
+    where = workspace(quiet_hours=quiet("21:00", "09:00"), caps=[cap(1, "calendar day")])
+    who = profile(sends=[send("ahead", at("2026-03-11 15:00"))])
+    held = decide(candidate(when_capped="hold"), who, at("2026-03-10 22:00"), where)
+    assert held.until == at("2026-03-12 09:00")
+
+
+def test_a_weekly_opening_that_falls_into_the_missing_hour_comes_a_week_later() -> None:
+    sundays = Hours(120, 180, 0b1000000)
+    name = "America/New_York"
+    found = next_open(sundays, zone(name), at("2026-03-01 03:00", name))  # type: ignore[arg-type]
+    assert found == at("2026-03-15 02:00", name)
 
 
 def test_hours_that_never_meet_drop() -> None:
