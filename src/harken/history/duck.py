@@ -177,6 +177,7 @@ class DuckHistory:
     def _close(self) -> None:
         with _storage():
             for cursor in [*self._cursors, self._writer, self._connection]:
+                cursor.interrupt()
                 cursor.close()
 
     @contextmanager

@@ -5,6 +5,7 @@ in a file that only the same user can read.
 """
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import (
@@ -44,6 +45,9 @@ VERBS = frozenset(
 ANSWER_SECONDS = 60.0
 """How long an answer may take before history counts as away; longer than a query may run."""
 
+HANG_UP_SECONDS = 5.0
+"""How long closing waits for a question that is being answered."""
+
 Answer = TypeVar("Answer")
 log = structlog.get_logger()
 
@@ -64,7 +68,7 @@ class Server:
         # The default address is a new socket in a folder that only this user may enter.
         self._listener = Listener(family="AF_UNIX", backlog=16)
         self._closed = False
-        self._clients: set[Connection] = set()
+        self._clients: dict[threading.Thread, Connection] = {}
         self._lock = threading.Lock()
         _write_privately(address_file, Address(str(self._listener.address), self._key))
         self._thread = threading.Thread(target=self._accept, name="history server", daemon=True)
@@ -81,9 +85,11 @@ class Server:
         self._thread.join()
         self._listener.close()
         with self._lock:
-            clients = list(self._clients)
-        for client in clients:
-            client.close()
+            clients = dict(self._clients)
+            for client in clients.values():
+                _hang_up(client)
+        for thread in clients:
+            thread.join(HANG_UP_SECONDS)
 
     def _accept(self) -> None:
         while True:
@@ -101,7 +107,7 @@ class Server:
 
     def _answer(self, client: Connection) -> None:
         with self._lock:
-            self._clients.add(client)
+            self._clients[threading.current_thread()] = client
         try:
             # Here and not in accept, so that a client that says nothing holds up nobody else.
             deliver_challenge(client, self._key)
@@ -112,8 +118,8 @@ class Server:
             pass
         finally:
             with self._lock:
-                self._clients.discard(client)
-            client.close()
+                del self._clients[threading.current_thread()]
+                client.close()
 
 
 def serve(history: History, address_file: Path) -> Server:
@@ -252,6 +258,18 @@ def _reply(history: History, request: bytes) -> bytes:
         # A fault of ours: the client is told, and the thread goes on with the next question.
         log.exception("history server")
         return _packed(("Unavailable", f"history: {type(fault).__name__}"))
+
+
+def _hang_up(client: Connection) -> None:
+    """End a connection that another thread waits on; that thread closes it.
+
+    Closing it here would free its number for another file while the thread still reads from it.
+    """
+    with socket.socket(fileno=os.dup(client.fileno())) as shared:
+        try:
+            shared.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 def _packed(answer: tuple[str, Any]) -> bytes:

@@ -29,7 +29,11 @@ class Rows(Protocol):
 
 
 class Feeder:
-    """Feeds history in a thread of its own; `ring` says that there are new rows."""
+    """Feeds history in a thread of its own; `ring` says that there are new rows.
+
+    Give it a store whose commits wait for the disk. Rows leave the store one round after history
+    took them.
+    """
 
     def __init__(self, store: Rows, history: History, *, gather: float = GATHER) -> None:
         self._store = store
@@ -91,8 +95,10 @@ class Feeder:
             batches = self._next(upto)
             if not batches:
                 return 0
+            # What history takes must never be lost again with the machine, or its number would
+            # come twice: this commit, on a durable store, syncs the rows just read as well.
+            self._store.history_done(upto)
             self._history.append(batches)
-            self._store.history_done(batches[-1][0])
             return len(batches)
 
     def _next(self, upto: int) -> list[tuple[int, bytes]]:
