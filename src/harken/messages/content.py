@@ -10,6 +10,7 @@ class Content(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     subject: str | None = None
     preheader: str | None = None
+    """What mail programs show after the subject; goes hidden at the top of the HTML."""
     html: str | None = None
     mjml: str | None = None
     text: str | None = None
@@ -19,7 +20,10 @@ class Content(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Variant(Content, frozen=True, omit_defaults=True, kw_only=True):
-    """A wording for some: those for whom `when` holds, or a `weight` share of the rest."""
+    """A wording for some: those for whom `when` holds, or a `weight` share of the rest.
+
+    What it leaves out is taken from the default content.
+    """
 
     name: str | None = None
     """How reports call it; `variant-1`, `variant-2` ... when not given."""

@@ -1,0 +1,306 @@
+"""What can be told of a template without a customer: unknown names, values that may be missing.
+
+The walk follows the order in which a template runs: what an `assign` makes of a name holds for
+what comes after, and a value is known to be there inside of an `if` that asked for it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from liquid.ast import BlockNode, Node
+from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.expressions.logical import (
+    BooleanExpression,
+    ContainsExpression,
+    EqExpression,
+    GeExpression,
+    GtExpression,
+    LeExpression,
+    LogicalAndExpression,
+    LtExpression,
+    NeExpression,
+)
+from liquid.builtin.expressions.primitive import Blank, Empty, Literal, Nil, StringLiteral
+from liquid.builtin.tags.assign_tag import AssignNode
+from liquid.builtin.tags.capture_tag import CaptureNode
+from liquid.builtin.tags.case_tag import CaseNode, MultiExpressionBlockNode
+from liquid.builtin.tags.if_tag import IfNode
+from liquid.builtin.tags.unless_tag import UnlessNode
+from liquid.expression import Expression
+from liquid.token import Token
+from msgspec import Struct
+
+from harken.files.words import did_you_mean
+from harken.messages.evaluate import path_text
+from harken.messages.liquid import Template, line_of
+from harken.messages.syntax import every
+from harken.messages.tags import CycleNode, EchoNode, ForNode, OutputNode
+from harken.people.attributes import STANDARD
+
+ROOTS: dict[str, frozenset[str] | None] = {
+    "profile": frozenset((*STANDARD, "attributes", "id", "user_id")),
+    "event": frozenset(("name", "timestamp", "properties")),
+    "entry": None,
+    "session": None,
+    "coupon": None,
+    "links": frozenset(("unsubscribe", "preferences", "view")),
+    "message": frozenset(("id", "journey", "step", "variant", "channel", "language")),
+    "sender": frozenset(("name", "address", "postal_address", "phone")),
+    "now": frozenset(),
+}
+"""What templates may name, and what each of it has (None: anything)."""
+
+ALWAYS = frozenset(
+    """now links.unsubscribe links.preferences links.view message.id message.journey message.step
+    message.variant message.channel message.language profile.id profile.language profile.timezone
+    event.name event.timestamp""".split()  # noqa: SIM905
+)
+"""Values that every message has."""
+
+_PRESENT = (EqExpression, GtExpression, GeExpression, LtExpression, LeExpression)
+_NOTHING = (Blank, Empty, Nil)
+
+
+class Finding(Struct, frozen=True):
+    """Something wrong in a template; `line` from 1."""
+
+    problem: str
+    line: int
+    warning: bool = False
+
+
+def examine(template: Template, *, needs_defaults: bool) -> list[Finding]:
+    """What is wrong with a template; `needs_defaults` when it may say nothing that can be missing.
+
+    Of a default content, whoever has nothing else gets this: so each value that it says must be
+    one that all customers have, or be given a `default`, or stand in an `if` that asked for it.
+    """
+    walk = _Walk(needs_defaults)
+    walk.nodes(template.bound.nodes, frozenset())
+    return list(dict.fromkeys(walk.findings))
+
+
+class _Walk:
+    def __init__(self, needs_defaults: bool) -> None:
+        self.findings: list[Finding] = []
+        self._needs_defaults = needs_defaults
+        self._locals: dict[str, bool] = {}
+        """Names assigned so far, and whether their value is certain."""
+
+    def nodes(self, nodes: Iterable[Node], guards: frozenset[str]) -> None:
+        for node in nodes:
+            guards = self._node(node, guards)
+
+    def _node(self, node: Node, guards: frozenset[str]) -> frozenset[str]:
+        """Look at a node; the guards that hold for what follows it."""
+        for expression in node.expressions():
+            self._names(expression)
+        if isinstance(node, OutputNode | EchoNode):
+            self._output(node.expression, guards)
+        elif isinstance(node, CycleNode):
+            for part in node.args:
+                self._output(part, guards)
+        elif isinstance(node, AssignNode):
+            self._locals[node.name] = not self._uncertain(node.expression, guards)
+            return _without(guards, node.name)
+        elif isinstance(node, CaptureNode):
+            self.nodes([node.block], guards)
+            self._locals[node.name] = True
+            return _without(guards, node.name)
+        elif isinstance(node, IfNode | UnlessNode):
+            self._condition(node, guards)
+        elif isinstance(node, CaseNode):
+            self._case(node, guards)
+        elif isinstance(node, ForNode):
+            self._loop(node, guards)
+        elif isinstance(node, BlockNode):
+            self.nodes(node.nodes, guards)
+        else:
+            for name in node.template_scope():
+                self._locals[name] = True
+            self._branches([(node.children(None), guards)], True)  # type: ignore[arg-type]
+        return guards
+
+    def _condition(self, node: IfNode | UnlessNode, guards: frozenset[str]) -> None:
+        first, otherwise = _implied(node.condition)
+        if isinstance(node, UnlessNode):
+            first, otherwise = otherwise, first
+        branches: list[tuple[Iterable[Node], frozenset[str]]] = [
+            (node.consequence.nodes, guards | first)
+        ]
+        refuted = guards | otherwise
+        for alternative in node.alternatives:
+            self._names(alternative.expression)
+            holds, fails = _implied(alternative.expression)
+            branches.append((alternative.block.nodes, refuted | holds))
+            refuted |= fails
+        if node.default:
+            branches.append((node.default.nodes, refuted))
+        self._branches(branches, node.default is None)
+
+    def _case(self, node: CaseNode, guards: frozenset[str]) -> None:
+        branches: list[tuple[Iterable[Node], frozenset[str]]] = []
+        for block in node.blocks:
+            held = guards
+            if isinstance(block, MultiExpressionBlockNode):
+                self._names(block.expression)
+                said = block.expression.expressions
+                if isinstance(node.expression, Path) and all(map(_something, said)):
+                    held = guards | {_text(node.expression)}
+                branches.append((block.block.nodes, held))
+            else:
+                branches.append((block.nodes, guards))
+        self._branches(branches, True)
+
+    def _loop(self, node: ForNode, guards: frozenset[str]) -> None:
+        name = str(node.expression.identifier)
+        hidden = {key: self._locals.get(key) for key in (name, "forloop")}
+        self._locals |= {name: False, "forloop": True}
+        self._branches([(node.block.nodes, _without(guards, name))], True)
+        for key, before in hidden.items():
+            if before is None:
+                self._locals.pop(key, None)
+            else:
+                self._locals[key] = before
+        if node.default:
+            self._branches([(node.default.nodes, guards)], True)
+
+    def _branches(
+        self, branches: list[tuple[Iterable[Node], frozenset[str]]], may_skip: bool
+    ) -> None:
+        """Ways of which one is taken (or none): a name is certain when it is on all of them."""
+        before = dict(self._locals)
+        ends = [before] if may_skip else []
+        for nodes, guards in branches:
+            self._locals = dict(before)
+            self.nodes(nodes, guards)
+            ends.append(self._locals)
+        names = {name for end in ends for name in end}
+        self._locals = {name: all(end.get(name, False) for end in ends) for name in names}
+
+    def _output(self, expression: Expression, guards: frozenset[str]) -> None:
+        if isinstance(expression, FilteredExpression):
+            for one in expression.filters or ():
+                first = one.args[0].value if one.name == "default" and one.args else None
+                if isinstance(first, StringLiteral) and not first.value.strip():
+                    self._add(
+                        "the `default` here is blank, which leaves a gap in the sentence",
+                        one.token,
+                        warning=True,
+                    )
+        missing = self._uncertain(expression, guards)
+        if missing and self._needs_defaults:
+            path, token = missing
+            self._add(
+                f"a default content may use only values with a default, and `{path}` may be "
+                f"missing: write `{{{{ {path} | default: '...' }}}}`, or put it in "
+                f"`{{% if {path} %}}`",
+                token,
+            )
+
+    def _uncertain(
+        self, expression: Expression, guards: frozenset[str]
+    ) -> tuple[str, Token | None] | None:
+        """The path of a value that may be missing where this expression is output."""
+        if not isinstance(expression, FilteredExpression):
+            return self._uncertain_part(expression, guards)
+        missing = self._uncertain_part(expression.left, guards)
+        for one in expression.filters or ():
+            given = next(
+                (lacks for arg in one.args if (lacks := self._uncertain_part(arg.value, guards))),
+                None,
+            )
+            if one.name == "default":
+                missing = missing and given
+            else:
+                missing = missing or given
+        return missing
+
+    def _uncertain_part(
+        self, part: Expression, guards: frozenset[str]
+    ) -> tuple[str, Token | None] | None:
+        if not isinstance(part, Path):
+            return None
+        text = _text(part)
+        if text in guards or text in ALWAYS:
+            return None
+        root = str(part.path[0])
+        if root not in ROOTS and root not in self._locals:
+            return None  # already told
+        if root == "forloop" or (len(part.path) == 1 and self._locals.get(root)):
+            return None
+        return text, part.token
+
+    def _names(self, expression: Expression) -> None:
+        for part in every(expression):
+            if isinstance(part, Path):
+                self._known(part)
+
+    def _known(self, path: Path) -> None:
+        root = path.path[0]
+        if not isinstance(root, str) or root in self._locals:
+            return
+        if root not in ROOTS:
+            hint = did_you_mean(root, (*ROOTS, *self._locals))
+            known = hint or f"; it has {', '.join(ROOTS)}"
+            if root in STANDARD:
+                known = f"; did you mean `profile.{root}`?"
+            self._add(f"a message has no `{root}`{known}", path.token)
+            return
+        inside = ROOTS[root]
+        if inside is None or len(path.path) < 2:
+            return
+        name = path.path[1]
+        if isinstance(name, str) and name not in inside:
+            hint = did_you_mean(name, inside)
+            if root == "profile":
+                hint = hint or f"; custom attributes are `profile.attributes.{name}`"
+            elif root == "event":
+                hint = hint or f"; its properties are `event.properties.{name}`"
+            self._add(f"`{root}` has no `{name}`{hint}", path.token)
+
+    def _add(self, problem: str, token: Token | None, warning: bool = False) -> None:
+        self.findings.append(Finding(problem, line_of(token), warning))
+
+
+def _text(path: Path) -> str:
+    parts: list[Any] = [_text(part) if isinstance(part, Path) else part for part in path.path]
+    return path_text(parts)
+
+
+def _without(guards: frozenset[str], name: str) -> frozenset[str]:
+    return frozenset(
+        path for path in guards if path != name and not path.startswith((f"{name}.", f"{name}["))
+    )
+
+
+def _something(expression: Expression) -> bool:
+    """A literal that is not blank."""
+    return isinstance(expression, Literal) and str(expression.value).strip() != ""
+
+
+def _implied(condition: Expression) -> tuple[frozenset[str], frozenset[str]]:
+    """Paths that are known to have a value when the condition holds, and when it does not."""
+    none: frozenset[str] = frozenset()
+    if isinstance(condition, BooleanExpression):
+        return _implied(condition.expression)
+    if isinstance(condition, Path):
+        return frozenset((_text(condition),)), none
+    if isinstance(condition, LogicalAndExpression):
+        return _implied(condition.left)[0] | _implied(condition.right)[0], none
+    left, right = getattr(condition, "left", None), getattr(condition, "right", None)
+    if not isinstance(left, Path):
+        return none, none
+    path = frozenset((_text(left),))
+    blank = isinstance(right, _NOTHING) or (
+        isinstance(right, StringLiteral) and not right.value.strip()
+    )
+    if blank and isinstance(condition, NeExpression):
+        return path, none
+    if blank and isinstance(condition, EqExpression):
+        return none, path
+    if isinstance(condition, _PRESENT) and right is not None and _something(right):
+        return path, none
+    if isinstance(condition, ContainsExpression):
+        return path, none
+    return none, none

@@ -1,0 +1,204 @@
+"""From a message step to what is rendered: every template parsed once a revision."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from harken.errors import Fault
+from harken.ids import bucket
+from harken.journeys.model import Message
+from harken.messages.content import Content, Variant
+from harken.messages.filters import known_locale
+from harken.messages.wording import Parts, Wordings
+from harken.people.profile import Profile, Trigger
+from harken.segments.explain import describe
+from harken.segments.rules import Rule
+
+Check = Callable[[Profile, Trigger | None, int], bool]
+DEFAULT = "default"
+BUCKETS = 10_000
+
+
+class Choice(Struct, frozen=True):
+    """The variant for a customer, and why in a sentence."""
+
+    variant: str
+    why: str
+
+
+class Condition(Struct, frozen=True):
+    """A variant with a rule."""
+
+    variant: str
+    check: Check
+    said: str
+
+
+class Share(Struct, frozen=True):
+    """A variant of the A/B split: those with a bucket below `end` that no earlier one took."""
+
+    variant: str
+    end: int
+    weight: float
+
+
+class CompiledMessage(Struct, frozen=True, kw_only=True):
+    """A message ready to choose from and to render."""
+
+    name: str
+    journey: str
+    channel: str
+    purpose: Literal["marketing", "transactional"]
+    language: str
+    """The workspace's."""
+    contents: dict[str, dict[str, Parts]]
+    """By variant, then by language tag in lower case; the base is under the empty tag."""
+    conditions: list[Condition]
+    shares: list[Share]
+    track_opens: bool
+    track_clicks: bool
+
+    @property
+    def experiment(self) -> str:
+        """What the split is sticky to."""
+        return f"{self.journey}/{self.name}"
+
+    def choose(
+        self, profile: Profile, event: Trigger | None, now: int, test: str | None = None
+    ) -> Choice:
+        """The first variant whose rule holds, else the customer's of the split, else default.
+
+        `test` names a variant to be seen in a preview or test send.
+        """
+        if test is not None and test in self.contents:
+            return Choice(test, f"{test} was asked for in a test")
+        for condition in self.conditions:
+            if condition.check(profile, event, now):
+                return Choice(condition.variant, f"{condition.variant}: {condition.said}")
+        if self.shares:
+            place = bucket(profile.id, self.experiment)
+            for share in self.shares:
+                if place < share.end:
+                    why = f"the A/B split gives {share.variant} to {share.weight:g} % of customers"
+                    return Choice(share.variant, f"{why}, this one among them")
+            return Choice(DEFAULT, "the A/B split leaves the default to this customer")
+        if self.conditions:
+            return Choice(DEFAULT, "no variant's rule holds for this customer")
+        return Choice(DEFAULT, "the message has no variants")
+
+    def parts(self, variant: str, wanted: str) -> Parts:
+        """The version of a variant for a language: its own, its base, the workspace's, the base."""
+        versions = self.contents[variant]
+        if len(versions) > 1:
+            for tag in (wanted, self.language):
+                folded = tag.replace("_", "-").lower()
+                while folded:
+                    if folded in versions:
+                        return versions[folded]
+                    folded = folded.rpartition("-")[0]
+        return versions[""]
+
+
+def compile_message(
+    step: Message,
+    files: Mapping[str, str],
+    *,
+    path: str,
+    workspace_language: str,
+    journey: str = "",
+    journey_purpose: Literal["marketing", "transactional"] = "marketing",
+    compile_rule: Callable[[Rule], Check],
+) -> tuple[CompiledMessage, list[Fault]]:
+    """A message step with its templates parsed, and everything wrong with it.
+
+    `files` are the content files by the names the step uses; `path` is where the step stands in
+    its document, for the faults. A message with faults (warnings aside) must not be used: what
+    could not be compiled is missing from it.
+    """
+    wordings = Wordings(files)
+    names = [variant.name or f"variant-{place + 1}" for place, variant in enumerate(step.variants)]
+    contents: dict[str, dict[str, Parts]] = {}
+    base = (step.default, f"{path}.default")
+    contents[DEFAULT] = _versions(wordings, [base], workspace_language, is_default=True)
+    conditions: list[Condition] = []
+    shares: list[Share] = []
+    taken = 0.0
+    for place, (name, variant) in enumerate(zip(names, step.variants, strict=True)):
+        where = f"{path}.variants[{place}]"
+        wordings.faults.extend(_variant_faults(variant, name, names[:place], where))
+        contents[name] = _versions(
+            wordings, [(variant, where), base], workspace_language, is_default=False
+        )
+        if variant.when is not None:
+            said = f"its rule holds ({describe(variant.when)})"
+            conditions.append(Condition(name, compile_rule(variant.when), said))
+        elif variant.weight is not None:
+            taken += variant.weight
+            shares.append(Share(name, round(taken * BUCKETS / 100), variant.weight))
+    if taken > 100.000_001:
+        wordings.faults.append(
+            Fault(f"{path}.variants", f"the weights add up to {taken:g} percent; 100 at most")
+        )
+    compiled = CompiledMessage(
+        name=step.message,
+        journey=journey,
+        channel=step.channel,
+        purpose=step.purpose or journey_purpose,
+        language=workspace_language,
+        contents=contents,
+        conditions=conditions,
+        shares=shares,
+        track_opens=step.track_opens,
+        track_clicks=step.track_clicks,
+    )
+    return compiled, wordings.faults
+
+
+def _versions(
+    wordings: Wordings, layers: list[tuple[Content, str]], language: str, *, is_default: bool
+) -> dict[str, Parts]:
+    """The base and each locale of a content; `layers` begins with its own, then what it builds on.
+
+    A locale is completed by its base, then by the same locale of the default, then by the default.
+    """
+    content, path = layers[0]
+    wordings.check(content, path)
+    found: dict[str, Parts] = {}
+    parts = wordings.parts(layers, language, is_default=is_default)
+    if parts:
+        found[""] = parts
+    for tag, version in content.locales.items():
+        where = f"{path}.locales.{tag}"
+        if not known_locale(tag):
+            problem = f"`{tag[:40]}` is no language tag; write one such as ko or pt-BR"
+            wordings.faults.append(Fault(where, problem))
+            continue
+        if version.locales:
+            wordings.faults.append(Fault(f"{where}.locales", "a version has no versions itself"))
+        wordings.check(version, where)
+        special = [(version, where), layers[0]]
+        for under, under_path in layers[1:]:
+            same = under.locales.get(tag)
+            if same is not None:
+                special.append((same, f"{under_path}.locales.{tag}"))
+            special.append((under, under_path))
+        parts = wordings.parts(special, tag, is_default=is_default)
+        if parts:
+            found[tag.replace("_", "-").lower()] = parts
+    return found
+
+
+def _variant_faults(variant: Variant, name: str, before: list[str], path: str) -> list[Fault]:
+    faults = []
+    if name == DEFAULT or not name.strip() or len(name) > 64 or not name.isprintable():
+        faults.append(Fault(f"{path}.name", f"{name[:64]!r} cannot be a variant's name"))
+    elif name in before:
+        faults.append(Fault(f"{path}.name", f"another variant is called `{name}`"))
+    if variant.when is None and variant.weight is None:
+        faults.append(Fault(path, "a variant needs `when` (a rule) or `weight` (percent)"))
+    elif variant.when is not None and variant.weight is not None:
+        faults.append(Fault(path, "give `when` or `weight`, not both"))
+    if variant.weight is not None and not 0 < variant.weight <= 100:
+        faults.append(Fault(f"{path}.weight", "a weight is more than 0 and at most 100 percent"))
+    return faults

@@ -1,0 +1,90 @@
+"""What templates may use of a customer, as plain values that go into the ledger's row."""
+
+from email.utils import parseaddr
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from harken import clock
+from harken.people.attributes import STANDARD
+from harken.people.place import zone_of
+from harken.people.profile import Profile, Trigger
+from harken.workspace import Workspace
+
+
+def context_of(
+    profile: Profile,
+    trigger: Trigger | None,
+    workspace: Workspace,
+    now: int,
+    sender: str | None = None,
+) -> dict[str, Any]:
+    """The values for one message: `profile`, `event`, `entry`, `session`, `sender`, `now`.
+
+    Language and time zone are always there (the workspace's when nobody knows better). `sender`
+    names one of the workspace's senders. Times are ISO 8601 in UTC; templates show them in the
+    recipient's zone by the `date` filter.
+    """
+    context: dict[str, Any] = {
+        "now": clock.iso(now),
+        "profile": _profile(profile, workspace),
+        "event": _event(trigger),
+        "entry": trigger.properties if trigger is not None else {},
+        "sender": sender_facts(workspace, sender),
+    }
+    if profile.session is not None:
+        context["session"] = {
+            "started": clock.iso(profile.session.started),
+            "events": profile.session.events,
+            "products": profile.session.products,
+        }
+    return context
+
+
+def sender_facts(workspace: Workspace, name: str | None = None) -> dict[str, str]:
+    """Who a message comes from, for templates and footers; empty when no sender is set up."""
+    sender = workspace.senders.get(name or "default")
+    if sender is None:
+        return {}
+    shown, address = parseaddr(sender.from_)
+    facts = {
+        "name": shown,
+        "address": address,
+        "postal_address": sender.postal_address,
+        "phone": sender.phone,
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _profile(profile: Profile, workspace: Workspace) -> dict[str, Any]:
+    attributes = profile.attributes
+    values: dict[str, Any] = {
+        name: value for name in STANDARD if (value := profile.attribute(name)) is not None
+    }
+    values["id"] = profile.id
+    values["user_id"] = profile.user_id
+    values["attributes"] = attributes
+    values["language"] = _language(profile) or workspace.language
+    values["timezone"] = zone_of(profile, ZoneInfo(workspace.timezone)).key
+    return values
+
+
+def _language(profile: Profile) -> str:
+    for stated in (
+        profile.attributes.get("language"),
+        profile.attributes.get("locale"),
+        profile.learned.get("language"),
+        profile.learned.get("locale"),
+    ):
+        if isinstance(stated, str) and stated.strip():
+            return stated.strip().replace("_", "-")
+    return ""
+
+
+def _event(trigger: Trigger | None) -> dict[str, Any]:
+    if trigger is None:
+        return {"name": "", "timestamp": "", "properties": {}}
+    return {
+        "name": trigger.name,
+        "timestamp": clock.iso(trigger.at),
+        "properties": trigger.properties,
+    }

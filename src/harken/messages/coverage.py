@@ -1,0 +1,63 @@
+"""Who would get which variant of a draft: told when a message is saved."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from harken.messages.compile import DEFAULT, CompiledMessage
+from harken.messages.context import context_of
+from harken.messages.evaluate import Aborted
+from harken.messages.render import render
+from harken.people.profile import Profile, Trigger
+from harken.workspace import Workspace
+
+
+class Coverage(Struct, kw_only=True):
+    """What an audience would be sent."""
+
+    total: int = 0
+    by_variant: dict[str, int] = field(default_factory=dict)
+    """How many get each variant, `default` among them; the aborted are in none."""
+    to_default: int = 0
+    """How many of the default's were chosen for another variant, but lack data for it."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why they fall to the default, and how many for each reason, the most frequent first."""
+    aborted: dict[str, int] = field(default_factory=dict)
+    """Who would get nothing, by reason."""
+
+    @property
+    def share_to_default(self) -> float:
+        """The share of the audience that falls to the default, 0 to 1."""
+        return self.to_default / self.total if self.total else 0.0
+
+
+def coverage(
+    message: CompiledMessage,
+    audience: Iterable[tuple[Profile, Trigger | None]],
+    workspace: Workspace,
+    now: int,
+) -> Coverage:
+    """Render the message for each customer of an audience (or a sample of it) and count."""
+    found = Coverage()
+    variants: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    aborted: Counter[str] = Counter()
+    for profile, trigger in audience:
+        found.total += 1
+        choice = message.choose(profile, trigger, now)
+        try:
+            rendered = render(
+                message, choice.variant, context_of(profile, trigger, workspace, now), None
+            )
+        except Aborted as abort:
+            aborted[abort.reason] += 1
+            continue
+        variants[rendered.variant] += 1
+        if rendered.variant == DEFAULT != choice.variant:
+            found.to_default += 1
+            reasons[rendered.why_variant] += 1
+    found.by_variant = dict(variants)
+    found.reasons = dict(reasons.most_common())
+    found.aborted = dict(aborted.most_common())
+    return found

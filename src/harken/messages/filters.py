@@ -1,0 +1,224 @@
+"""Our filters, and those of Liquid that had to be made safe or follow our rule of missing data.
+
+They raise ValueError or TypeError for values of the wrong kind; `liquid.Value` turns these into a
+fault of the template.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date as Date
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_currency, format_decimal, list_currencies
+from liquid.filter import with_context
+from liquid.undefined import Undefined
+from markupsafe import Markup
+
+from harken import clock
+from harken.messages.josa import particle
+
+if TYPE_CHECKING:
+    from harken.messages.evaluate import Context
+
+LONGEST = 1_000_000
+_SECONDS_END = 100_000_000_000
+"""Numbers below are seconds since 1970 (until the year 5138), those above milliseconds."""
+_STYLES = ("short", "medium", "long", "full")
+# What strftime would write in the server's language.
+_NAMES = {"%A": "EEEE", "%a": "EEE", "%B": "LLLL", "%b": "LLL", "%h": "LLL", "%p": "a"}
+_CURRENCIES: frozenset[str] = frozenset(list_currencies())
+
+
+def default(value: object, otherwise: object = "", *, allow_false: object = False) -> object:
+    """`otherwise` for what the customer does not have: absent, null, blank, empty, or false."""
+    if isinstance(value, str):
+        return otherwise if not value or value.isspace() else value
+    if value is False:
+        return value if allow_false is True else otherwise
+    if isinstance(value, int | float):
+        return value
+    if value is None or (isinstance(value, list | dict | tuple | Undefined) and not value):
+        return otherwise
+    return value
+
+
+@with_context
+def money(value: object, currency: object = None, *, context: "Context") -> str:
+    """An amount of a currency (ISO 4217; the event's `currency` when not given), as locals write.
+
+    `{{ event.properties.cart_value | money: "KRW" }}` is `₩39,000`.
+    """
+    if currency is None:
+        currency = context.get(["event", "properties", "currency"], token=None, default=None)
+    code = currency.upper() if isinstance(currency, str) else ""
+    if code not in _CURRENCIES:
+        raise ValueError(f"{str(currency)[:20]!r} is no currency; write one such as 'KRW'")
+    return _money(_number(value), str(code), context.place_locale)
+
+
+@with_context
+def number(value: object, decimals: object = None, *, context: "Context") -> str:
+    """A number as locals write it; `decimals` fixes the digits after the point (0 to 10)."""
+    if decimals is not None and (not isinstance(decimals, int) or not 0 <= decimals <= 10):
+        raise ValueError("decimals are a whole number from 0 to 10")
+    return _decimal(_number(value), decimals, context.place_locale)
+
+
+@with_context
+def date(value: object, style: object = "medium", *, context: "Context") -> str:
+    """A time in the recipient's zone and locale.
+
+    `style` is short, medium, long or full (the day), `time`, `datetime`, or a strftime pattern.
+    The value is ISO 8601, `now`, or seconds or milliseconds since 1970; a day without a time
+    stays that day in every zone.
+    """
+    at = _moment(value, context)
+    locale = _locale(context.place_locale)
+    if style in _STYLES:
+        return format_date(at, str(style), locale)
+    if style in ("time", "datetime"):
+        if not isinstance(at, datetime):
+            raise ValueError(f"{value!r} is a day without a time")
+        if style == "time":
+            return format_time(at, "short", at.tzinfo, locale)
+        return format_datetime(at, "medium", at.tzinfo, locale)
+    if not isinstance(style, str) or "%" not in style:
+        raise ValueError(
+            f"{str(style)[:20]!r} is no style; short, medium, long, full, time, datetime, '%d.%m.'"
+        )
+    pattern = str(style)[:200]
+    for directive, babel_pattern in _NAMES.items():
+        if directive in pattern:
+            named = format_datetime(at, babel_pattern, locale=locale)
+            pattern = pattern.replace(directive, named.replace("%", "%%"))
+    return at.strftime(pattern)
+
+
+def josa(value: object, pair: object) -> str:
+    """The word with its Korean particle: `{{ name | josa: "이/가" }}`."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("josa needs a word")
+    word = value if isinstance(value, str) else str(value)
+    said = word.striptags() if isinstance(word, Markup) else word
+    return word + particle(said[-60:], str(pair))
+
+
+def replace(value: object, old: object, new: object = "") -> str:
+    """Liquid's `replace`; refused when the result would be giant."""
+    text, old, new = _text(value), _text(old), _text(new)
+    grown = (text.count(old) + 1) * max(len(new) * 5 - len(old), 0)
+    if len(text) + grown > LONGEST:
+        raise ValueError("its result is too long")
+    return text.replace(old, new)
+
+
+def join(value: object, separator: object = " ") -> str:
+    """Liquid's `join`; refused when the result would be giant."""
+    items = [value] if isinstance(value, str | dict) else value
+    if not isinstance(items, list | tuple | range):
+        raise ValueError("join needs a list")
+    if any(isinstance(item, Mapping) for item in items):
+        raise ValueError("a list of objects cannot be joined; map it first")
+    between = _text(separator)
+    texts = [_text("" if item is None else item) for item in items]
+    if sum(map(len, texts)) * 5 + len(between) * len(texts) > LONGEST:
+        raise ValueError("its result is too long")
+    return between.join(texts)
+
+
+def times(value: object, by: object) -> int | float:
+    """Liquid's `times`; refused when the result would have more than a hundred digits."""
+    if value.__class__ is int and by.__class__ is int and abs(value) < 2**64 > abs(by):
+        return value * by
+    left, right = _number(value), _number(by)
+    product = left * right
+    if abs(product) > Decimal(10) ** 100:
+        raise ValueError("its result is too large")
+    whole = not isinstance(value, float) and not isinstance(by, float)
+    return int(product) if whole and product == int(product) else float(product)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "default": default,
+    "money": money,
+    "number": number,
+    "date": date,
+    "josa": josa,
+    "replace": replace,
+    "join": join,
+    "times": times,
+}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise ValueError(f"{type(value).__name__} is no number")
+    try:
+        found = Decimal(str(value).strip().replace("_", "x")[:200])
+    except InvalidOperation:
+        raise ValueError(f"{str(value)[:40]!r} is no number") from None
+    if not found.is_finite() or abs(found.adjusted()) > 100:
+        raise ValueError(f"{str(value)[:40]!r} is no number to show")
+    return found
+
+
+def _moment(value: object, context: "Context") -> Date:
+    if isinstance(value, str):
+        text = value.strip()
+        if text in ("now", "today"):
+            return clock.to_datetime(context.now_ms, context.place_zone)
+        if len(text) == 10 and text[4:5] == "-":
+            try:
+                return Date.fromisoformat(str(text))
+            except ValueError:
+                raise ValueError(f"{text!r} is no date") from None
+        ms = clock.parse_time(str(text))
+        if ms is None:
+            raise ValueError(f"{text[:40]!r} is no date")
+        return clock.to_datetime(ms, context.place_zone)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{type(value).__name__} is no date")
+    ms = int(value * 1000 if abs(value) < _SECONDS_END else value)
+    return clock.to_datetime(ms, context.place_zone)
+
+
+@lru_cache(maxsize=8_192)
+def _money(value: Decimal, currency: str, locale: str) -> str:
+    return format_currency(value, currency, locale=_locale(locale))
+
+
+@lru_cache(maxsize=8_192)
+def _decimal(value: Decimal, decimals: int | None, locale: str) -> str:
+    if decimals is None:
+        return format_decimal(value, locale=_locale(locale))
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+    return format_decimal(value, pattern, locale=_locale(locale))
+
+
+@lru_cache(maxsize=1_024)
+def _locale(tag: str) -> Locale:
+    parts = tag.replace("_", "-").split("-")
+    for count in range(len(parts), 0, -1):
+        try:
+            return Locale.parse("_".join(islice(parts, count)))
+        except (UnknownLocaleError, ValueError, TypeError):
+            continue
+    return Locale("en")
+
+
+def known_locale(tag: str) -> bool:
+    """Whether dates and numbers can be written in this language (a BCP 47 tag)."""
+    try:
+        Locale.parse(tag.replace("-", "_"))
+    except (UnknownLocaleError, ValueError, TypeError):
+        return False
+    return True

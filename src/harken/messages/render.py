@@ -1,0 +1,185 @@
+"""A message in one customer's terms. Pure: everything comes in as values."""
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from harken import clock
+from harken.messages import footer
+from harken.messages.compile import DEFAULT, CompiledMessage
+from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
+from harken.messages.links import MessageLinks, before_body_end, track_links
+from harken.messages.text import html_to_text, tidy
+from harken.messages.wording import Parts
+from harken.values import zone
+
+LONGEST_SUBJECT = 400
+"""Characters; mail programs show far fewer."""
+
+NO_LINKS = {"unsubscribe": "#unsubscribe", "preferences": "#preferences", "view": "#view"}
+"""Stand in for links in a preview."""
+
+_UTC = ZoneInfo("UTC")
+# Line ends and controls would forge headers; the bidirectional controls would forge the words.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_BLANKS = re.compile(r"\s{2,}")
+
+
+class Rendered(Struct, frozen=True, kw_only=True):
+    """What leaves."""
+
+    subject: str
+    html: str
+    """Empty for a message of plain text."""
+    text: str
+    variant: str
+    """The one that was rendered: `default` when data for the chosen one is missing."""
+    why_variant: str
+    language: str
+    unsubscribe: str = ""
+    """The address for the List-Unsubscribe header; empty in a preview."""
+
+
+def render(
+    message: CompiledMessage,
+    variant: str,
+    context: dict[str, Any],
+    links: MessageLinks | None,
+    *,
+    why: str = "",
+) -> Rendered:
+    """The message for the customer whose values `context` holds (see `context_of`).
+
+    A variant that uses what the customer does not have, or cannot be rendered with their values,
+    gives way to the default, and `why_variant` says so; else `why` is passed through. `links` is
+    None in a preview. Raises Aborted when a template says so, or when even the default cannot be
+    rendered.
+    """
+    if variant not in message.contents:
+        variant, why = DEFAULT, f"there is no variant {variant} any more"
+    if variant != DEFAULT:
+        try:
+            return _render(message, variant, context, links, why)
+        except Missing as missing:
+            why = f"{variant} uses {missing.path}, which this customer does not have"
+        except RenderFault as fault:
+            why = f"{variant} could not be rendered: {fault}"
+    try:
+        return _render(message, DEFAULT, context, links, why)
+    except Missing as missing:
+        raise Aborted(
+            f"the default content uses {missing.path}, which this customer does not have"
+        ) from None
+    except RenderFault as fault:
+        raise Aborted(f"the default content could not be rendered: {fault}") from None
+
+
+def _render(
+    message: CompiledMessage,
+    variant: str,
+    context: dict[str, Any],
+    links: MessageLinks | None,
+    why: str,
+) -> Rendered:
+    profile = context.get("profile") or {}
+    parts = message.parts(variant, str(profile.get("language") or ""))
+    if links is not None:
+        links = links.of_variant(variant)
+    urls = links.values() if links is not None else NO_LINKS
+    scope = _scope(message, variant, parts, context, urls, links)
+    subject = _subject(parts.subject.render(scope), context)
+    html = parts.html.render(scope) if parts.html is not None else ""
+    if parts.text is not None:
+        text = tidy(parts.text.render(scope))
+    else:
+        text = html_to_text(html)
+    html, text = _with_footers(message, parts.language, context, urls, html, text)
+    if html:
+        html = track_links(html, links, clicks=message.track_clicks, opens=message.track_opens)
+    return Rendered(
+        subject=subject,
+        html=html,
+        text=text,
+        variant=variant,
+        why_variant=why,
+        language=parts.language,
+        unsubscribe=urls["unsubscribe"] if links is not None else "",
+    )
+
+
+def _scope(
+    message: CompiledMessage,
+    variant: str,
+    parts: Parts,
+    context: dict[str, Any],
+    urls: dict[str, str],
+    links: MessageLinks | None,
+) -> Scope:
+    profile = context.get("profile") or {}
+    now = clock.parse_time(str(context.get("now", ""))) or 0
+    values = {
+        **context,
+        "links": urls,
+        "message": {
+            "id": links.link.message if links is not None else "preview",
+            "journey": message.journey,
+            "step": message.name,
+            "variant": variant,
+            "channel": message.channel,
+            "language": parts.language,
+        },
+    }
+    locale = _locale(parts.language, profile)
+    return Scope(values, locale, zone(profile.get("timezone")) or _UTC, now)
+
+
+def _locale(language: str, profile: dict[str, Any]) -> str:
+    """The content's language, in the recipient's own region when they speak that language.
+
+    A Korean date within an English sentence would be a broken sentence.
+    """
+    own = profile.get("locale") or profile.get("language")
+    if isinstance(own, str):
+        own = own.replace("_", "-")
+        if own.split("-")[0].lower() == language.split("-")[0].lower():
+            return own if "-" in own or "-" not in language else language
+    return language
+
+
+def _subject(rendered: str, context: dict[str, Any]) -> str:
+    subject = _BLANKS.sub(" ", _UNSAFE.sub(" ", rendered)).strip()
+    if not subject:
+        raise RenderFault("its subject came out empty")
+    label = str((context.get("demands") or {}).get("label", ""))
+    if label and not subject.startswith(label):
+        subject = f"{label} {subject}"
+    return subject[:LONGEST_SUBJECT]
+
+
+def _with_footers(
+    message: CompiledMessage,
+    language: str,
+    context: dict[str, Any],
+    urls: dict[str, str],
+    html: str,
+    text: str,
+) -> tuple[str, str]:
+    demands = context.get("demands") or {}
+    sender = context.get("sender") or {}
+    demanded = footer.demanded_footer(demands, urls, sender) if demands else []
+    way_out = urls["unsubscribe"]
+    offers = any(url == way_out for line in demanded for _, url in line.links)
+    for_html, for_text = list(demanded), list(demanded)
+    if message.purpose == "marketing" and not offers:
+        standard = footer.standard_footer(language, urls, sender)
+        if way_out not in html:
+            for_html += standard
+        if way_out not in text:
+            for_text += standard
+    if html and for_html:
+        html = before_body_end(html, footer.as_html(for_html))
+    if for_text:
+        text = f"{text}\n\n--\n{footer.as_text(for_text)}"
+    return html, text

@@ -1,0 +1,189 @@
+"""From a content as written to parsed templates, one set for each language."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from liquid import Environment
+from liquid.exceptions import LiquidError
+from msgspec import Struct
+
+from harken.errors import Fault
+from harken.files.content import names_file
+from harken.files.words import did_you_mean
+from harken.messages.analysis import examine
+from harken.messages.content import Content
+from harken.messages.liquid import HTML, TEXT, Template, line_of
+from harken.messages.mjml import compile_mjml
+from harken.messages.text import text_template
+
+_BODY = re.compile(r"<body(?:\{\{.*?\}\}|\{%.*?%\}|[^>])*>", re.IGNORECASE | re.DOTALL)
+_HIDDEN = (
+    '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;'
+    'overflow:hidden;mso-hide:all">'
+)
+
+
+class Parts(Struct, frozen=True):
+    """The templates of one wording in one language."""
+
+    language: str
+    subject: Template
+    html: Template | None
+    text: Template | None
+    """None when the text has to be made from the rendered HTML."""
+
+
+class Source(NamedTuple):
+    """One template as written, and where."""
+
+    text: str
+    path: str
+    file: str = ""
+    kind: str = "text"
+
+
+class Wordings:
+    """Compiles the wordings of one message and collects their faults."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.faults: list[Fault] = []
+        self._files = files
+        self._made: dict[tuple[str, ...], Template | None] = {}
+        self._mjml: dict[str, str] = {}
+        self._examined: set[tuple[Source, bool]] = set()
+
+    def parts(
+        self, layers: list[tuple[Content, str]], language: str, *, is_default: bool
+    ) -> Parts | None:
+        """The templates that `layers` (with their paths, the most special first) come to."""
+        subject = self._first(layers, "subject")
+        body = self._first(layers, "html", "mjml")
+        text = self._first(layers, "text")
+        if body and text and _depth(layers, text) > _depth(layers, body):
+            # A text beneath a more special HTML says something else, perhaps in another language.
+            text = None
+        path = layers[0][1]
+        if subject is None or not subject.text.strip():
+            self._fault(path, "an e-mail needs a `subject`")
+            return None
+        if body is None and text is None:
+            self._fault(path, "an e-mail needs a body: `mjml`, `html` or `text`")
+            return None
+        preheader = self._first(layers, "preheader")
+        made_subject = self._template(subject, TEXT, is_default)
+        made_html = self._body(body, preheader, language, is_default) if body else None
+        if text:
+            made_text = self._template(text, TEXT, is_default)
+        else:
+            made_text = self._derived(made_html)
+        if made_subject is None or (body and made_html is None) or (text and made_text is None):
+            return None
+        return Parts(language, made_subject, made_html, made_text)
+
+    def check(self, content: Content, path: str) -> None:
+        """Faults of one content by itself."""
+        if content.html is not None and content.mjml is not None:
+            self._fault(f"{path}.mjml", "give `html` or `mjml`, not both")
+
+    def _first(self, layers: list[tuple[Content, str]], *fields: str) -> Source | None:
+        for content, path in layers:
+            for field in fields:
+                value = getattr(content, field)
+                if value is not None:
+                    return self._source(field, value, f"{path}.{field}")
+        return None
+
+    def _source(self, field: str, value: str, path: str) -> Source:
+        if field not in ("html", "mjml", "text") or not names_file(field, value):
+            return Source(value, path, kind=field)
+        text = self._files.get(value)
+        if text is None:
+            hint = did_you_mean(value, self._files)
+            self._fault(path, f"there is no content file `{value[:100]}`{hint}")
+            return Source(" ", path, value, "missing")
+        return Source(text, path, value, field)
+
+    def _body(
+        self, body: Source, preheader: Source | None, language: str, is_default: bool
+    ) -> Template | None:
+        if body.kind == "missing":
+            return None
+        key = (body.text, body.kind, preheader.text if preheader else "", language, body.file)
+        if preheader and self._template(preheader, HTML, is_default) is None:
+            return None
+        if self._template(body, HTML, is_default) is None:
+            return None
+        if key not in self._made:
+            html = self._compiled(body) if body.kind == "mjml" else body.text
+            html = html.replace('lang="und"', f'lang="{language}"', 1)
+            if preheader and html:
+                html = _with_preheader(html, preheader.text)
+            self._made[key] = self._parse(body._replace(text=html), HTML) if html else None
+        return self._made[key]
+
+    def _compiled(self, body: Source) -> str:
+        if body.text not in self._mjml:
+            try:
+                html, faults = compile_mjml(body.text)
+            except LiquidError as error:
+                html, faults = "", []
+                self._fault(body.path, str(error.message), body.file)
+            self._mjml[body.text] = html
+            for fault in faults:
+                self._fault(body.path, fault.problem, body.file, fault.line)
+        return self._mjml[body.text]
+
+    def _derived(self, html: Template | None) -> Template | None:
+        if html is None:
+            return None
+        try:
+            return Template(text_template(html.source), TEXT)
+        except LiquidError:
+            # A tag stands across what is text and what is not: convert each rendered mail.
+            return None
+
+    def _template(self, source: Source, env: Environment, is_default: bool) -> Template | None:
+        if source.kind == "missing":
+            return None
+        key = ("source", source.text, source.path, str(env.autoescape))
+        if key not in self._made:
+            self._made[key] = self._parse(source, env)
+        made = self._made[key]
+        if made is not None and (source, is_default) not in self._examined:
+            self._examined.add((source, is_default))
+            for finding in examine(made, needs_defaults=is_default):
+                self._fault(
+                    source.path, finding.problem, source.file, finding.line, finding.warning
+                )
+        return made
+
+    def _parse(self, source: Source, env: Environment) -> Template | None:
+        try:
+            return Template(source.text, env)
+        except LiquidError as error:
+            problem = f"this is not Liquid: {error.message}"
+            self._fault(source.path, problem, source.file, line_of(error.token))
+        return None
+
+    def _fault(
+        self, path: str, problem: str, file: str = "", line: int = 0, warning: bool = False
+    ) -> None:
+        if line and not file:
+            # The line of the journey file is not known here, only that inside of the value.
+            problem, line = (f"line {line}: {problem}" if line > 1 else problem), 0
+        fault = Fault(path, problem, file, line, warning)
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+
+def _with_preheader(html: str, preheader: str) -> str:
+    hidden = f"{_HIDDEN}{preheader}</div>"
+    at = _BODY.search(html)
+    return html[: at.end()] + hidden + html[at.end() :] if at else hidden + html
+
+
+def _depth(layers: list[tuple[Content, str]], source: Source) -> int:
+    return next(
+        index for index, (_, path) in enumerate(layers) if source.path.rpartition(".")[0] == path
+    )
