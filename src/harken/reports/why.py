@@ -1,0 +1,219 @@
+"""Why a customer did or did not get a message, in plain sentences with times and values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from harken.effects import Decision
+from harken.journeys.model import Entry
+from harken.people.place import zone_of
+from harken.people.profile import Profile, Run
+from harken.reports import reasons
+from harken.reports.words import Words, counted
+from harken.segments.explain import describe_test
+from harken.segments.rules import lookup
+from harken.store.base import LedgerRow
+
+SENT = frozenset({"sent", "delivered", "bounced"})
+ALREADY = frozenset({"already_in", "reentry"})
+"""Why one did not enter whom an earlier entry answers for."""
+
+
+class Sentence(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One thing that happened. `at` in ms; the rest tells programs what the text tells people."""
+
+    at: int
+    text: str
+    outcome: str
+    """The decision's outcome, or the state that the message came to."""
+    reason: str = ""
+    gate: str = ""
+    step: str = ""
+    message: str = ""
+
+
+class Why(Struct, frozen=True, kw_only=True):
+    """The answer in one or two sentences, and the story behind it, oldest first."""
+
+    journey: str
+    zone: str
+    """The time zone that the times are in: the customer's, else the workspace's."""
+    answer: str
+    story: list[Sentence]
+
+
+def why(
+    journey: str,
+    decisions: Sequence[Decision],
+    messages: Sequence[LedgerRow],
+    profile: Profile | None,
+    *,
+    workspace_zone: ZoneInfo,
+    entries: Mapping[int, Entry] | None = None,
+    applied_at: int = 0,
+    state: Literal["live", "paused", "archived"] = "live",
+) -> Why:
+    """What became of a customer in a journey.
+
+    `decisions` and `messages` may be of other journeys too; those are left out. `entries` is who
+    enters, by revision: what an entry was asked to pass. With `applied_at` (ms, when the journey
+    was first applied) and `state` it explains a customer about whom nothing was decided.
+    """
+    zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
+    words = Words(zone)
+    entries = entries or {}
+    decided = [_with_where(one, entries) for one in decisions if one.journey == journey]
+    rows = [row for row in messages if row.journey == journey]
+    story = [_told(one, words) for one in decided]
+    for row in rows:
+        story += _told_of(row, words)
+    story.sort(key=lambda sentence: sentence.at)
+    if not story:
+        event = entries[max(entries)].event if entries else ""
+        answer = _nothing(profile, words, event, applied_at, state)
+    else:
+        answer = _answer(story, rows, _runs(profile, journey), words)
+    return Why(journey=journey, zone=zone.key, answer=answer, story=story)
+
+
+def _with_where(decision: Decision, entries: Mapping[int, Entry]) -> Decision:
+    """An entry with the conditions that its event passed, among the facts."""
+    entry = entries.get(decision.revision)
+    if entry is None or decision.outcome != "entered" or "where" in decision.facts:
+        return decision
+    properties = decision.facts.get("properties") or {}
+    passed = [
+        {"rule": f"{path} {describe_test(test)}", "value": _at(properties, path)}
+        for path, test in entry.where.items()
+    ]
+    return msgspec.structs.replace(decision, facts={**decision.facts, "where": passed})
+
+
+def _at(properties: dict[str, Any], path: str) -> Any:
+    found = lookup(properties, path)
+    return None if found is UNSET else found
+
+
+def _told(decision: Decision, words: Words) -> Sentence:
+    return Sentence(
+        at=decision.at,
+        text=f"{words.on(decision.at)} {reasons.clause(decision, words)}.",
+        outcome=decision.outcome,
+        reason=decision.reason,
+        gate=decision.gate,
+        step=decision.step,
+        message=decision.message,
+    )
+
+
+def _told_of(row: LedgerRow, words: Words) -> list[Sentence]:
+    """What the ledger knows of a message, one sentence a time."""
+    found = [
+        (row.sent_at, "sent", _sent(row)),
+        (row.delivered_at, "delivered", "was delivered"),
+        (row.opened_at, "opened", "was opened"),
+        (row.clicked_at, "clicked", "was clicked"),
+        (row.bounced_at, "bounced", f"bounced{_because(row)}"),
+    ]
+    if row.state in ENDINGS:
+        found.append((_ended_at(row), row.state, ENDINGS[row.state] + _because(row)))
+    elif row.state == "queued" and row.attempts:
+        found.append((row.queued_at, "queued", _again(row, words)))
+    return [
+        Sentence(
+            at=at,
+            text=f"{words.on(at)} the message {row.step} {what}.",
+            outcome=outcome,
+            step=row.step,
+            message=row.id,
+        )
+        for at, outcome, what in found
+        if at
+    ]
+
+
+ENDINGS = {
+    "failed": "could not be sent",
+    "aborted": "was given up",
+    "unsure": "was handed over, and it is not known whether it left",
+}
+
+
+def _sent(row: LedgerRow) -> str:
+    text = f"was sent to {row.address}"
+    if row.variant:
+        text += f" in the variant {row.variant}"
+    return f"{text} ({row.why_variant})" if row.why_variant else text
+
+
+def _again(row: LedgerRow, words: Words) -> str:
+    tries = counted(row.attempts, "try").replace("trys", "tries")
+    next_try = words.moment(row.not_before, row.queued_at)
+    return f"was queued; after {tries} the next is not before {next_try}{_because(row)}"
+
+
+def _because(row: LedgerRow) -> str:
+    return f" ({row.reason})" if row.reason else ""
+
+
+def _ended_at(row: LedgerRow) -> int:
+    return row.bounced_at or row.handed_at or row.queued_at
+
+
+def _runs(profile: Profile | None, journey: str) -> list[Run]:
+    runs = profile.runs.values() if profile is not None else ()
+    return [run for run in runs if run.journey == journey]
+
+
+def _answer(story: list[Sentence], rows: list[LedgerRow], runs: list[Run], words: Words) -> str:
+    """The verdict, and the sentence that it rests on."""
+    sent = sum(bool(row.sent_at) or row.state in SENT for row in rows)
+    if sent:
+        last_sent = [sentence for sentence in story if sentence.outcome in SENT][-1:]
+        told = "".join(f" {sentence.text}" for sentence in last_sent)
+        return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}"
+    last = _deciding(story)
+    waits = [run for run in runs if run.due]
+    if last.outcome == "held":
+        return f"No message was sent yet. {last.text}"
+    if waits and last.outcome == "entered":
+        due = min(run.due for run in waits)
+        return f"No message was sent yet. {last.text} The next step is due {words.on(due)[3:]}."
+    if last.outcome in ("passed", "queued"):
+        return f"No message was sent yet. {last.text}"
+    return f"No message was sent. {last.text}"
+
+
+def _deciding(story: list[Sentence]) -> Sentence:
+    """The sentence that answers best: of the latest run, what was last said of its message."""
+    if story[-1].outcome == "not_entered" and story[-1].reason not in ALREADY:
+        return story[-1]
+    run = [sentence for sentence in story if sentence.outcome != "not_entered"] or story
+    entered = [place for place, sentence in enumerate(run) if sentence.outcome == "entered"]
+    latest = run[entered[-1] :] if entered else run
+    said = [place for place, s in enumerate(latest) if s.outcome not in ("entered", "ended")]
+    # A hold that is followed by the end of the run was not what kept the message back.
+    if said and latest[said[-1]].outcome != "held":
+        return latest[said[-1]]
+    return latest[-1]
+
+
+def _nothing(profile: Profile | None, words: Words, event: str, applied_at: int, state: str) -> str:
+    """Nothing was ever decided about them: say what is known of the entry event."""
+    if profile is None:
+        return "Nothing is known of this customer."
+    if not event:
+        return "Nothing was decided about this customer in the journey."
+    stat = profile.events.get(event)
+    if stat is None or not stat.count:
+        return f"The event {event} was never received from this customer."
+    times = counted(stat.count, "time")
+    text = f"The event {event} was received {times}, last {words.on(stat.last)[3:]}"
+    if applied_at and stat.last < applied_at:
+        return f"{text}, before the journey was applied {words.on(applied_at)[3:]}."
+    if state != "live":
+        return f"{text}; the journey is {state}."
+    return f"{text}, but nothing that was decided about it is kept."
