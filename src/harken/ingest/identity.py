@@ -1,0 +1,393 @@
+"""Who is it: from the identifiers of an event to the profile under which it is logged.
+
+Most need no table: a user's profile id is derived from the user id. The table knows the rest:
+whom an anonymous id belongs to, and which profiles were joined into others. It is derived from
+the log and remembers up to which offset, so after a crash the log's tail rebuilds it.
+
+A change is made in three steps, because it may only count once the records are durable:
+`resolve` plans it, then `keep` (the log has them) or `forget` (the append failed), then `save`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from harken import ids
+from harken.ingest.intake import transaction
+from harken.ingest.protocol import Accepted, decode_event
+from harken.inputs import Command, Forget, Kind, Merge, Record, Unmerge, decode_command
+from harken.store.log import LogReader
+
+_CACHED = 100_000
+# An unsaved offset costs a replay of so many bytes at the next start (well under a second).
+_SAVE_EVERY = 16 * 1024 * 1024
+
+_ANONYMOUS = """
+SELECT value, owner, apart FROM anonymous WHERE value IN (SELECT value FROM json_each(?))
+"""
+_PUT_ANONYMOUS = """
+INSERT INTO anonymous VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET owner = excluded.owner, apart = excluded.apart
+"""
+_PUT_REDIRECT = """
+INSERT INTO redirects VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET survivor = excluded.survivor, anonymous = excluded.anonymous
+"""
+_PUT_OFFSET = "INSERT OR REPLACE INTO intake VALUES ('offset', ?)"
+_ABSORBED = """
+WITH RECURSIVE into_it(id, anonymous) AS (
+    SELECT absorbed, anonymous FROM redirects WHERE survivor = :id
+    UNION
+    SELECT r.absorbed, r.anonymous FROM redirects r JOIN into_it ON r.survivor = into_it.id
+)
+"""
+_IDENTIFIERS = (
+    _ABSORBED
+    + """
+SELECT anonymous FROM into_it WHERE anonymous IS NOT NULL
+UNION
+SELECT value FROM anonymous WHERE owner IN (SELECT :id UNION SELECT id FROM into_it) AND owner != 0
+"""
+)
+
+
+EVENT_MERGES = ("identify", "alias")
+"""`Merge.how` of those that an event leads to; an operator's has another."""
+
+
+class Owner(NamedTuple):
+    """What is known of an anonymous id."""
+
+    profile: int
+    """The user's profile that it belongs to; 0 for none yet."""
+    apart: bool = False
+
+
+class Redirect(NamedTuple):
+    """Where a profile went."""
+
+    survivor: int
+    """0 when the merge was undone."""
+    anonymous: str | None = None
+
+
+class Identities:
+    """The table, a bounded cache before it, and changes not yet in it.
+
+    One thread changes it (the collector's); the look-ups for the API use a connection of their
+    own, see `Lookup`.
+    """
+
+    def __init__(self, db: sqlite3.Connection, cached: int = _CACHED) -> None:
+        self._db = db
+        self._half = max(1, cached // 2)
+        # Two generations make a bounded cache without a list to keep in order: what was not
+        # asked for while one generation filled is dropped with the other.
+        self._young: dict[str, Owner | None] = {}
+        self._old: dict[str, Owner | None] = {}
+        self._users: dict[str, int] = {}
+        # Users' profiles that were joined into others are few (an alias, an operator's merge):
+        # all of them are in memory, so a user's event never waits for the table.
+        self._moved: dict[int, int] = dict(
+            db.execute("SELECT absorbed, survivor FROM redirects WHERE anonymous IS NULL")
+        )
+        self._owners: dict[str, Owner | None] = {}
+        self._redirects: dict[int, Redirect] = {}
+        self._unsaved_owners: dict[str, Owner | None] = {}
+        self._unsaved_redirects: dict[int, Redirect] = {}
+        found = db.execute("SELECT value FROM intake WHERE key = 'offset'").fetchone()
+        self._saved_offset = self._offset = found[0] if found else 0
+
+    # ---- from identifiers to profiles
+
+    def prefetch(self, events: Iterable[Accepted]) -> None:
+        """Read what the table knows of these events' anonymous ids, in one statement."""
+        wanted = set()
+        for event in events:
+            if event.anonymous_id is not None:
+                wanted.add(event.anonymous_id)
+            if event.previous_id is not None:
+                wanted.add(event.previous_id)
+        if wanted:
+            self._fetch(wanted)
+
+    def _fetch(self, wanted: Iterable[str]) -> None:
+        unknown = [
+            value
+            for value in wanted
+            if value not in self._young
+            and value not in self._old
+            and value not in self._unsaved_owners
+        ]
+        if not unknown:
+            return
+        found: dict[str, Owner | None] = dict.fromkeys(unknown)
+        for value, owner, apart in self._db.execute(_ANONYMOUS, (json.dumps(unknown),)):
+            found[value] = Owner(owner, bool(apart))
+        self._remember(found)
+
+    def _remember(self, found: dict[str, Owner | None]) -> None:
+        if len(self._young) + len(found) > self._half:
+            self._old, self._young = self._young, {}
+        self._young.update(found)
+
+    def _owner(self, anonymous: str) -> Owner | None:
+        for known in (self._owners, self._unsaved_owners, self._young, self._old):
+            if anonymous in known:
+                return known[anonymous]
+        self._fetch([anonymous])
+        return self._young.get(anonymous)
+
+    def root(self, profile: int) -> int:
+        """The profile that `profile` has become, itself when it was joined into no other."""
+        while True:
+            planned = self._redirects.get(profile)
+            onward = planned.survivor if planned else self._moved.get(profile, 0)
+            if not onward:
+                return profile
+            profile = onward
+
+    def _user(self, value: str) -> int:
+        profile = self._users.get(value)
+        if profile is None:
+            if len(self._users) > _CACHED:
+                self._users.clear()
+            profile = self._users[value] = ids.profile_id("user", value)
+        return self.root(profile) if self._moved or self._redirects else profile
+
+    def resolve(self, event: Accepted) -> tuple[int, list[tuple[int, Merge]]]:
+        """The event's profile, and the merges (survivor, command) to be logged before it."""
+        user, anonymous = event.user_id, event.anonymous_id
+        if user is None:
+            assert anonymous is not None
+            return self._nameless(anonymous), []
+        profile = self._user(user)
+        merges = []
+        if event.previous_id is not None:
+            merges += self._alias(event.previous_id, profile)
+        if anonymous is not None:
+            merges += self._link(anonymous, profile)
+        return profile, merges
+
+    def _nameless(self, anonymous: str) -> int:
+        owner = self._owner(anonymous)
+        if owner is None:
+            self._owners[anonymous] = owner = Owner(0)
+        return self.root(owner.profile or ids.profile_id("anonymous", anonymous))
+
+    def _link(self, anonymous: str, profile: int) -> list[tuple[int, Merge]]:
+        """The anonymous id is this user's from now on; its own history joins theirs, once."""
+        owner = self._owner(anonymous)
+        apart = owner is not None and owner.apart
+        if owner is None or self.root(owner.profile) != profile:
+            self._owners[anonymous] = Owner(profile, apart)
+        if owner is None or owner.profile or apart:
+            return []
+        return self._join(ids.profile_id("anonymous", anonymous), profile, anonymous, "identify")
+
+    def _alias(self, previous: str, profile: int) -> list[tuple[int, Merge]]:
+        """`previous` is an anonymous id that was seen, or else a user id."""
+        owner = self._owner(previous)
+        if owner is not None and not owner.profile:
+            self._owners[previous] = Owner(profile)
+            return self._join(ids.profile_id("anonymous", previous), profile, previous, "alias")
+        if owner is None or self.root(owner.profile) != profile:
+            self._owners[previous] = Owner(profile, owner is not None and owner.apart)
+        return self._join(ids.profile_id("user", previous), profile, None, "alias")
+
+    def _join(
+        self, absorbed: int, survivor: int, anonymous: str | None, how: str
+    ) -> list[tuple[int, Merge]]:
+        root = self.root(absorbed)
+        if root == survivor:
+            return []
+        self._redirects[root] = Redirect(survivor, anonymous if root == absorbed else None)
+        return [(survivor, Merge(root, how))]
+
+    def command(self, profile: int, command: Command) -> list[tuple[int, Command]]:
+        """Plan what an operator's command changes here; the profile and command to be logged.
+
+        A merge of a profile into itself leads to nothing.
+        """
+        if isinstance(command, Unmerge):
+            self._part(command.absorbed, profile)
+            return [(profile, command)]
+        survivor = self.root(profile)
+        if isinstance(command, Merge):
+            return [*self._join(command.absorbed, survivor, None, command.how)]
+        if isinstance(command, Forget):
+            self._erase(survivor)
+        return [(survivor, command)]
+
+    def _part(self, absorbed: int, survivor: int) -> None:
+        row = self._db.execute(
+            "SELECT anonymous FROM redirects WHERE absorbed = ?", (absorbed,)
+        ).fetchone()
+        unsaved = self._unsaved_redirects.get(absorbed)
+        anonymous = unsaved.anonymous if unsaved else row[0] if row else None
+        self._redirects[absorbed] = Redirect(0, anonymous)
+        if anonymous is not None:
+            owner = self._owner(anonymous)
+            still = owner.profile if owner and self.root(owner.profile) != survivor else 0
+            self._owners[anonymous] = Owner(still, apart=True)
+
+    def _erase(self, profile: int) -> None:
+        """Forget which identifiers led to the profile: they may name someone new."""
+        self.save()
+        for (value,) in self._db.execute(_IDENTIFIERS, {"id": profile}).fetchall():
+            self._owners[value] = None
+        absorbed = self._db.execute(_ABSORBED + "SELECT id FROM into_it", {"id": profile})
+        for (other,) in absorbed.fetchall():
+            self._redirects[other] = Redirect(0)
+        for value, owner in self._owners.items():
+            if owner is not None and owner.profile and self.root(owner.profile) == profile:
+                self._owners[value] = None
+
+    # ---- planned, kept, saved
+
+    def forget(self) -> None:
+        """The records were not appended: what was planned did not happen."""
+        self._owners.clear()
+        self._redirects.clear()
+
+    def keep(self, offset: int) -> None:
+        """The records are durable up to `offset`: what was planned holds."""
+        self._offset = offset
+        if self._owners:
+            self._remember(self._owners)
+            # Held beside the cache, which may drop its rows, until the table has them.
+            self._unsaved_owners.update(self._owners)
+            self._owners = {}
+        for absorbed, redirect in self._redirects.items():
+            self._unsaved_redirects[absorbed] = redirect
+            if not redirect.survivor:
+                self._moved.pop(absorbed, None)
+            elif redirect.anonymous is None:
+                self._moved[absorbed] = redirect.survivor
+        self._redirects.clear()
+
+    @property
+    def offset(self) -> int:
+        """The log is applied up to here, and saved: what is before it is not needed again."""
+        return self._saved_offset
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether `save` has something worth a transaction."""
+        return (
+            bool(self._unsaved_owners or self._unsaved_redirects)
+            or self._offset - self._saved_offset > _SAVE_EVERY
+        )
+
+    def save(self) -> None:
+        """Write what was kept, with the offset, in one transaction.
+
+        On sqlite3.Error everything stays unsaved, in memory, for the next call.
+        """
+        with transaction(self._db):
+            self._write()
+        self._unsaved_owners.clear()
+        self._unsaved_redirects.clear()
+        self._saved_offset = self._offset
+
+    def _write(self) -> None:
+        execute_many = self._db.executemany
+        execute_many(
+            _PUT_ANONYMOUS,
+            [(v, o.profile, o.apart) for v, o in self._unsaved_owners.items() if o is not None],
+        )
+        execute_many(
+            "DELETE FROM anonymous WHERE value = ?",
+            [(value,) for value, owner in self._unsaved_owners.items() if owner is None],
+        )
+        execute_many(
+            _PUT_REDIRECT,
+            [
+                (a, r.survivor, r.anonymous)
+                for a, r in self._unsaved_redirects.items()
+                if r.survivor
+            ],
+        )
+        execute_many(
+            "DELETE FROM redirects WHERE absorbed = ?",
+            [(a,) for a, r in self._unsaved_redirects.items() if not r.survivor],
+        )
+        self._db.execute(_PUT_OFFSET, (self._offset,))
+
+    # ---- after a crash
+
+    def catch_up(self, log: LogReader) -> int:
+        """Apply what the log holds beyond the saved offset; how many records that was.
+
+        The merges that events lead to are in the log already, before them: here they only make
+        the same rows again.
+        """
+        applied, offset = 0, self._offset
+        while True:
+            records, offset = log.read(offset)
+            if not records:
+                break
+            self.apply(records)
+            self.keep(offset)
+            applied += len(records)
+            if self.unsaved:
+                self.save()
+        if applied:
+            self.save()
+        return applied
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Plan what these records of the log mean for identifiers."""
+        for record in records:
+            if record.kind == Kind.EVENT:
+                event = decode_event(record.body)
+                self.resolve(
+                    Accepted(
+                        event.type or "track",
+                        event.user_id,
+                        event.anonymous_id,
+                        event.previous_id if event.type == "alias" else None,
+                        record.timestamp,
+                        b"",
+                    )
+                )
+            elif record.kind == Kind.COMMAND:
+                command = decode_command(record.body)
+                # A merge that an event led to is planned with that event, which knows the
+                # anonymous id; if a crash cut the event off, its retry will lead to it again.
+                if not isinstance(command, Merge) or command.how not in EVENT_MERGES:
+                    self.command(record.profile_id, command)
+
+
+class Lookup:
+    """What the API asks of the table. Sees what is saved: all that was acknowledged."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def forward(self, profile: int) -> int:
+        """The profile that `profile` has become, itself when it was joined into no other."""
+        while found := self._db.execute(
+            "SELECT survivor FROM redirects WHERE absorbed = ?", (profile,)
+        ).fetchone():
+            profile = found[0]
+        return profile
+
+    def resolve(self, *, user_id: str | None = None, anonymous_id: str | None = None) -> int:
+        """The profile that the identifier names now. It need not exist."""
+        if user_id is not None:
+            return self.forward(ids.profile_id("user", user_id))
+        if anonymous_id is None:
+            raise ValueError("give a user id or an anonymous id")
+        found = self._db.execute(
+            "SELECT owner FROM anonymous WHERE value = ?", (anonymous_id,)
+        ).fetchone()
+        return self.forward(
+            found[0] if found and found[0] else ids.profile_id("anonymous", anonymous_id)
+        )
+
+    def anonymous_ids_of(self, profile: int) -> list[str]:
+        """The anonymous ids that lead to the profile, or were joined into it."""
+        rows = self._db.execute(_IDENTIFIERS, {"id": profile})
+        return sorted(row[0] for row in rows)
