@@ -28,6 +28,7 @@ class Floor:
         self.harken = harken
         self.visitors = Visitors()
         self.pages = Pages(settings, goods)
+        self.headers = page_headers(settings.site, settings.harken_url)
 
     def visitor(self, request: Asked) -> Visitor:
         """The visitor of the request's cookie, or a new one."""
@@ -59,7 +60,7 @@ class Floor:
             html,
             status_code=status,
             media_type=MediaType.HTML,
-            headers={"Cache-Control": "no-store"},
+            headers=self.headers,
             cookies=[cookie(visitor)],
         )
 
@@ -70,6 +71,20 @@ class Floor:
     def say(self, visitor: Visitor, key: str, detail: str = "") -> None:
         """Show a notice on the next page."""
         visitor.notice = {"text": words(visitor.language)[key], "detail": detail}
+
+
+def page_headers(site: str, harken_url: str) -> dict[str, str]:
+    """Pages are never kept, and fetch nothing but from the shop itself and from Harken."""
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            f"default-src 'self'; connect-src 'self' {harken_url}; "
+            f"img-src 'self' data: {site} {harken_url}; style-src 'self' 'unsafe-inline'; "
+            "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        ),
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def cookie(visitor: Visitor) -> Cookie:

@@ -64,20 +64,7 @@ def error_page(request: Request[Any, Any, Any], error: Exception) -> Response[st
     visitor = floor.visitors.find(request.cookies.get(COOKIE)) or Visitor(language=LANGUAGES[0])
     said = words(visitor.language)["missing" if status == 404 else "wrong"]
     html = floor.pages.render(visitor, "error.html", "/", {"status": status, "said": said})
-    return Response(html, status_code=status, media_type=MediaType.HTML)
-
-
-def security_headers(site: str, harken_url: str) -> dict[str, str]:
-    """Nothing is fetched but from the shop itself and from Harken."""
-    return {
-        "Content-Security-Policy": (
-            f"default-src 'self'; connect-src 'self' {harken_url}; "
-            f"img-src 'self' data: {site} {harken_url}; style-src 'self' 'unsafe-inline'; "
-            "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-        ),
-        "Referrer-Policy": "same-origin",
-        "X-Content-Type-Options": "nosniff",
-    }
+    return Response(html, status_code=status, media_type=MediaType.HTML, headers=floor.headers)
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -95,11 +82,6 @@ def create_app(settings: Settings) -> Litestar:
             await watch
         await harken.close()
 
-    def add_headers(response: Response[Any]) -> Response[Any]:
-        for name, value in security_headers(settings.site, settings.harken_url).items():
-            response.headers.setdefault(name, value)
-        return response
-
     return Litestar(
         route_handlers=[
             healthz,
@@ -112,7 +94,6 @@ def create_app(settings: Settings) -> Litestar:
             ),
         ],
         lifespan=[opened],
-        after_request=add_headers,
         exception_handlers={Exception: error_page},
         compression_config=CompressionConfig(backend="gzip", minimum_size=2_000),
         openapi_config=None,

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+ABANDONED_AFTER = 1.0
+"""Seconds until a cart counts as left behind in the tests' shop."""
 TYPES = {"t": "track", "i": "identify", "p": "page"}
 
 
