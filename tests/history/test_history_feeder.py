@@ -120,6 +120,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 refused = 0
 for number in range(2, 4):
     try:
+        assert history.watermark() == 1
         history.append([(number, blob(500 * (number - 1)))])
     except Unavailable:
         refused += 1

@@ -63,11 +63,12 @@ class DuckHistory:
         self._config = _config(memory, threads)
         self._writing = threading.Lock()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._broken = False
         self._open()
 
     def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
         with self._writing:
-            upto = self._upto(self._writer)
+            upto = self._upto()
             fresh = [(number, blob) for number, blob in batches if number > upto]
             if not fresh:
                 return
@@ -78,7 +79,8 @@ class DuckHistory:
                 self._take(duck_write.repair(self._writer, pages), fresh[-1][0])
 
     def watermark(self) -> int:
-        return self._upto(self._cursor())
+        with self._writing:
+            return self._upto()
 
     def query(
         self,
@@ -173,17 +175,23 @@ class DuckHistory:
             self._connection.execute("SET GLOBAL lock_configuration = true")
             self._writer = self._connection.cursor()
         self._mine = threading.local()
+        self._broken = False
 
     def _close(self) -> None:
-        with _storage():
-            for cursor in [*self._cursors, self._writer, self._connection]:
+        for cursor in [*self._cursors, self._writer, self._connection]:
+            # All must go, also past one that is broken: the file stays open till the last has.
+            try:
                 cursor.interrupt()
                 cursor.close()
+            except duckdb.Error:
+                pass
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._writing, self._committed():
-            yield self._writer
+        with self._writing:
+            self._revive()
+            with self._committed():
+                yield self._writer
 
     @contextmanager
     def _committed(self) -> Iterator[None]:
@@ -192,17 +200,22 @@ class DuckHistory:
             try:
                 yield
                 self._writer.execute("COMMIT")
-            except BaseException:
+            except BaseException as fault:
+                self._broken = isinstance(fault, duckdb.FatalException)
                 # A failed COMMIT has rolled back already, and then there is nothing to undo.
                 try:
                     self._writer.execute("ROLLBACK")
                 except duckdb.FatalException:
-                    # A full disk does this: DuckDB refuses all until the file is opened anew.
-                    self._close()
-                    self._open()
+                    self._broken = True
                 except duckdb.Error:
                     pass
                 raise
+
+    def _revive(self) -> None:
+        """Open the file anew after a fatal error: a full disk makes DuckDB refuse all till then."""
+        if self._broken:
+            self._close()
+            self._open()
 
     def _take(self, pages: Sequence[Page], upto: int) -> None:
         with self._committed():
@@ -221,9 +234,10 @@ class DuckHistory:
         with _storage():
             return self._cursor().execute(sql, params).fetchall()
 
-    def _upto(self, cursor: duckdb.DuckDBPyConnection) -> int:
+    def _upto(self) -> int:
+        self._revive()
         with _storage():
-            return _count(cursor.execute("SELECT upto FROM taken"))
+            return _count(self._writer.execute("SELECT upto FROM taken"))
 
 
 def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | list[str]]:
