@@ -439,12 +439,12 @@ SEEN = {"Cart Abandoned": EventStat(count=3, first=AT - DAY, last=AT)}
 NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"profile": None}, "Nothing is known of this customer."),
     (
-        {"entries": ENTRIES},
+        {"entry_event": "Cart Abandoned"},
         "The event Cart Abandoned was never received from this customer.",
     ),
     (
         {
-            "entries": ENTRIES,
+            "entry_event": "Cart Abandoned",
             "profile": person(events=SEEN),
             "applied_at": AT + HOUR,
         },
@@ -454,11 +454,11 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
         ),
     ),
     (
-        {"entries": ENTRIES, "profile": person(events=SEEN), "state": "paused"},
+        {"entry_event": "Cart Abandoned", "profile": person(events=SEEN), "state": "paused"},
         f"The event Cart Abandoned was received 3 times, {LAST}; the journey is paused.",
     ),
     (
-        {"entries": ENTRIES, "profile": person(events=SEEN), "applied_at": 1},
+        {"entry_event": "Cart Abandoned", "profile": person(events=SEEN), "applied_at": 1},
         (
             f"The event Cart Abandoned was received 3 times, {LAST}, but nothing that was decided"
             " about it is kept."

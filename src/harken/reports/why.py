@@ -52,6 +52,7 @@ def why(
     profile: Profile | None,
     *,
     workspace_zone: ZoneInfo,
+    entry_event: str = "",
     entries: Mapping[int, Entry] | None = None,
     applied_at: int = 0,
     state: Literal["live", "paused", "archived"] = "live",
@@ -59,21 +60,19 @@ def why(
     """What became of a customer in a journey.
 
     `decisions` and `messages` may be of other journeys too; those are left out. `entries` is who
-    enters, by revision: what an entry was asked to pass. With `applied_at` (ms, when the journey
-    was first applied) and `state` it explains a customer about whom nothing was decided.
+    enters, by revision: what an entry was asked to pass. `entry_event`, `applied_at` (ms, when the
+    journey was first applied) and `state` explain a customer about whom nothing was decided.
     """
     zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
     words = Words(zone)
-    entries = entries or {}
-    decided = [_with_where(one, entries) for one in decisions if one.journey == journey]
+    decided = [_with_where(one, entries or {}) for one in decisions if one.journey == journey]
     rows = [row for row in messages if row.journey == journey]
     story = [_told(one, words) for one in decided]
     for row in rows:
         story += _told_of(row, words)
     story.sort(key=lambda sentence: sentence.at)
     if not story:
-        event = entries[max(entries)].event if entries else ""
-        answer = _nothing(profile, words, event, applied_at, state)
+        answer = _nothing(profile, words, entry_event, applied_at, state)
     else:
         answer = _answer(story, rows, _runs(profile, journey), words)
     return Why(journey=journey, zone=zone.key, answer=answer, story=story)
