@@ -10,7 +10,7 @@ from harken.people.profile import Profile
 Outcome = Literal["entered", "not_entered", "ended", "passed", "held", "dropped", "control"]
 
 
-class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What was decided about a customer in a journey, and why.
 
     `reason` is a stable code (`frequency_cap`, `audience`, `exception`); `facts` holds the values
@@ -34,7 +34,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True):
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Happening(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Happening(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """An event as history keeps it: a client's, or one of our own (`$...`)."""
 
     at: int
@@ -53,7 +53,7 @@ class Happening(Struct, frozen=True, omit_defaults=True, kw_only=True):
     imported: bool = False
 
 
-class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A message that passed the gates: the first state of its row in the ledger."""
 
     id: str

@@ -7,7 +7,7 @@ the documents of those customers, and calls `handle` for each input in order. Wh
 transaction: a crash before it changes nothing, a crash after it repeats nothing.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -228,11 +228,16 @@ class Engine:
             raise
         self.offset = offset
         self._remember(turn.documents, gone)
-        for decision in turn.decisions:
-            metrics.DECISIONS.labels(decision.outcome, decision.gate or decision.reason).inc()
+        self._count(turn.decisions)
         if messages:
             self._on_messages()
         self._on_history()
+
+    def _count(self, decisions: list[Decision]) -> None:
+        for (outcome, reason), count in Counter(
+            (decision.outcome, decision.gate or decision.reason) for decision in decisions
+        ).items():
+            metrics.DECISIONS.labels(outcome, reason).inc(count)
 
     def _paced(self, messages: list[Outgoing]) -> tuple[list[Outgoing], dict[str, bytes]]:
         """The pace gate: hand each message of a paced step its slot."""

@@ -24,7 +24,7 @@ class Kind(IntEnum):
     """A `Definitions` bundle: every later record is handled under it."""
 
 
-class Record(Struct, frozen=True, array_like=True):
+class Record(Struct, frozen=True, array_like=True, gc=False):
     """One record of the log."""
 
     profile_id: int
@@ -94,7 +94,7 @@ class Forget(Struct, tag="forget", frozen=True):
 Command = Merge | Unmerge | Consent | Feedback | Forget
 
 
-class WakeUp(Struct, frozen=True, array_like=True):
+class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     """A time at which a profile wants to be looked at again.
 
     `key` says what for: `run:<run id>`, `session`, or `feedback:<message id>:<what>`. Time,

@@ -8,6 +8,9 @@ import sys
 
 import structlog
 
+# Without the values of local variables: they hold what customers told us.
+TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 
 def set_up(level: str, role: str) -> None:
     """Configure logging of this process once. `role` says which process a line is from."""
@@ -16,7 +19,7 @@ def set_up(level: str, role: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(TRACEBACK),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -21,7 +21,7 @@ from harken.messages.context import context_of
 from harken.people import sessions
 from harken.people.apply import count_event
 from harken.people.profile import Profile, Run, Send, Trigger
-from harken.segments.explain import unmet, unmet_where
+from harken.segments.explain import unmet
 from harken.segments.rules import lookup
 
 OUTCOMES: dict[str, Outcome] = {
@@ -83,7 +83,7 @@ class Handling:
         trigger = Trigger(
             name=name,
             at=at,
-            message_id=derived_id(name, self.profile.id, at, *columns.values()),
+            message_id=f"{name}:{at}:{columns.get('message', '')}",
             properties=properties,
         )
         count_event(self.profile, trigger, self.definitions.traits, self.now)
@@ -185,21 +185,20 @@ class Handling:
 
     def _enter(self, journey: LiveJourney, event: Trigger, late: bool) -> None:
         key = _key_of(journey, event)
+        refusal = self._refusal(journey, event, key, late)
+        if refusal is not None or key is None:
+            self._refuse(journey, event, *(refusal or ("no_key", {})))
+            return
+        occurrence = event.message_id or f"{event.name} {event.at}"
         run = Run(
-            id=derived_id(
-                journey.name, self.profile.id, key or "", event.message_id or f"{event.at}"
-            ),
+            id=derived_id(journey.name, self.profile.id, key, occurrence),
             journey=journey.name,
             revision=journey.revision,
-            key=key or "",
+            key=key,
             entered_at=self.received_at,
             since=self.received_at,
             event=event,
         )
-        refusal = self._refusal(journey, event, key, late)
-        if refusal is not None:
-            self.decide(run, "not_entered", refusal[0], facts={"event": event.name, **refusal[1]})
-            return
         if run.id in self.profile.runs:
             return
         self.profile.runs[run.id] = run
@@ -215,13 +214,29 @@ class Handling:
         if run.id in self.profile.runs:
             self._advance(run, journey)
 
+    def _refuse(
+        self, journey: LiveJourney, event: Trigger, reason: str, facts: dict[str, Any]
+    ) -> None:
+        self.effects.decisions.append(
+            Decision(
+                at=self.now,
+                profile_id=self.profile.id,
+                journey=journey.name,
+                revision=journey.revision,
+                outcome="not_entered",
+                reason=reason,
+                facts={"event": event.name, **facts},
+            )
+        )
+
     def _refusal(
         self, journey: LiveJourney, event: Trigger, key: str | None, late: bool
     ) -> tuple[str, dict[str, Any]] | None:
         """Why the event does not start the journey: (reason, facts), or None."""
         entry = journey.source.entry
-        if not journey.where(event.properties):
-            return "where", {"failed": unmet_where(entry.where, event.properties)}
+        failed = journey.unmet(event.properties)
+        if failed:
+            return "where", {"failed": failed}
         if journey.source.state == "paused":
             return "paused", {}
         if late:

@@ -5,25 +5,27 @@ from collections.abc import Callable
 
 import structlog
 
-from harken import metrics
+from harken import metrics, workspace
 from harken.channels.base import Channel
 from harken.channels.closed import Closed
 from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Sending
-from harken.channels.sandbox import Sandbox
+from harken.channels.sandbox import Sandbox, SandboxTransport
 from harken.channels.transports import PRESET, build
 from harken.clock import SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
 from harken.messages.compile import CompiledMessage
-from harken.messages.evaluate import Aborted
 from harken.messages.links import Link, Links, MessageLinks
 from harken.messages.render import render
 from harken.store.base import LedgerRow, MessageState
 from harken.store.sqlite import SqliteStore
 
 log = structlog.get_logger("sender")
+
+SANDBOX_SENDER = "Harken <sandbox@localhost>"
+"""Stands in for a sender that is not set up yet, in mail that goes nowhere."""
 
 
 class Sender:
@@ -42,11 +44,12 @@ class Sender:
         self._store = SqliteStore(settings.state, durable=True)
         self._sandbox = Sandbox(settings.sandbox)
         self._links = Links(settings.base_url, link_secret(settings.data))
+        self._sandboxed = False
         self._in_force = self._compile()
         self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
             self._store,
             self._channels(),
-            Rendering(compiled=self._message, links=self._links_of, render=render, aborted=Aborted),
+            Rendering(compiled=self._message, links=self._links_of, render=render),
             clock,
             name,
             count=self._settled,
@@ -91,17 +94,18 @@ class Sender:
         environment = {**os.environ}
         if self._settings.smtp_url:
             environment[PRESET] = self._settings.smtp_url
-        workspace = self._in_force.workspace
+        used = self._in_force.workspace
         try:
-            transports = build(workspace, environment, self._sandbox, self._clock)
+            transports = build(used, environment, self._sandbox, self._clock)
         except BadInput as fault:
             log.error("no e-mail can leave until this is mended", fault=str(fault))
             return {"email": Closed()}
+        self._sandboxed = all(isinstance(one, SandboxTransport) for one in transports)
         email = EmailChannel(
             transports,
             sending=self._from,
             return_path=self._return_path,
-            workspace=workspace.workspace,
+            workspace=used.workspace,
             clock=self._clock,
         )
         return {"email": email}
@@ -125,6 +129,8 @@ class Sender:
         step = self._in_force.message_step(row.journey, row.revision, row.step)
         name = (step.sender if step else None) or "default"
         sender = self._in_force.workspace.senders.get(name)
+        if sender is None and self._sandboxed:
+            sender = workspace.Sender(from_=SANDBOX_SENDER)
         if sender is None:
             raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
         url = self._links_of(row).url("unsubscribe") if row.purpose == "marketing" else ""

@@ -1,12 +1,13 @@
 """Small values that definitions are written in: durations, times of day, local times.
 
 Each has `parse(text)`, which raises ValueError with what would be right, and `schema`, its JSON
-Schema for editors. `files.reader` knows them by that.
+Schema for editors. `files.reader` knows them by that. Names stay plain `str`: they travel on into
+documents and rows, and MessagePack takes no subclasses.
 """
 
 import re
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from harken import clock
@@ -106,7 +107,7 @@ class ZoneName(str):
     def parse(cls, text: object) -> Self:
         if not isinstance(text, str) or zone(text) is None:
             raise ValueError(f"{text!r} is no IANA time zone; write one such as Asia/Seoul")
-        return cls(text)
+        return cast(Self, text)
 
 
 class Name(str):
@@ -124,7 +125,7 @@ class Name(str):
             raise ValueError(
                 f"{text!r} is no name; use letters, digits, '-', '_' and '.', 64 at most"
             )
-        return cls(text)
+        return cast(Self, text)
 
 
 _ZONES: dict[str, ZoneInfo | None] = {}

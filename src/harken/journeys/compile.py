@@ -9,9 +9,20 @@ from msgspec import Struct
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.model import Exit, Journey, Message, Step, UntilDate, Wait
-from harken.segments.live import Check, Traits, compile_rule, compile_where
+from harken.segments.explain import describe_test, plain
+from harken.segments.live import Check, Traits, compile_rule, compile_test, compile_where
+from harken.segments.rules import lookup
 
 LONGEST_GOAL = 30 * DAY
+
+
+class Condition(Struct, frozen=True):
+    """A condition on a property of the event that starts a journey."""
+
+    path: str
+    passes: Callable[[Any], bool]
+    said: str
+    """In words, made once: it is refused often."""
 
 
 class LiveJourney(Struct, frozen=True, kw_only=True):
@@ -25,7 +36,7 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     """ms; 0 when it has always begun."""
     ends_at: int
     """ms; 0 for never."""
-    where: Callable[[dict[str, Any]], bool]
+    where: list[Condition]
     audience: Check | None
     exit_when: Check | None
     exceptions: dict[str, list[Callable[[dict[str, Any]], bool]]]
@@ -36,6 +47,14 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     @property
     def steps(self) -> list[Step]:
         return self.source.steps
+
+    def unmet(self, properties: dict[str, Any]) -> list[dict[str, Any]]:
+        """The conditions on the event that do not hold: `{"rule": words, "value": seen}`."""
+        return [
+            {"rule": condition.said, "value": plain(lookup(properties, condition.path))}
+            for condition in self.where
+            if not condition.passes(lookup(properties, condition.path))
+        ]
 
     def step_id(self, index: int) -> str:
         """How decisions and reports call a step."""
@@ -69,7 +88,10 @@ def compile_journey(
         archived=archived,
         starts_at=window.starts_at.instant(zone) if window.starts_at else 0,
         ends_at=window.ends_at.instant(zone) if window.ends_at else 0,
-        where=compile_where(entry.where),
+        where=[
+            Condition(path, compile_test(test), f"{path} {describe_test(test)}")
+            for path, test in entry.where.items()
+        ],
         audience=compile_rule(entry.audience, traits) if entry.audience else None,
         exit_when=compile_rule(source.exit_when, traits) if source.exit_when else None,
         exceptions=exceptions,

@@ -116,16 +116,22 @@ def _learn(profile: Profile, event: Event, record: Record) -> None:
         profile.learned["language"] = context.locale.replace("_", "-").split("-")[0].lower()
     if context.timezone:
         profile.learned["timezone"] = context.timezone
-    if context.location is not None and context.location.country:
-        profile.learned["country"] = context.location.country
-    if event.type == "track" and context.traits:
+    country = (context.location or {}).get("country")
+    if isinstance(country, str) and country:
+        profile.learned["country"] = country
+    if event.type != "identify" and context.traits:
         apply_traits(profile.attributes, context.traits)
-    device = context.device
-    if device is not None and device.id:
-        profile.devices[device.id] = Device(
-            id=device.id,
-            type=device.type or "",
-            token=device.token or "",
-            model=device.model or "",
+    device = context.device or {}
+    id, token = _text(device.get("id")), _text(device.get("token"))
+    if id:
+        profile.devices[id] = Device(
+            id=id,
+            type=_text(device.get("type")),
+            token=token,
+            model=_text(device.get("model")),
             last_seen=record.received_at,
         )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

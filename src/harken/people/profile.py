@@ -2,7 +2,8 @@
 
 Times are milliseconds UTC. Everything here is either mergeable or belongs to one run of one
 journey, so that two documents can become one (`merge.py`). Stored as MessagePack; a field added
-later gets a default, so old documents stay readable.
+later gets a default, so old documents stay readable. `gc=False`: documents hold no cycles, and the
+collector need not walk the many that are in memory.
 """
 
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from msgspec import Struct, field
 ConsentState = Literal["opted_in", "implied", "opted_out"]
 
 
-class EventStat(Struct, array_like=True):
+class EventStat(Struct, array_like=True, gc=False):
     """How often an event happened, first and last."""
 
     count: int
@@ -21,7 +22,7 @@ class EventStat(Struct, array_like=True):
     last: int
 
 
-class Device(Struct, omit_defaults=True, kw_only=True):
+class Device(Struct, omit_defaults=True, kw_only=True, gc=False):
     """An app or browser that the customer uses."""
 
     id: str
@@ -31,7 +32,7 @@ class Device(Struct, omit_defaults=True, kw_only=True):
     last_seen: int = 0
 
 
-class ConsentChange(Struct, omit_defaults=True, kw_only=True):
+class ConsentChange(Struct, omit_defaults=True, kw_only=True, gc=False):
     """A line of the consent ledger."""
 
     channel: str
@@ -48,7 +49,7 @@ class ConsentChange(Struct, omit_defaults=True, kw_only=True):
     """The version of the text that was agreed to."""
 
 
-class Reach(Struct, omit_defaults=True, kw_only=True):
+class Reach(Struct, omit_defaults=True, kw_only=True, gc=False):
     """An address that must not be written to any more."""
 
     address: str
@@ -58,7 +59,7 @@ class Reach(Struct, omit_defaults=True, kw_only=True):
     detail: str = ""
 
 
-class Send(Struct, omit_defaults=True, kw_only=True):
+class Send(Struct, omit_defaults=True, kw_only=True, gc=False):
     """A message counted, or about to be, by the caps. Tags are those it was sent with."""
 
     id: str
@@ -70,7 +71,7 @@ class Send(Struct, omit_defaults=True, kw_only=True):
     counts: bool = True
 
 
-class Trigger(Struct, omit_defaults=True, kw_only=True):
+class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The event that started a run."""
 
     name: str
@@ -79,7 +80,7 @@ class Trigger(Struct, omit_defaults=True, kw_only=True):
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-class Run(Struct, omit_defaults=True, kw_only=True):
+class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     """One customer on their way through one journey."""
 
     id: str
@@ -99,7 +100,7 @@ class Run(Struct, omit_defaults=True, kw_only=True):
     """A wait or hold has passed since the audience was last checked."""
 
 
-class Session(Struct, omit_defaults=True, kw_only=True):
+class Session(Struct, omit_defaults=True, kw_only=True, gc=False):
     """What has happened in the session that is going on."""
 
     started: int
@@ -109,7 +110,7 @@ class Session(Struct, omit_defaults=True, kw_only=True):
     due: int = 0
 
 
-class Tombstone(Struct, omit_defaults=True, kw_only=True):
+class Tombstone(Struct, omit_defaults=True, kw_only=True, gc=False):
     """Stands in the place of a profile that was joined into another, to forward and to undo."""
 
     into: int
@@ -121,7 +122,7 @@ class Tombstone(Struct, omit_defaults=True, kw_only=True):
     """Both documents as they were, until the 30 days in which a merge can be undone are over."""
 
 
-class Profile(Struct, omit_defaults=True, kw_only=True):
+class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The customer's document."""
 
     id: int

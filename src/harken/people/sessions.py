@@ -42,11 +42,9 @@ def cart_value(session: Session) -> float:
     total = 0.0
     for product in session.products:
         sign = {"Product Added": 1, "Product Removed": -1}.get(product["event"], 0)
-        price, quantity = product.get("price"), product.get("quantity", 1)
-        if sign and _is_number(price) and _is_number(quantity):
-            total += sign * price * quantity
+        total += sign * _number(product.get("price")) * _number(product.get("quantity", 1))
     return round(max(total, 0.0), 2)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

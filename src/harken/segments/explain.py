@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from harken.people.profile import Profile, Trigger
 from harken.people.traits import inside
-from harken.segments.live import Traits, compile_rule, compile_test, trait_id
+from harken.segments.live import Traits, compile_rule, trait_id
 from harken.segments.rules import (
     All,
     Any_,
@@ -16,7 +16,6 @@ from harken.segments.rules import (
     Not,
     Rule,
     Test,
-    Where,
     lookup,
 )
 
@@ -51,15 +50,6 @@ def unmet(rule: Rule, profile: Profile, event: Trigger | None, now: int) -> list
             return [fault for part in rule.any for fault in unmet(part, profile, event, now)]
         case _:
             return [{"rule": describe(rule), "value": _seen(rule, profile, event, now)}]
-
-
-def unmet_where(where: Where, properties: dict[str, Any]) -> list[dict[str, Any]]:
-    """The conditions on an event's properties that do not hold, as in `unmet`."""
-    return [
-        {"rule": f"{path} {describe_test(test)}", "value": _plain(lookup(properties, path))}
-        for path, test in where.items()
-        if not compile_test(test)(lookup(properties, path))
-    ]
 
 
 def describe(rule: Rule) -> str:
@@ -111,9 +101,9 @@ def _seen(rule: Rule, profile: Profile, event: Trigger | None, now: int) -> Any:
     match rule:
         case Attribute():
             found = profile.attribute(rule.attribute)
-            return _plain(lookup(profile.attributes, rule.attribute) if found is None else found)
+            return plain(lookup(profile.attributes, rule.attribute) if found is None else found)
         case EventProperty():
-            return _plain(lookup(event.properties, rule.event_property)) if event else None
+            return plain(lookup(event.properties, rule.event_property)) if event else None
         case Did() if rule.where or rule.within:
             return inside(profile.traits.get(trait_id(rule), []), rule.within or 0, now)
         case Did():
@@ -130,7 +120,7 @@ def _bracket(rule: Rule) -> str:
     return f"({text})" if isinstance(rule, All | Any_) else text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     return None if value is UNSET else value
 
 

@@ -1,0 +1,1 @@
+"""Speed and memory, as repeatable programs: each prints its figure and a ratio to a floor."""
