@@ -18,8 +18,10 @@ def context_of(
     now: int,
     sender: str | None = None,
 ) -> dict[str, Any]:
-    """The values for one message: `profile`, `event`, `entry`, `session`, `sender`, `now`.
+    """The values for one message: `profile`, `event`, `session`, `sender`, `now`.
 
+    `entry` is the properties of the event unless a caller sets it (an entry by API): `render`
+    adds it, so that the ledger need not hold them twice.
     Language and time zone are always there (the workspace's when nobody knows better). `sender`
     names one of the workspace's senders. Times are ISO 8601 in UTC; templates show them in the
     recipient's zone by the `date` filter.
@@ -28,7 +30,6 @@ def context_of(
         "now": clock.iso(now),
         "profile": _profile(profile, workspace),
         "event": _event(trigger),
-        "entry": trigger.properties if trigger is not None else {},
         "sender": sender_facts(workspace, sender),
     }
     if profile.session is not None:

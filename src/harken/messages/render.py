@@ -120,6 +120,7 @@ def _scope(
     profile = context.get("profile") or {}
     now = clock.parse_time(str(context.get("now", ""))) or 0
     values = {
+        "entry": (context.get("event") or {}).get("properties") or {},
         **context,
         "links": urls,
         "message": {

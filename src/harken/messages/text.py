@@ -11,7 +11,7 @@ from harken.messages.holes import Holes
 
 _BLOCKS = frozenset(
     """address article aside blockquote body dd div dl dt fieldset figure footer form h1 h2 h3 h4
-    h5 h6 header li main nav ol p pre section table tr ul center""".split()  # noqa: SIM905
+    h5 h6 header main nav ol p pre section table tr ul center""".split()  # noqa: SIM905
 )
 _APART = frozenset("h1 h2 h3 h4 h5 h6 p ul ol table blockquote".split())  # noqa: SIM905
 _SILENT = frozenset("head style script title template object svg".split())  # noqa: SIM905
@@ -39,8 +39,12 @@ def html_to_text(html: str) -> str:
 
 def tidy(text: str) -> str:
     """At most one empty line between lines, and no blanks around any."""
-    text = re.sub(r"[ \t\r\f\v]*\n[ \t\r\f\v]*", "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    lines: list[str] = []
+    for line in text.split("\n"):
+        said = line.strip()
+        if said or (lines and lines[-1]):
+            lines.append(said)
+    return "\n".join(lines).rstrip()
 
 
 class _Reader(HTMLParser):
