@@ -103,3 +103,22 @@ def test_no_page_is_wider_than_its_screen(page: Page, width: int) -> None:
         page.goto(path)
         over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert over <= 0, path
+
+
+def test_the_mail_box_shows_a_mail_that_cannot_run_scripts(page: Page, recorder: Recorder) -> None:
+    attack = "<img src=x onerror=parent.document.title='run'><script>parent.x=1</script>"
+    mail = {"id": "m1", "to": "a@b.example", "subject": "<b>Hi</b>", "at": "2026-01-01T00:00:00Z"}
+    parts = {"html": f"<p id=said>Hello</p>{attack}", "text": "Plain", "from": "shop"}
+    recorder.answers |= {
+        "/api/v1/sandbox": {"mails": [mail]},
+        "/api/v1/sandbox/m1": mail | parts | {"headers": {"X-Kind": "test"}},
+    }
+    page.goto("/mailbox")
+    page.click("#mails button")
+    assert page.frame_locator("#mail").locator("#said").text_content() == "Hello"
+    assert page.text_content("#subject") == "<b>Hi</b>"
+    page.click("[data-part=text]")
+    assert page.text_content("#plain") == "Plain"
+    page.click("[data-part=headers]")
+    assert page.text_content("#plain") == "X-Kind: test"
+    assert "Kelana" in page.title()
