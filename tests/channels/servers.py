@@ -78,6 +78,7 @@ class Scripted:
         self.scripts = list(scripts)
         self.connections = 0
         self.failures: list[BaseException] = []
+        self._talks: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -90,7 +91,9 @@ class Scripted:
                 return
             script = self.scripts[min(self.connections, len(self.scripts) - 1)]
             self.connections += 1
-            threading.Thread(target=self._talk, args=(script, sock), daemon=True).start()
+            talk = threading.Thread(target=self._talk, args=(script, sock), daemon=True)
+            self._talks.append(talk)
+            talk.start()
 
     def _talk(self, script: Conversation, sock: socket.socket) -> None:
         peer = Peer(sock)
@@ -112,6 +115,8 @@ class Scripted:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for talk in self._talks:
+            talk.join(5)
         assert not self.failures
 
 

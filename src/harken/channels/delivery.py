@@ -22,14 +22,14 @@ from harken.errors import Unavailable
 from harken.messages.evaluate import Aborted
 from harken.store.base import LedgerRow, MessageState, Result, Store
 
-CLAIM = 256
-CHUNK = 32
+CLAIM = 128
+CHUNK = 16
 LEASE = 15 * MINUTE
 # While messages are under way, a doorbell waits no longer than this before it is answered.
 PATIENCE = 0.02
 # Finished messages are settled in groups: as many as gather in this long, while more go on.
 GATHER = 0.01
-SETTLE_AT_ONCE = 128
+SETTLE_AT_ONCE = 64
 
 Compiled = TypeVar("Compiled")
 Links = TypeVar("Links")

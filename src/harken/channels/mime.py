@@ -25,9 +25,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ATOM_WORDS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_NEWLINES = re.compile(r"\r\n|\r|\n")
-_NOT_7BIT = re.compile(r"[^\t\r\n -~]")
-_LONG_LINE = re.compile(rf"[^\n]{{{LINE_LIMIT}}}")
+_PLAIN = b"\t\r\n" + bytes(range(0x20, 0x7F))
+_ASCII = bytes(range(0x80))
 # What RFC 2047 5(3) lets stand unencoded in a phrase; the strictest of its rules fits everywhere.
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _Q = [chr(byte) if byte in _Q_SAFE else f"={byte:02X}" for byte in range(256)]
@@ -70,7 +69,7 @@ def compose(mail: Mail) -> Mime:
     """Build it. Raises BadInput when an address or link cannot stand in a header."""
     headers = [
         (b"From", _mailbox(mail.from_, len("From: "))),
-        (b"To", _mailbox(Mailbox("", mail.to), len("To: "))),
+        (b"To", str(mail.to).encode()),
         (b"Subject", _unstructured(mail.subject, len("Subject: "))),
         (b"Date", date_header(mail.at // 1000)),
         (b"Message-ID", f"<{mail.id}@{mail.from_.address.domain}>".encode("ascii")),
@@ -112,27 +111,32 @@ def date_header(seconds: int) -> bytes:
 
 def clean(text: str) -> str:
     """`text` on one line: each run of control characters becomes a space."""
+    if text.isprintable():
+        return text
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text))
 
 
 def _part(subtype: bytes, text: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and content of a text part, in the encoding that fits it."""
-    text = _NEWLINES.sub("\r\n", text)
-    if _NOT_7BIT.search(text) or _LONG_LINE.search(text) or "--=_" in text:
-        raw = text.encode("utf-8", "replace")
-        # Every byte that is not ASCII takes three in quoted-printable, four thirds in base64.
-        foreign = len(raw.translate(None, bytes(range(128))))
-        encoding, content = (
-            (b"base64", _base64(raw))
-            if foreign * 6 > len(raw)
-            else (b"quoted-printable", _quoted_printable(raw))
-        )
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    raw = text.replace("\n", "\r\n").encode("utf-8", "replace")
+    # Every byte that is not ASCII takes three in quoted-printable, four thirds in base64.
+    foreign = 0 if raw.isascii() else len(raw.translate(None, _ASCII))
+    if foreign * 6 > len(raw):
+        encoding, content = b"base64", _base64(raw)
+    elif foreign or raw.translate(None, _PLAIN) or b"--=_" in raw or _longest(raw) > LINE_LIMIT:
+        encoding, content = b"quoted-printable", _quoted_printable(raw)
     else:
-        encoding, content = b"7bit", text.encode("ascii")
+        encoding, content = b"7bit", raw
     return [
         (b"Content-Type", b'text/%b; charset="utf-8"' % subtype),
         (b"Content-Transfer-Encoding", encoding),
     ], content
+
+
+def _longest(raw: bytes) -> int:
+    return len(raw) if len(raw) <= LINE_LIMIT else max(map(len, raw.split(CRLF)))
 
 
 def _base64(raw: bytes) -> bytes:
@@ -157,6 +161,7 @@ def _unstructured(text: str, used: int) -> bytes:
     return _fold(words, used)
 
 
+@lru_cache(maxsize=256)
 def _mailbox(mailbox: Mailbox, used: int) -> bytes:
     name, address = " ".join(filter(None, clean(mailbox.name).split(" "))), mailbox.address
     path = f"<{address}>" if name else str(address)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -134,16 +135,11 @@ class _SmtpOverTls(_BoundedReplies, smtplib.SMTP_SSL):
 
 def _handshake(server: Server, timeout: float) -> smtplib.SMTP:
     """Connect, STARTTLS and log in. Raises NoConnection."""
-    context = ssl.create_default_context()
     try:
-        if server.ca:
-            context.load_verify_locations(server.ca)
-        if not server.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
         name = server.helo or _own_name()
         smtp: smtplib.SMTP
         if server.tls == "implicit":
+            context = _tls(server.verify, server.ca)
             smtp = _SmtpOverTls(server.host, server.port, name, timeout=timeout, context=context)
         else:
             smtp = _Smtp(server.host, server.port, name, timeout=timeout)
@@ -153,7 +149,7 @@ def _handshake(server: Server, timeout: float) -> smtplib.SMTP:
         smtp.ehlo_or_helo_if_needed()
         if server.tls in ("require", "auto"):
             if smtp.has_extn("starttls"):
-                smtp.starttls(context=context)
+                smtp.starttls(context=_tls(server.verify, server.ca))
                 smtp.ehlo_or_helo_if_needed()
             elif server.tls == "require":
                 raise NoConnection("the server offers no STARTTLS, which the URL requires")
@@ -166,6 +162,18 @@ def _handshake(server: Server, timeout: float) -> smtplib.SMTP:
         smtp.close()
         raise
     return smtp
+
+
+@lru_cache(maxsize=16)
+def _tls(verify: bool, ca: str | None) -> ssl.SSLContext:
+    """Shared by all connections: reading the system's authorities takes tens of milliseconds."""
+    context = ssl.create_default_context()
+    if ca:
+        context.load_verify_locations(ca)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _own_name() -> str:

@@ -1,0 +1,480 @@
+"""The sender's loop: a row is claimed, said, handed over, and written down."""
+
+import email
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from email.policy import default as policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct, structs
+from servers import Mailbox, Peer, Scripted, free_port, real_server
+
+from harken.channels.base import Channel, Outcome, Prepared
+from harken.channels.delivery import Delivery, Rendering
+from harken.channels.email import EmailChannel, Sending
+from harken.channels.retries import Retries
+from harken.channels.sandbox import Sandbox, SandboxTransport
+from harken.channels.smtp import Server
+from harken.channels.transports import SmtpTransport, Transport
+from harken.clock import DAY, HOUR, MINUTE, SECOND, SettableClock
+from harken.effects import Outgoing
+from harken.errors import BadInput
+from harken.inputs import decode_command
+from harken.messages.evaluate import Aborted
+from harken.store.base import Batch, LedgerRow
+from harken.store.sqlite import SqliteStore
+from harken.values import Duration, Name
+from harken.workspace import Transport as Definition
+
+START = 1_767_225_600_000
+
+
+class Said(Struct):
+    """A rendered message."""
+
+    subject: str
+    html: str
+    text: str
+    variant: str = "default"
+    why_variant: str = "no rule held"
+
+
+def render(message: str, variant: str, context: dict[str, Any], links: str) -> Said:
+    """What stands in for templates: the context says how it goes."""
+    name = context["profile"]["first_name"]
+    if name == "abort":
+        raise Aborted("out of stock")
+    return Said(f"{message} for {name}", f"<p>Hi {name} {links}</p>", f"Hi {name}")
+
+
+RENDERING: Rendering[str, str] = Rendering(
+    compiled=lambda journey, revision, step: step if revision == 1 else None,
+    links=lambda row: f"https://shop.example/c/{row.id}",
+    render=render,
+)
+
+
+def sending(row: LedgerRow) -> Sending:
+    if row.step == "nobody":
+        raise BadInput("no sender")
+    return Sending(
+        from_="Shop <hello@shop.example>", unsubscribe_url=f"https://shop.example/u/{row.id}"
+    )
+
+
+class Shop:
+    """A store, a clock and a delivery loop over some transports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = SqliteStore(folder / "state.db", durable=True)
+        self.sandbox = Sandbox(folder / "state.db")
+        self.clock = SettableClock(START)
+        self.counted: Counter[tuple[str, str]] = Counter()
+        self.deliveries: list[Delivery[str, str]] = []
+
+    def queue(self, *messages: Outgoing) -> None:
+        self.store.commit(
+            Batch(offset=0, profiles=[], forgotten=[], woken=[], wake=[], cancel=[],
+                  messages=list(messages), feedback=[], history=b"", notes={})
+        )  # fmt: skip
+
+    def delivery(
+        self, *transports: Transport, channels: dict[str, Channel] | None = None, **more: Any
+    ) -> Delivery[str, str]:
+        by = transports or (SandboxTransport(self.sandbox, self.clock),)
+        self.deliveries.append(
+            Delivery(
+                self.store,
+                channels if channels is not None else {"email": self.email(*by)},
+                RENDERING,
+                self.clock,
+                "sender-1",
+                count=lambda state, transport: self.counted.update([(state, transport)]),
+                **more,
+            )
+        )
+        return self.deliveries[-1]
+
+    def email(self, *transports: Transport) -> EmailChannel:
+        return EmailChannel(
+            transports,
+            sending=sending,
+            return_path=lambda row, domain: f"bounce+{row.id}@{domain}",
+            workspace="default",
+            clock=self.clock,
+        )
+
+    def drain(self, delivery: Delivery[str, str]) -> None:
+        end = time.monotonic() + 20
+        while delivery.turn(self.clock.now()):
+            assert time.monotonic() < end
+
+    def row(self, id: str) -> LedgerRow:
+        found = self.store.message(id)
+        assert found is not None
+        return found
+
+    def states(self) -> dict[str, str]:
+        return {row.id: row.state for row in self.store.messages(limit=1000)}
+
+    def feedback(self) -> list[Any]:
+        return [decode_command(w.body) for w in self.store.due(2**60, 1000)]
+
+    def close(self) -> None:
+        for delivery in self.deliveries:
+            delivery.close(1)
+        self.sandbox.close()
+        self.store.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    yield made
+    made.close()
+
+
+def message(id: str, name: str = "Mina", **values: Any) -> Outgoing:
+    given = {
+        "id": id, "profile_id": 7, "journey": "cart", "revision": 1, "step": "nudge", "run": "r1",
+        "channel": "email", "purpose": "marketing", "address": "mina@example.com",
+        "queued_at": START, "not_before": START, "variant": "gold", "why_variant": "when 1",
+        "context": {"profile": {"first_name": name}},
+    }  # fmt: skip
+    return Outgoing(**{**given, **values})
+
+
+def transport(port: int, **values: Any) -> SmtpTransport:
+    given = {"name": Name("main"), "timeout": Duration.parse("1s"), "connections": 1, **values}
+    return SmtpTransport(Server(host="127.0.0.1", port=port), Definition(**given))
+
+
+def read(raw: bytes) -> EmailMessage:
+    return email.message_from_bytes(raw, policy=policy)  # type: ignore[return-value]
+
+
+def test_a_message_is_said_and_kept_in_the_sandbox(shop: Shop) -> None:
+    shop.queue(message("m1"))
+    shop.drain(shop.delivery())
+    row = shop.row("m1")
+    assert (row.state, row.sent_at, row.transport, row.attempts) == ("sent", START, "sandbox", 1)
+    assert (row.variant, row.why_variant, row.context) == ("default", "no rule held", b"")
+    kept = shop.sandbox.get("m1")
+    assert kept is not None
+    mail = read(kept.raw)
+    assert mail["Subject"] == "nudge for Mina"
+    assert mail["Feedback-ID"] == "cart:nudge:default:harken"
+    assert mail["List-Unsubscribe"] == "<https://shop.example/u/m1>"
+    (told,) = shop.feedback()
+    assert (told.message, told.what, told.variant) == ("m1", "sent", "default")
+    assert shop.counted == {("sent", "sandbox"): 1}
+
+
+def test_many_leave_each_once_with_bounces_to_the_return_path(shop: Shop) -> None:
+    box = Mailbox()
+    shop.queue(*(message(f"m{i}", address=f"c{i}@example.com") for i in range(600)))
+    with real_server(box) as port:
+        shop.drain(shop.delivery(transport(port, connections=3, return_path="b.shop.example")))
+    assert Counter(shop.states().values()) == {"sent": 600}
+    assert Counter(e.mail_from for e in box.envelopes) == {
+        f"bounce+m{i}@b.shop.example": 1 for i in range(600)
+    }
+
+
+BAD = {
+    "expired": (message("b", expires_at=START), "failed", "expired"),
+    "aborts": (message("b", "abort"), "aborted", "out of stock"),
+    "data missing": (message("b", context={}), "failed", "cannot be rendered: KeyError"),
+    "no journey": (message("b", revision=2), "failed", "cannot be found"),
+    "no channel": (message("b", channel="pigeon"), "failed", "no channel 'pigeon'"),
+    "bad address": (message("b", address="mina"), "failed", "no e-mail address"),
+    "bad sender": (message("b", step="nobody"), "failed", "no sender"),
+    "suppressed": (message("b", address="Dead@example.com"), "failed", "suppressed: complaint"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_row_fails_alone_with_its_reason(shop: Shop, kind: str) -> None:
+    bad, state, reason = BAD[kind]
+    shop.store.suppress([("dead@example.com", "complaint", START)])
+    shop.queue(message("a"), bad, message("c"))
+    shop.drain(shop.delivery())
+    assert shop.states() == {"a": "sent", "b": state, "c": "sent"}
+    assert reason in shop.row("b").reason
+
+
+def test_a_corrupt_context_fails_alone(shop: Shop) -> None:
+    shop.queue(message("a"), message("b"), message("c"))
+    shop.store.database.connection.execute("UPDATE messages SET context = x'c1' WHERE id = 'b'")
+    shop.drain(shop.delivery())
+    assert shop.states() == {"a": "sent", "b": "failed", "c": "sent"}
+    assert "context cannot be read" in shop.row("b").reason
+
+
+def test_a_dead_address_fails_and_is_not_written_to_again(shop: Shop) -> None:
+    box = Mailbox()
+    box.refuse = {"mina@example.com": "550 5.1.1 no such user"}
+    with real_server(box) as port:
+        delivery = shop.delivery(transport(port))
+        shop.queue(message("m1"))
+        shop.drain(delivery)
+        shop.queue(message("m2"))
+        shop.drain(delivery)
+    assert shop.row("m1").reason == "550 5.1.1 no such user (to RCPT)"
+    assert shop.row("m2").reason == "suppressed: hard bounce"
+
+
+def test_a_temporary_error_is_tried_again_with_growing_waits(shop: Shop) -> None:
+    box = Mailbox()
+    box.refuse = {"mina@example.com": "451 4.2.1 later"}
+    waits = []
+    with real_server(box) as port:
+        delivery = shop.delivery(transport(port))
+        shop.queue(message("m1"))
+        for _ in range(4):
+            shop.drain(delivery)
+            row = shop.row("m1")
+            assert (row.state, row.reason) == ("queued", "451 4.2.1 later (to RCPT)")
+            waits.append(row.not_before - shop.clock.now())
+            shop.clock.set(row.not_before)
+        box.refuse = {}
+        shop.drain(delivery)
+    assert shop.row("m1").state == "sent"
+    assert shop.row("m1").attempts == 5
+    for wait, base in zip(waits, (30, 60, 120, 240), strict=True):
+        assert 0.75 * base <= wait / SECOND <= 1.25 * base
+    assert [told.what for told in shop.feedback()] == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("values", "retries", "reason"),
+    [
+        ({"expires_at": START + 10 * SECOND}, Retries(), "expired; last: 451"),
+        ({}, Retries(max_attempts=1), "given up after 1 tries; last: 451"),
+        ({"queued_at": START - 3 * DAY}, Retries(), "given up after 1 tries; last: 451"),
+    ],
+)
+def test_retries_end(shop: Shop, values: dict[str, int], retries: Retries, reason: str) -> None:
+    box = Mailbox()
+    box.refuse = {"mina@example.com": "451 4.2.1 later"}
+    with real_server(box) as port:
+        shop.queue(message("m1", **values))
+        shop.drain(shop.delivery(transport(port), retries=retries))
+    assert shop.row("m1").state == "failed"
+    assert shop.row("m1").reason.startswith(reason)
+
+
+def test_while_smtp_is_down_mail_waits_and_goes_when_it_is_back(shop: Shop) -> None:
+    port = free_port()
+    shop.queue(message("m1"), message("m2"))
+    down = transport(port)
+    delivery = shop.delivery(down)
+    shop.drain(delivery)
+    assert set(shop.states().values()) == {"queued"}
+    assert "refused" in shop.row("m1").reason
+    assert shop.row("m1").not_before <= START + 2 * SECOND
+    assert 0 < delivery.rest() <= 1
+    shop.clock.advance(MINUTE)
+    assert delivery.turn(shop.clock.now()) == 0, "nothing is claimed while every transport rests"
+    assert shop.row("m1").attempts == 1
+    time.sleep(down.rest())
+    box = Mailbox()
+    with real_server(box) as port_now:
+        delivery.replace({"email": shop.email(transport(port_now))})
+        shop.drain(delivery)
+    assert set(shop.states().values()) == {"sent"}
+    assert len(box.envelopes) == 2
+
+
+def test_another_transport_takes_over_at_once(shop: Shop) -> None:
+    box = Mailbox()
+    shop.queue(*(message(f"m{i}") for i in range(40)))
+    with real_server(box) as port:
+        shop.drain(
+            shop.delivery(transport(free_port()), transport(port, name=Name("spare"), weight=0))
+        )
+    assert {row.transport for row in shop.store.messages(limit=100)} == {"spare"}
+    assert len(box.envelopes) == 40
+
+
+def test_silence_after_the_dot_leaves_it_unsure_and_sends_it_no_second_time(shop: Shop) -> None:
+    def swallow(peer: Peer) -> None:
+        peer.greet("PIPELINING")
+        peer.say("250 ok", "250 ok", "354 go")
+        for _ in range(3):
+            peer.hear()
+        peer.mail()
+
+    with Scripted(swallow) as server:
+        shop.queue(message("m1"))
+        delivery = shop.delivery(transport(server.port))
+        shop.drain(delivery)
+        shop.clock.advance(DAY)
+        shop.drain(delivery)
+        assert server.connections == 1
+    row = shop.row("m1")
+    assert (row.state, row.reason) == ("unsure", "the server hung up")
+    assert row.context != b""
+
+
+class Provider:
+    """A channel as SMS or push will be: idempotent by key or not, and told what to answer."""
+
+    lanes = 1
+
+    def __init__(self, answer: Callable[[Prepared], Outcome], repeatable: bool = False) -> None:
+        self.answer = answer
+        self.repeatable = repeatable
+        self.got: list[str] = []
+
+    def room(self) -> int | None:
+        return None
+
+    def rest(self) -> float:
+        return 0.0
+
+    def send(self, batch: Any, deadline: float) -> list[Outcome]:
+        self.got += [one.row.id for one in batch]
+        return [self.answer(one) for one in batch]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_retry_after_is_honoured(shop: Shop) -> None:
+    busy = Outcome(state="temporary", reason="429", retry_after=7 * HOUR)
+    shop.queue(message("m1", channel="sms"))
+    shop.drain(shop.delivery(channels={"sms": Provider(lambda one: busy)}))
+    assert shop.row("m1").not_before == START + 7 * HOUR
+
+
+def test_a_channel_that_breaks_leaves_its_batch_unsure(shop: Shop) -> None:
+    def broken(one: Prepared) -> Outcome:
+        raise RuntimeError("bug")
+
+    shop.queue(message("m1", channel="sms"), message("m2"))
+    channels: dict[str, Channel] = {
+        "sms": Provider(broken),
+        "email": shop.email(SandboxTransport(shop.sandbox, shop.clock)),
+    }
+    shop.drain(shop.delivery(channels=channels))
+    assert shop.states() == {"m1": "unsure", "m2": "sent"}
+    assert "RuntimeError: bug" in shop.row("m1").reason
+
+
+@pytest.mark.parametrize(
+    ("repeatable", "state", "got"), [(True, "sent", ["m1"]), (False, "unsure", [])]
+)
+def test_what_a_crash_left_is_sent_again_only_where_that_is_harmless(
+    shop: Shop, repeatable: bool, state: str, got: list[str]
+) -> None:
+    shop.queue(message("m1", channel="sms"))
+    assert len(shop.store.claim("sender-1", START, 10, MINUTE)) == 1
+    provider = Provider(lambda one: Outcome(state="sent"), repeatable)
+    delivery = shop.delivery(channels={"sms": provider})
+    assert delivery.recover(START) == 1
+    shop.drain(delivery)
+    assert (shop.row("m1").state, provider.got) == (state, got)
+
+
+def test_a_stop_puts_back_what_was_not_begun(shop: Shop) -> None:
+    def slow(one: Prepared) -> Outcome:
+        time.sleep(0.005)
+        return Outcome(state="sent")
+
+    shop.queue(*(message(f"m{i:03}", channel="sms") for i in range(200)))
+    delivery = shop.delivery(channels={"sms": Provider(slow)})
+    delivery.turn(START)
+    delivery.close(10)
+    states = Counter(shop.states().values())
+    assert set(states) == {"sent", "queued"}
+    assert states.total() == 200
+
+
+def test_a_throttled_transport_claims_no_more_than_it_can_send(shop: Shop) -> None:
+    box = Mailbox()
+    shop.queue(*(message(f"m{i}") for i in range(100)))
+    with real_server(box) as port:
+        delivery = shop.delivery(transport(port, per_second=20.0))
+        delivery.turn(START)
+        states = Counter(shop.states().values())
+        assert states["queued"] >= 95
+
+
+def test_urgent_messages_leave_first(shop: Shop) -> None:
+    shop.queue(*(message(f"m{i}", channel="sms") for i in range(5)))
+    shop.queue(message("now", channel="sms", priority=1))
+    provider = Provider(lambda one: Outcome(state="sent"))
+    shop.drain(shop.delivery(channels={"sms": provider}))
+    assert provider.got[0] == "now"
+
+
+def test_not_before_is_kept(shop: Shop) -> None:
+    shop.queue(message("m1", not_before=START + HOUR))
+    delivery = shop.delivery()
+    shop.drain(delivery)
+    assert shop.row("m1").state == "queued"
+    shop.clock.advance(HOUR)
+    shop.drain(delivery)
+    assert shop.row("m1").state == "sent"
+
+
+def test_waits_double_up_to_the_longest_and_are_the_same_for_the_same_try() -> None:
+    retries = Retries()
+    waits = [retries.wait("m1", attempt) for attempt in range(1, 60)]
+    assert waits == [retries.wait("m1", attempt) for attempt in range(1, 60)]
+    assert all(0.75 * HOUR <= wait <= 1.25 * HOUR for wait in waits[8:])
+    assert len({retries.wait(f"m{i}", 1) for i in range(50)}) > 40
+    assert structs.replace(retries, first=1).wait("m1", 1) <= 2
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from test_delivery import START, Shop, message, transport
+shop = Shop(Path(sys.argv[1]))
+shop.queue(*(message(f"m{i}") for i in range(3)))
+delivery = shop.delivery(transport(int(sys.argv[2])))
+while delivery.turn(START):
+    pass
+"""
+
+
+@pytest.mark.parametrize("answers_first", [0, 1])
+def test_killed_after_the_provider_accepted_nothing_is_sent_twice(
+    tmp_path: Path, answers_first: int
+) -> None:
+    mails: list[str] = []
+    sender: list[subprocess.Popen[bytes]] = []
+
+    def accept_and_kill(peer: Peer) -> None:
+        peer.greet("PIPELINING")
+        for _ in range(answers_first):
+            mails.append(peer.accept()[1])
+        for answer in ("250 ok", "250 ok", "354 go"):
+            peer.hear()
+            peer.say(answer)
+        mails.append(peer.mail())
+        sender[0].kill()
+
+    with Scripted(accept_and_kill) as server:
+        command = [sys.executable, "-c", KILLED, str(tmp_path), str(server.port)]
+        folder = Path(__file__).parent
+        with subprocess.Popen(command, cwd=folder) as process:
+            sender.append(process)
+            assert process.wait(30) == -signal.SIGKILL
+        shop = Shop(tmp_path)
+        delivery = shop.delivery(transport(server.port))
+        assert delivery.recover(START) == 3
+        shop.drain(delivery)
+        assert set(shop.states().values()) == {"unsure"}
+        assert server.connections == 1
+        shop.close()
+    assert len(mails) == answers_first + 1
