@@ -90,6 +90,21 @@ def test_a_default_that_might_not_be_is_refused(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        ("Order {{ profile.city | default: '' }} is here", 1),
+        ("{% if profile.city %}Order {{ profile.city | default: '' }}{% endif %}", 0),
+        ("Hello{{ profile.city | prepend: ' in ' | default: '' }}", 0),
+    ],
+)
+def test_a_blank_default_that_leaves_a_gap_is_warned_of_once(source: str, warnings: int) -> None:
+    other = Variant(weight=1, html="a.html")
+    found = problems(Content(subject="x", html="a.html"), other, files={"a.html": source})
+    assert len(found) == warnings
+    assert all(one.startswith("a.html:1: warning") for one in found)
+
+
+@pytest.mark.parametrize(
     ("variants", "fault"),
     [
         ([Variant(subject="a")], "variants[0]: a variant needs `when` (a rule) or `weight`"),

@@ -179,15 +179,7 @@ class _Walk:
         self._locals = {name: all(end.get(name, False) for end in ends) for name in names}
 
     def _output(self, expression: Expression, guards: frozenset[str]) -> None:
-        if isinstance(expression, FilteredExpression):
-            for one in expression.filters or ():
-                first = one.args[0].value if one.name == "default" and one.args else None
-                if isinstance(first, StringLiteral) and not first.value.strip():
-                    self._add(
-                        "the `default` here is blank, which leaves a gap in the sentence",
-                        one.token,
-                        warning=True,
-                    )
+        self._gap(expression, guards)
         missing = self._uncertain(expression, guards)
         if missing and self._needs_defaults:
             path, token = missing
@@ -196,6 +188,22 @@ class _Walk:
                 f"missing: write `{{{{ {path} | default: '...' }}}}`, or put it in "
                 f"`{{% if {path} %}}`",
                 token,
+            )
+
+    def _gap(self, expression: Expression, guards: frozenset[str]) -> None:
+        """Warn of `{{ name | default: '' }}`: with a filter before it, a blank can be meant."""
+        filters = getattr(expression, "filters", None) or ()
+        if not filters or filters[0].name != "default" or not filters[0].args:
+            return
+        assert isinstance(expression, FilteredExpression)
+        first = filters[0].args[0].value
+        blank = isinstance(first, StringLiteral) and not first.value.strip()
+        if blank and self._uncertain_part(expression.left, guards):
+            self._add(
+                "the `default` here is blank, which leaves a gap in the sentence: say something, "
+                "or put the words around it in an `{% if %}` too",
+                filters[0].token,
+                warning=True,
             )
 
     def _uncertain(

@@ -51,6 +51,7 @@ class Wordings:
         self._files = files
         self._made: dict[tuple[str, ...], Template | None] = {}
         self._mjml: dict[str, str] = {}
+        self._told: set[tuple[object, ...]] = set()
         self._examined: set[tuple[Source, bool]] = set()
 
     def parts(
@@ -173,7 +174,10 @@ class Wordings:
             # The line of the journey file is not known here, only that inside of the value.
             problem, line = (f"line {line}: {problem}" if line > 1 else problem), 0
         fault = Fault(path, problem, file, line, warning)
-        if fault not in self.faults:
+        # A content file may be used by several contents: its fault is told once.
+        seen = (file, line, problem) if file else (path, problem)
+        if seen not in self._told:
+            self._told.add(seen)
             self.faults.append(fault)
 
 
