@@ -27,7 +27,8 @@ LONGEST_OUTPUT = 1_000_000
 MOST_ITERATIONS = 10_000
 """Of nested loops multiplied, and of a range."""
 MOST_WORK = 200_000
-"""Template nodes rendered inside loops, over a whole template."""
+"""Template nodes rendered inside loops, and what filters make of long values (a unit for 50
+characters or items), over a whole template."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -121,11 +122,15 @@ class Context(RenderContext):
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:
         return StringIO()
 
-    def spend(self, work: int, buffer: TextIO) -> None:
-        """Count work done in loops. Raises RenderFault over the limits."""
+    def charge(self, work: int) -> None:
+        """Count work. Raises RenderFault over the limit."""
         self.work += work
         if self.work > MOST_WORK:
-            raise RenderFault("its loops do too much work")
+            raise RenderFault("its loops and filters do too much work")
+
+    def spend(self, work: int, buffer: TextIO) -> None:
+        """Count work done in loops. Raises RenderFault over the limits."""
+        self.charge(work)
         if buffer.tell() > LONGEST_OUTPUT:
             raise RenderFault(f"its output is longer than {LONGEST_OUTPUT:,} characters")
 
@@ -278,8 +283,10 @@ def _apply(
         raise RenderFault(f"filter {step.name}: {error}") from None
     except LiquidError as error:
         raise RenderFault(f"filter {step.name}: {error.message}") from None
-    if isinstance(result, str | list | tuple) and len(result) > LONGEST_OUTPUT:
-        raise RenderFault(f"filter {step.name}: its result is too long")
+    if isinstance(result, str | list | tuple) and len(result) > 1_000:
+        if len(result) > LONGEST_OUTPUT:
+            raise RenderFault(f"filter {step.name}: its result is too long")
+        context.charge(len(result) // 50)  # type: ignore[attr-defined]
     return result
 
 
