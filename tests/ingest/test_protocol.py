@@ -1,0 +1,259 @@
+"""What is taken, what is mended, and what is refused with which reason."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harken import clock
+from harken.ingest import mending
+from harken.ingest.protocol import (
+    Accepted,
+    Envelope,
+    Event,
+    Reader,
+    Rejected,
+    decode_envelope,
+    decode_event,
+)
+
+NOW = 1_780_000_000_000
+ZERO = "00000000-0000-0000-0000-000000000000"
+
+
+def read(body: bytes | dict, call: str | None = None) -> tuple[list[Accepted], list[Rejected]]:
+    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return Reader(NOW, call).read([data], mending.odd(data))  # type: ignore[arg-type]
+
+
+def one(body: bytes | dict, call: str | None = None) -> tuple[Accepted, Event]:
+    accepted, rejected = read(body, call)
+    assert rejected == []
+    return accepted[0], decode_event(accepted[0].body)
+
+
+def refusal(body: bytes | dict, call: str | None = None) -> Rejected:
+    accepted, rejected = read(body, call)
+    assert accepted == []
+    return rejected[0]
+
+
+def track(**fields: object) -> dict:
+    return {"type": "track", "userId": "u1", "event": "Seen", "messageId": "m1"} | fields
+
+
+def test_the_clients_own_bytes_are_kept() -> None:
+    body = b'{ "type":"track", "userId":"u1","event":"Seen","messageId":"m1","unknown":[1] }'
+    assert one(body)[0].body == body
+
+
+@pytest.mark.parametrize("blocked", ["", "0", "-1", "null", "NULL", "undefined", " ", ZERO, 0, -1])
+def test_blocked_ids_are_taken_out(blocked: object) -> None:
+    accepted, event = one(track(userId=blocked, anonymousId="a1"))
+    assert (accepted.user_id, accepted.anonymous_id) == (None, "a1")
+    assert (event.user_id, event.anonymous_id) == (None, "a1")
+    assert refusal(track(userId=blocked)).path == "$.userId"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [(17, "17"), (17.0, "17"), (1.5, "1.5"), (2**60, str(2**60))]
+)
+def test_a_number_as_id_becomes_its_text(given: float, wanted: str) -> None:
+    accepted, event = one(track(userId=given, anonymousId=5, messageId=7))
+    assert (accepted.user_id, event.user_id) == (wanted, wanted)
+    assert (event.anonymous_id, event.message_id) == ("5", "7")
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "reason"),
+    [
+        ({"userId": True}, "$.userId", "Expected `str | null`, got `bool`"),
+        ({"userId": None}, "$.userId", "identifies anyone"),
+        ({"userId": "a\nb"}, "$.userId", "control"),
+        ({"userId": "x" * 257}, "$.userId", "at most 256"),
+        ({"event": None}, "$.event", "needs `event`"),
+        ({"event": " "}, "$.event", "needs `event`"),
+        ({"event": "x" * 201}, "$.event", "at most 200"),
+        ({"event": "a\x07b"}, "$.event", "control"),
+        ({"event": "$message_sent"}, "$.event", "reserved"),
+        ({"event": 5}, "$.event", "Expected `str | null`, got `int`"),
+        ({"properties": [1]}, "$.properties", "Expected `object | null`, got `array`"),
+        ({"traits": "x"}, "$.traits", "Expected `object | null`, got `str`"),
+        ({"timestamp": "yesterday"}, "$.timestamp", "no ISO 8601 time"),
+        ({"originalTimestamp": "x"}, "$.originalTimestamp", "no ISO 8601 time"),
+        ({"timestamp": 5}, "$.timestamp", "Expected `str | null`"),
+        ({"sentAt": "x", "timestamp": "2026-01-01"}, "$.sentAt", "no ISO 8601 time"),
+        ({"type": "trakc"}, "$.type", "Invalid enum value"),
+        ({"type": None}, "$", "`type` is missing"),
+        ({"type": "alias"}, "$.previousId", "needs `previousId`"),
+        ({"type": "alias", "previousId": "null"}, "$.previousId", "needs `previousId`"),
+        ({"type": "group"}, "$.groupId", "needs `groupId`"),
+        ({"messageId": "x" * 257}, "$.messageId", "at most 256"),
+        ({"properties": {"x": "y" * 33_000}}, "$", "32768 is the most"),
+    ],
+)
+def test_refused(fields: dict, path: str, reason: str) -> None:
+    found = refusal(track(**fields))
+    assert found.path == path
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "bad JSON"),
+        (b"nonsense", "bad JSON"),
+        (b"5", "an event is an object, not a number"),
+        (b"[]", "an event is an object, not an array"),
+        (b'{"type":"track","userId":"\xff","event":"E"}', "not UTF-8 at byte 26"),
+        (b'{"type":"track","userId":"u","event":"E","properties":' + b"[" * 9000, "deep"),
+        (
+            b'{"type":"track","userId":"u","event":"E","properties":{"a":'
+            + b"[" * 40 + b"]" * 40 + b"}}",
+            "nested deeper than 32 levels",
+        ),
+    ],
+)  # fmt: skip
+def test_refused_bytes(body: bytes, reason: str) -> None:
+    assert reason in refusal(body).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"NaN", None),
+        (b"-Infinity", None),
+        (b"1e999", None),
+        (b'"a\\u0000b"', "ab"),
+        (b'"\\ud83d"', "\ufffd"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"9223372036854775808", float(2**63)),
+        (b"-99999999999999999999999", -1e23),
+        (b'"12345678901234567890"', "12345678901234567890"),
+        (b"[[[[1]]]]", [[[[1]]]]),
+    ],
+)
+def test_mended(text: bytes, value: object) -> None:
+    body = b'{"type":"track","userId":"u","event":"E","messageId":"m","properties":{"a":%s}}' % text
+    _, event = one(body)
+    assert event.properties == {"a": value}
+
+
+def test_a_wrong_part_of_context_costs_only_that_part() -> None:
+    context = {"locale": 5, "timezone": "Asia/Seoul", "page": "x", "ip": "1.2.3.4", "more": [1]}
+    _, event = one(track(context=context))
+    assert event.context is not None
+    assert (event.context.locale, event.context.page) == (None, None)
+    assert (event.context.timezone, event.context.ip) == ("Asia/Seoul", "1.2.3.4")
+
+
+@pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group", "alias"])
+def test_the_route_says_the_type(call: str) -> None:
+    body = {"userId": "u", "event": "E", "groupId": 5, "previousId": "p"}
+    accepted, event = one(body, call)
+    assert (accepted.type, event.type) == (call, call)
+    assert one(body | {"type": "track"}, call)[1].type == call
+
+
+MINUTE = clock.MINUTE
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "original", "sent", "wanted"),
+    [
+        (None, None, None, NOW),
+        (None, None, NOW - 5 * MINUTE, NOW),
+        (NOW - MINUTE, None, None, NOW - MINUTE),
+        (NOW - MINUTE, None, NOW, NOW - MINUTE),
+        (NOW - 60 * MINUTE, None, NOW - 59 * MINUTE, NOW - MINUTE),
+        (NOW + 60 * MINUTE, None, NOW + 61 * MINUTE, NOW - MINUTE),
+        (NOW + 60 * MINUTE, None, None, NOW),
+        (NOW, NOW - 3 * MINUTE, NOW - MINUTE, NOW - 2 * MINUTE),
+        (NOW - MINUTE, None, NOW - 2 * MINUTE, NOW),
+        (-clock.DAY * 20_000, None, None, -clock.DAY * 20_000),
+    ],
+)
+@pytest.mark.parametrize("batch", [False, True])
+def test_clock_skew(
+    timestamp: int | None, original: int | None, sent: int | None, wanted: int, batch: bool
+) -> None:
+    times = {"timestamp": timestamp, "originalTimestamp": original}
+    body = track(**{key: clock.iso(at) for key, at in times.items() if at is not None})
+    envelope = Envelope([], sent_at=clock.iso(sent)) if sent is not None else None
+    if not batch and sent is not None:
+        body["sentAt"], envelope = clock.iso(sent), None
+    accepted, _ = Reader(NOW, None, envelope).read([msgspec.json.encode(body)], False)
+    assert accepted[0].timestamp == wanted
+
+
+def test_a_missing_message_id_is_derived_from_the_content() -> None:
+    said = {"type": "track", "userId": "u", "event": "E", "timestamp": "2026-01-01T00:00:00Z"}
+    silent = {"type": "track", "userId": "u", "event": "E"}
+
+    def id_of(body: dict, now: int = NOW, index: int = 0) -> str | None:
+        data = [msgspec.json.encode(body)] * (index + 1)
+        return decode_event(Reader(now).read(data, False)[0][index].body).message_id
+
+    assert id_of(said) == id_of(said, now=NOW + 5), "a retry is known as one"
+    assert id_of(said) != id_of(said | {"event": "F"})
+    assert id_of(said) != id_of(said, index=1), "two equal ones in a request are two"
+    assert id_of(silent) != id_of(silent, now=NOW + 5), "without any time it happened now"
+    assert id_of(track(messageId="")) not in ("", None)
+
+
+def test_what_a_batch_has_in_common_goes_into_its_items() -> None:
+    envelope = decode_envelope(
+        msgspec.json.encode(
+            {
+                "context": {"locale": "ko-KR", "ip": "1.1.1.1"},
+                "integrations": {"All": True},
+                "batch": [
+                    track(),
+                    track(context={"locale": "de"}),
+                    track(integrations={"All": False}),
+                ],
+            }
+        )
+    )
+    accepted, _ = Reader(NOW, None, envelope).read(envelope.batch, False)
+    events = [decode_event(item.body) for item in accepted]
+    contexts = [event.context for event in events]
+    assert [c.locale for c in contexts if c] == ["ko-KR", "de", "ko-KR"]
+    assert [c.ip for c in contexts if c] == ["1.1.1.1"] * 3
+    assert [event.integrations for event in events] == [
+        {"All": True},
+        {"All": True},
+        {"All": False},
+    ]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+fields = st.sampled_from(
+    [
+        "type", "userId", "anonymousId", "previousId", "groupId", "messageId", "event", "name",
+        "properties", "traits", "context", "timestamp", "sentAt", "integrations", "writeKey",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(changed=st.dictionaries(fields, json_values, max_size=4))
+def test_whatever_is_accepted_can_be_read_and_stored(changed: dict) -> None:
+    import json
+
+    accepted, rejected = read(json.dumps(track() | changed).encode())
+    assert len(accepted) + len(rejected) == 1
+    for item in accepted:
+        event = decode_event(item.body)
+        assert (event.type, event.user_id) == (item.type, item.user_id)
+        assert event.message_id
+        again = msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event)
+        assert again == event
+        assert "\0" not in str(event.properties)
