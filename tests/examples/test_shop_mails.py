@@ -8,6 +8,9 @@ from examples.shop.catalogue import HERE, LANGUAGES, catalogue
 from examples.shop.visitors import Visitor, cart_properties
 
 from harken.files.project import load
+from harken.files.reader import read
+from harken.journeys.model import Journey, Message
+from harken.messages.compile import compile_message
 from harken.messages.evaluate import Scope
 from harken.messages.liquid import HTML, Template
 from harken.messages.mjml import compile_mjml
@@ -24,6 +27,20 @@ def test_the_folder_has_no_fault() -> None:
     project = load(HERE)
     assert project.faults == []
     assert sorted(project.journeys) == ["abandoned-cart", "order-thanks", "welcome"]
+
+
+def test_every_message_compiles_without_a_warning() -> None:
+    for name, written in load(HERE).journeys.items():
+        for step in read(written.source, Journey).steps:
+            if isinstance(step, Message):
+                _, faults = compile_message(
+                    step,
+                    written.files,
+                    path="$",
+                    workspace_language="en",
+                    compile_rule=lambda _rule: lambda _profile, _trigger, _now: True,
+                )
+                assert faults == [], name
 
 
 def test_every_mail_has_every_language() -> None:
