@@ -50,11 +50,12 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
 
     def unmet(self, properties: dict[str, Any]) -> list[dict[str, Any]]:
         """The conditions on the event that do not hold: `{"rule": words, "value": seen}`."""
-        return [
-            {"rule": condition.said, "value": plain(lookup(properties, condition.path))}
-            for condition in self.where
-            if not condition.passes(lookup(properties, condition.path))
-        ]
+        failed = []
+        for condition in self.where:
+            value = lookup(properties, condition.path)
+            if not condition.passes(value):
+                failed.append({"rule": condition.said, "value": plain(value)})
+        return failed
 
     def step_id(self, index: int) -> str:
         """How decisions and reports call a step."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harken.clock import DAY
 from harken.ids import fingerprint
 from harken.ingest.protocol import Event
 from harken.inputs import Record
@@ -13,7 +12,7 @@ from harken.people.traits import Trait
 
 TraitsByEvent = Mapping[str, Sequence[Trait]]
 
-REMEMBERED = 2 * DAY
+REMEMBERED_SECONDS = 2 * 86_400
 """How long a message id is remembered."""
 SEEN_ENTRY = 12
 ANONYMOUS_IDS = 100
@@ -26,19 +25,21 @@ def seen_before(profile: Profile, message_id: str, now: int) -> bool:
     The ids stand in the document as eight bytes of hash and four of the time, oldest first, so
     that a customer's whole memory is one bytes search.
     """
-    mark = fingerprint(message_id)
-    edge = (now - REMEMBERED) // 1000
+    mark, second = fingerprint(message_id), now // 1000
     seen = profile.seen
+    if seen and int.from_bytes(seen[8:12], "big") < second - REMEMBERED_SECONDS:
+        seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
+    if mark in seen:
+        return True
+    profile.seen = seen + mark + second.to_bytes(4, "big")
+    return False
+
+
+def _without_old(seen: bytes, edge: int) -> bytes:
     start = 0
     while start < len(seen) and int.from_bytes(seen[start + 8 : start + 12], "big") < edge:
         start += SEEN_ENTRY
-    if start:
-        seen = seen[start:]
-    if mark in seen:
-        profile.seen = seen
-        return True
-    profile.seen = seen + mark + (now // 1000).to_bytes(4, "big")
-    return False
+    return seen[start:]
 
 
 def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsByEvent) -> Trigger:
@@ -111,25 +112,30 @@ def _learn(profile: Profile, event: Event, record: Record) -> None:
     context = event.context
     if context is None:
         return
-    if context.locale:
+    if context.locale and context.locale != profile.learned.get("locale"):
         profile.learned["locale"] = context.locale
         profile.learned["language"] = context.locale.replace("_", "-").split("-")[0].lower()
     if context.timezone:
         profile.learned["timezone"] = context.timezone
-    country = (context.location or {}).get("country")
-    if isinstance(country, str) and country:
-        profile.learned["country"] = country
+    if context.location:
+        country = context.location.get("country")
+        if isinstance(country, str) and country:
+            profile.learned["country"] = country
     if event.type != "identify" and context.traits:
         apply_traits(profile.attributes, context.traits)
-    device = context.device or {}
-    id, token = _text(device.get("id")), _text(device.get("token"))
+    if context.device:
+        _learn_device(profile, context.device, record.received_at)
+
+
+def _learn_device(profile: Profile, device: dict[str, Any], now: int) -> None:
+    id = _text(device.get("id"))
     if id:
         profile.devices[id] = Device(
             id=id,
             type=_text(device.get("type")),
-            token=token,
+            token=_text(device.get("token")),
             model=_text(device.get("model")),
-            last_seen=record.received_at,
+            last_seen=now,
         )
 
 

@@ -123,7 +123,7 @@ class Store(Protocol):
 
     # history takes its rows from here
     def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """(number, blob) of the batches after number `after`, in order."""
+        """(number, blob) of the batches after number `after`, in order; durable when returned."""
 
     def history_done(self, upto: int) -> None:
         """History has these batches durably: forget them."""

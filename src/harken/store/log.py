@@ -3,10 +3,10 @@
 A segment is named by its base offset in 20 digits; an offset is a position in bytes counted from
 the log's first byte. A frame is
 
-    length u32 | crc32 u32 | profile_id i64 | received_at i64 | timestamp i64 | kind u8 | flags u8 | body
+    length, crc32: u32 | profile_id, received_at, timestamp: i64 | kind, flags: u8 | body
 
-little-endian; length and crc32 cover all after them. The 8-byte file `durable` holds the offset
-up to which everything is fsynced; readers map it and never read past it.
+little-endian; length and crc32 cover all that follows them. The 8-byte file `durable` holds the
+offset up to which everything is fsynced; readers map it and never read past it.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 from typing import Self
@@ -23,7 +24,6 @@ from harken.errors import Conflict, Damaged, NotFound, Unavailable
 from harken.inputs import Record
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-LARGEST_BODY = 64 * 1024 * 1024
 _PREFIX = Struct("<II")
 _HEADER = Struct("<qqqBB")
 _FRAME = Struct("<IIqqqBB")
@@ -132,7 +132,7 @@ class Log:
 
     def _open(self) -> None:
         found = _segments(self.directory)
-        for (base, path), (following, _) in zip(found, found[1:], strict=False):
+        for (base, path), (following, _) in pairwise(found):
             if base + path.stat().st_size != following:
                 raise _damaged(path, path.stat().st_size, f"offset {following} should follow it")
         if not found:
@@ -169,7 +169,7 @@ class Log:
 
     def _begin_segment(self) -> None:
         path = self.directory / _name(self._end)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             _fsync_directory(self.directory)
         except OSError:
@@ -240,7 +240,7 @@ class Log:
         """
         found = _segments(self.directory)
         removed = 0
-        for (_, path), (following, next_path) in zip(found, found[1:], strict=False):
+        for (_, path), (following, next_path) in pairwise(found):
             if following > offset or _first_received(next_path) >= older_than:
                 break
             path.unlink()

@@ -124,7 +124,12 @@ class SqliteStore:
 
     def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         sql = "SELECT number, body FROM history_rows WHERE number > ? ORDER BY number LIMIT ?"
-        return list(self._rows(sql, [after, limit]))
+        rows = list(self._rows(sql, [after, limit]))
+        if rows:
+            # History remembers these numbers for good: they must not be given out again after a
+            # power cut took the last commits back.
+            self.database.sync()
+        return rows
 
     def history_done(self, upto: int) -> None:
         with self.database.transaction() as sql:
