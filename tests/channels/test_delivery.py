@@ -44,6 +44,7 @@ class Said(Struct):
     text: str
     variant: str = "default"
     why_variant: str = "no rule held"
+    unsubscribe: str = ""
 
 
 def render(message: str, variant: str, context: dict[str, Any], links: str) -> Said:
@@ -51,7 +52,9 @@ def render(message: str, variant: str, context: dict[str, Any], links: str) -> S
     name = context["profile"]["first_name"]
     if name == "abort":
         raise Aborted("out of stock")
-    return Said(f"{message} for {name}", f"<p>Hi {name} {links}</p>", f"Hi {name}")
+    return Said(
+        f"{message} for {name}", f"<p>Hi {name} {links}</p>", f"Hi {name}", unsubscribe=f"{links}/u"
+    )
 
 
 RENDERING: Rendering[str, str] = Rendering(
@@ -64,9 +67,7 @@ RENDERING: Rendering[str, str] = Rendering(
 def sending(row: LedgerRow) -> Sending:
     if row.step == "nobody":
         raise BadInput("no sender")
-    return Sending(
-        from_="Shop <hello@shop.example>", unsubscribe_url=f"https://shop.example/u/{row.id}"
-    )
+    return Sending(from_="Shop <hello@shop.example>")
 
 
 class Shop:
@@ -171,10 +172,18 @@ def test_a_message_is_said_and_kept_in_the_sandbox(shop: Shop) -> None:
     mail = read(kept.raw)
     assert mail["Subject"] == "nudge for Mina"
     assert mail["Feedback-ID"] == "cart:nudge:default:harken"
-    assert mail["List-Unsubscribe"] == "<https://shop.example/u/m1>"
+    assert mail["List-Unsubscribe"] == "<https://shop.example/c/m1/u>"
     (told,) = shop.feedback()
     assert (told.message, told.what, told.variant) == ("m1", "sent", "default")
     assert shop.counted == {("sent", "sandbox"): 1}
+
+
+def test_a_receipt_offers_no_unsubscribing(shop: Shop) -> None:
+    shop.queue(message("m1", purpose="transactional"))
+    shop.drain(shop.delivery())
+    kept = shop.sandbox.get("m1")
+    assert kept is not None
+    assert read(kept.raw)["List-Unsubscribe"] is None
 
 
 def test_many_leave_each_once_with_bounces_to_the_return_path(shop: Shop) -> None:

@@ -27,6 +27,9 @@ class Rendered(Protocol):
     def variant(self) -> str: ...
     @property
     def why_variant(self) -> str: ...
+    @property
+    def unsubscribe(self) -> str:
+        """The address that takes the one-click POST of RFC 8058; empty for none."""
 
 
 class Prepared(Struct, frozen=True):

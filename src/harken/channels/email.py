@@ -15,14 +15,13 @@ from harken.store.base import LedgerRow
 
 
 class Sending(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a mail says of where it comes from and how to make it stop."""
+    """Who a mail comes from."""
 
     from_: str
     """`Shop <hello@shop.example>`"""
     reply_to: str | None = None
-    unsubscribe_url: str = ""
-    """Empty for mail that nobody can unsubscribe from."""
     unsubscribe_mailto: str = ""
+    """An address that takes unsubscriptions by mail, besides the link."""
 
 
 class EmailChannel:
@@ -132,6 +131,8 @@ class EmailChannel:
         at = self._clock.now()
         sender = parse_mailbox(sending.from_)
         recipient = parse_address(row.address)
+        # A receipt cannot be unsubscribed from; offering it would only hide the next one.
+        stoppable = row.purpose != "transactional"
         reply_to = parse_mailbox(sending.reply_to) if sending.reply_to else None
         mime = compose(
             Mail(
@@ -143,7 +144,7 @@ class EmailChannel:
                 text=rendered.text,
                 html=rendered.html,
                 reply_to=reply_to,
-                unsubscribe_url=sending.unsubscribe_url,
+                unsubscribe_url=rendered.unsubscribe if stoppable else "",
                 unsubscribe_mailto=sending.unsubscribe_mailto,
                 feedback_id=feedback_id(row.journey, row.step, self._workspace, "harken"),
             )
