@@ -43,7 +43,7 @@ log = structlog.get_logger("engine")
 RECORDS = 2_000
 """Log records in one batch at most: what a crash has to handle again."""
 WAKEUPS = 500
-MOST_BYTES = 8 << 20
+MOST_BYTES = 1 << 20
 CACHED = 5_000
 """Documents kept decoded between batches."""
 
