@@ -394,7 +394,9 @@ class Handling:
         if words is None:
             raise AssertionError("a journey is compiled whole before it is in force")
         choice = words.choose(self.profile, run.event, self.now)
-        context = context_of(self.profile, run.event, self.definitions.workspace, self.now)
+        context = context_of(
+            self.profile, run.event, self.definitions.workspace, self.now, step.sender
+        )
         wanted = demands(verdicts)
         if wanted:
             context["demands"] = wanted
