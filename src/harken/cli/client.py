@@ -1,0 +1,234 @@
+"""How a command reaches Harken: a server's REST API, or the same API over a folder, in-process."""
+
+import base64
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from cyclopts import Group, Parameter
+
+from harken.errors import BadInput, Conflict, Denied, NotFound, ServerFault, Unavailable
+
+DEFAULT_SERVER = "http://127.0.0.1:8600"
+ANSWER_SECONDS = 120.0
+
+_GROUP = Group("Connection", sort_key=50)
+
+
+@Parameter(name="*", group=_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Which Harken is asked, and in what form it answers."""
+
+    server: Annotated[str, Parameter(env_var="HARKEN_SERVER")] = DEFAULT_SERVER
+    """The server's address. Its secret key is taken from HARKEN_SECRET_KEY."""
+    data: Path | None = None
+    """A data folder that no server uses; it is opened in this process instead."""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Answer with JSON, for programs."""
+
+    @contextmanager
+    def open(self) -> Iterator["Client"]:
+        """The API. Raises HarkenError when it cannot be reached."""
+        with self.transport() as transport:
+            yield Client(transport)
+
+    @contextmanager
+    def transport(self) -> Iterator["Transport"]:
+        """What carries requests. Raises HarkenError when there is nothing to ask."""
+        transport: Transport
+        if self.data is None:
+            transport = Server(self.server)
+        else:
+            from harken.cli.inprocess import Folder
+
+            transport = Folder(self.data)
+        try:
+            yield transport
+        finally:
+            transport.close()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back."""
+
+    status: int
+    content_type: str
+    body: bytes
+    retry_after: str = ""
+
+
+class Transport(Protocol):
+    """Carries a request to Harken and its answer back."""
+
+    authorization: str
+    """Opens the API."""
+    write_authorization: str
+    """Lets events in."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        questions: Mapping[str, Any],
+        body: bytes,
+        authorization: str,
+    ) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class Server:
+    """A server, by HTTP."""
+
+    def __init__(self, address: str) -> None:
+        import httpx
+
+        if not address.startswith(("http://", "https://")):
+            raise BadInput(f"--server {address!r} is no address; write http://host:port")
+        self._address = address.rstrip("/")
+        self.authorization = bearer(os.environ.get("HARKEN_SECRET_KEY", ""))
+        self.write_authorization = basic(os.environ.get("HARKEN_WRITE_KEY", ""))
+        try:
+            self._http = httpx.Client(base_url=self._address, timeout=ANSWER_SECONDS)
+        except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+            raise BadInput(f"--server {address!r} cannot be used: {error}") from None
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        questions: Mapping[str, Any],
+        body: bytes,
+        authorization: str,
+    ) -> Answer:
+        import httpx
+
+        try:
+            answer = self._http.request(
+                method,
+                path,
+                params=questions,
+                content=body or None,
+                headers=headers(body, authorization),
+            )
+        except httpx.ConnectError:
+            raise Unavailable(
+                f"no Harken answers at {self._address}; start one with "
+                "`harken serve --data DIR`, or name it with --server or HARKEN_SERVER"
+            ) from None
+        except httpx.HTTPError as error:
+            what = str(error) or type(error).__name__
+            raise Unavailable(f"{self._address} does not answer: {what}") from None
+        return Answer(
+            answer.status_code,
+            answer.headers.get("content-type", ""),
+            answer.content,
+            answer.headers.get("retry-after", ""),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def headers(body: bytes, authorization: str) -> dict[str, str]:
+    """The headers of a request; its body, if any, is JSON."""
+    found = {"Content-Type": "application/json"} if body else {}
+    return found | ({"Authorization": authorization} if authorization else {})
+
+
+def bearer(secret_key: str) -> str:
+    """The Authorization header of a secret key (RFC 6750); empty for none. Raises BadInput."""
+    if not secret_key.isascii() or not secret_key.isprintable() or " " in secret_key:
+        raise BadInput("HARKEN_SECRET_KEY is no key: it holds blanks or characters beyond ASCII")
+    return f"Bearer {secret_key}" if secret_key else ""
+
+
+def basic(write_key: str) -> str:
+    """The Authorization header of a write key (RFC 7617); empty for none."""
+    coded = base64.b64encode(f"{write_key}:".encode("utf-8", "surrogateescape")).decode()
+    return f"Basic {coded}" if write_key else ""
+
+
+class Client:
+    """The API's verbs. Each raises an error of `harken.errors` when the answer is a problem."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, path: str, **questions: Any) -> Any:
+        return self._ask("GET", path, questions)
+
+    def post(self, path: str, body: Any = None, **questions: Any) -> Any:
+        return self._ask("POST", path, questions, body)
+
+    def put(self, path: str, body: Any) -> Any:
+        return self._ask("PUT", path, {}, body)
+
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path, {})
+
+    def fetch(self, path: str) -> bytes:
+        """An answer that is no JSON."""
+        return self._checked("GET", path, {}, b"").body
+
+    def _ask(self, method: str, path: str, questions: Mapping[str, Any], body: Any = None) -> Any:
+        content = b"" if body is None else msgspec.json.encode(body)
+        answer = self._checked(method, path, questions, content)
+        if not answer.body:
+            return None
+        try:
+            return msgspec.json.decode(answer.body)
+        except msgspec.DecodeError:
+            raise ServerFault(f"this is no Harken: {path} answered with something else") from None
+
+    def _checked(self, method: str, path: str, questions: Mapping[str, Any], body: bytes) -> Answer:
+        given = {name: value for name, value in questions.items() if value not in (None, "")}
+        answer = self._transport.send(
+            method, f"/api/v1{path}", given, body, self._transport.authorization
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        raise problem(answer)
+
+
+_ERRORS = {400: BadInput, 401: Denied, 404: NotFound, 409: Conflict, 503: Unavailable}
+
+
+def problem(answer: Answer) -> Exception:
+    """An answer that is a problem (RFC 9457) as an error, with all its faults."""
+    if "json" not in answer.content_type:
+        return ServerFault(f"the server answered {answer.status} and nothing that Harken says")
+    found = msgspec.json.decode(answer.body)
+    if not isinstance(found, dict):
+        return ServerFault(f"the server answered {answer.status}")
+    lines = [str(found.get("detail") or found.get("title") or f"status {answer.status}")]
+    lines += [fault_line(fault) for fault in found.get("faults", [])]
+    lines += [str(error) for error in found.get("errors", [])]
+    if answer.status == 401:
+        lines[0] += " (the CLI takes it from HARKEN_SECRET_KEY)"
+    if answer.status == 500 and found.get("request_id"):
+        lines[0] += f" (request {found['request_id']})"
+    if answer.retry_after:
+        lines.append(f"try again in {answer.retry_after} s")
+    return _ERRORS.get(answer.status, ServerFault)("\n  ".join(lines))
+
+
+def fault_line(fault: Mapping[str, Any]) -> str:
+    """A fault as `file:line: path: problem`."""
+    from harken.errors import Fault
+
+    return str(msgspec.convert(fault, Fault, strict=False))
+
+
+def quoted(text: str) -> str:
+    """A value as one part of a path."""
+    from urllib.parse import quote
+
+    if text in ("", ".", ".."):
+        raise BadInput(f"{text!r} names nothing")
+    return quote(text, safe="")

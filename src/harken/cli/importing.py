@@ -1,0 +1,206 @@
+"""Events from files, and events that were refused."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from harken.cli import show
+from harken.cli.client import Connection, Transport, basic, problem
+from harken.errors import BadInput, HarkenError, Unavailable
+
+if TYPE_CHECKING:
+    from harken.ingest.fileimport import Mapping, Progress
+
+SHOWN = 20
+PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds between tries while the server does not take more; a longer `Retry-After` counts."""
+
+
+def import_file(
+    file: Path,
+    /,
+    *,
+    mapping: Path | None = None,
+    write_key: Annotated[str, Parameter(env_var="HARKEN_WRITE_KEY", show_default=False)] = "",
+    again: Annotated[bool, Parameter(negative="")] = False,
+    state: Path | None = None,
+    connection: Connection = Connection(),
+) -> int:
+    """Import events from a file. They change customers and history, and start no journey.
+
+    An import that was broken off goes on where it stopped when it is run again.
+
+    Parameters
+    ----------
+    file
+        NDJSON: a Segment call on each line. With a mapping, CSV.
+    mapping
+        A YAML file that says which column of a CSV file becomes what.
+    write_key
+        The write key that lets events in.
+    again
+        Forget how far an earlier import of this file came.
+    state
+        The folder that remembers how far imports came; by default one of your own.
+    """
+    from harken.ingest import fileimport
+
+    mapped = _mapping(mapping) if mapping is not None else None
+    if not file.is_file():
+        raise BadInput(f"{file} is no file")
+    folder = _state_folder(connection, mapping, state)
+    try:
+        if again:
+            (folder / f"{fileimport.fingerprint(file)}.json").unlink(missing_ok=True)
+        with connection.transport() as transport:
+            send = _sender(transport, write_key)
+            progress = _run(fileimport.run(file, mapped, folder, send), file, connection.json)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be imported: {error}") from None
+    _report(progress, connection)
+    return 1 if progress.refused_count else 0
+
+
+def _mapping(path: Path) -> "Mapping":
+    from harken.files import yaml
+    from harken.files.reader import read
+    from harken.ingest.fileimport import Mapping
+
+    try:
+        document = yaml.parse(path.read_bytes(), path.name)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    return read(document.value, Mapping)
+
+
+def _state_folder(connection: Connection, mapping: Path | None, given: Path | None) -> Path:
+    """How far a file came is remembered for each server and mapping."""
+    import os
+
+    from harken.ids import derived_id
+
+    base = given or Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    where = connection.data.resolve() if connection.data is not None else connection.server
+    how = mapping.read_bytes().hex() if mapping is not None else ""
+    return (base if given else base / "harken" / "imports") / derived_id(where, how)
+
+
+def _sender(transport: Transport, write_key: str) -> Callable[[bytes], Sequence[tuple[int, str]]]:
+    authorization = basic(write_key) or transport.write_authorization
+    if not authorization:
+        raise BadInput("a write key is needed: --write-key, or HARKEN_WRITE_KEY")
+
+    def send(body: bytes) -> Sequence[tuple[int, str]]:
+        for pause in (*PATIENCE, None):
+            try:
+                return _sent(transport, body, authorization)
+            except _Later as later:
+                if pause is None:
+                    raise Unavailable(f"{later}; run the same command again later") from None
+                time.sleep(max(pause, later.seconds))
+        return []
+
+    return send
+
+
+class _Later(HarkenError):
+    """The server takes no more just now."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+
+
+def _sent(transport: Transport, body: bytes, authorization: str) -> list[tuple[int, str]]:
+    answer = transport.send("POST", "/v1/import", {}, body, authorization)
+    if answer.status in (429, 503):
+        seconds = answer.retry_after
+        raise _Later(
+            f"the server answers {answer.status}", float(seconds) if seconds.isdigit() else 0
+        )
+    if answer.status != 200:
+        found = msgspec.json.decode(answer.body) if "json" in answer.content_type else {}
+        if isinstance(found, dict) and "message" in found:
+            raise BadInput(f"{found['message']} (at {found.get('path', '$')})")
+        raise problem(answer)
+    rejected = msgspec.json.decode(answer.body).get("rejected", [])
+    return [(one["index"], f"{one['path']}: {one['reason']}") for one in rejected]
+
+
+def _run(steps: "Iterator[Progress]", file: Path, quiet: bool) -> "Progress":
+    size = file.stat().st_size
+    with _bar(file, size, quiet) as advance:
+        for progress in steps:
+            advance(progress)
+    return progress
+
+
+@contextmanager
+def _bar(file: Path, size: int, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
+    """A progress bar on standard error, by bytes of the file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[events]:,} events"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True, markup=False)
+    with Progress(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task(show.clean(file.name), total=size or 1, events=0)
+        yield lambda one: bar.update(task, completed=one.position if size else 1, events=one.sent)
+
+
+def _report(progress: "Progress", connection: Connection) -> None:
+    if connection.json:
+        show.as_json(
+            {
+                "imported": progress.sent,
+                "refused": progress.refused_count,
+                "lines": progress.line,
+                "refused_lines": progress.refused,
+            }
+        )
+        return
+    show.line(f"{progress.sent:,} events imported.", "green")
+    if not progress.refused_count:
+        return
+    show.line(f"{progress.refused_count:,} lines refused:", "red")
+    for one in progress.refused[:SHOWN]:
+        show.line(f"  line {one.line}: {one.reason}")
+    if progress.refused_count > SHOWN:
+        show.line(f"  and {progress.refused_count - SHOWN:,} more; --json lists them", "dim")
+
+
+def rejected(
+    *,
+    limit: int = 100,
+    before: int | None = None,
+    connection: Connection = Connection(),
+) -> None:
+    """List the events that were refused, and why, newest first.
+
+    Parameters
+    ----------
+    limit
+        How many, at most 500.
+    before
+        The number of the last one seen, for the next page.
+    """
+    with connection.open() as client:
+        page: dict[str, Any] = client.get("/rejected", limit=limit, before=before)
+    if connection.json:
+        show.as_json(page)
+        return
+    columns = ("at", "key", "path", "reason", "excerpt")
+    rows = [[row[name] for name in columns] for row in page["rejected"]]
+    show.table(columns, rows, "nothing was refused")
+    if page.get("next"):
+        show.line(f"more: --before {page['next']}", "dim")

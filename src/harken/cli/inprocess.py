@@ -1,0 +1,86 @@
+"""The API over a data folder that no server uses, in this process."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harken import logs
+from harken.app import Embedded
+from harken.cli.client import Answer, basic, bearer, headers
+from harken.clock import SystemClock
+from harken.config import settings
+from harken.errors import Conflict, NotFound
+from harken.folder import held
+from harken.web.server import asgi
+
+
+class Folder:
+    """Opens the folder and turns its engine for what is asked; sends nothing.
+
+    Messages that become due meanwhile wait in the ledger for the next server.
+    """
+
+    def __init__(self, data: Path) -> None:
+        if not (data / "log").is_dir():
+            raise NotFound(f"{data} is no data folder of Harken; `harken serve --data` begins one")
+        logs.set_up("error", "cli")
+        self._open = ExitStack()
+        try:
+            self._open.enter_context(held(data))
+        except Conflict as error:
+            raise Conflict(f"{error}; leave --data out to ask it") from None
+        key = secrets.token_urlsafe(24)
+        self.authorization, self.write_authorization = bearer(key), basic(key)
+        chosen = settings(data, secret_key=key, write_key=key)
+        try:
+            self._harken = Embedded(chosen, SystemClock())
+            self._open.callback(self._harken.close)
+            app: Any = asgi(self._harken.services, handled=self._handled)
+            self._http = httpx.AsyncClient(
+                transport=httpx.ASGITransport(app),
+                base_url="http://harken",
+                timeout=None,
+            )
+            self._runner = self._open.enter_context(asyncio.Runner())
+        except BaseException:
+            self._open.close()
+            raise
+        self._turning = threading.Lock()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        questions: Mapping[str, Any],
+        body: bytes,
+        authorization: str,
+    ) -> Answer:
+        request = self._http.build_request(
+            method,
+            path,
+            params=questions,
+            content=body or None,
+            headers=headers(body, authorization),
+        )
+        answer = self._runner.run(self._http.send(request))
+        kind = answer.headers.get("content-type", "")
+        return Answer(
+            answer.status_code, kind, answer.content, answer.headers.get("retry-after", "")
+        )
+
+    def _handled(self, offset: int) -> bool:
+        """Whoever waits for the engine turns it."""
+        with self._turning:
+            while self._harken.engine.turn():
+                pass
+            self._harken.feeder.flush()
+        return self._harken.services.handled(offset)
+
+    def close(self) -> None:
+        self._open.close()

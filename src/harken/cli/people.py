@@ -1,0 +1,234 @@
+"""Customers: what is known of them, why, and what an operator may change."""
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from harken.cli import show
+from harken.cli.client import Connection, quoted
+from harken.errors import BadInput
+
+LATEST = 10
+
+
+def profile(customer: str, /, *, connection: Connection = Connection()) -> None:
+    """Show everything known of a customer, with the latest of their time line.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    """
+    path = f"/people/{quoted(customer)}"
+    with connection.open() as client:
+        person = client.get(path)
+        recent = client.get(f"{path}/timeline", limit=LATEST)["timeline"]
+    if connection.json:
+        show.as_json({**person, "timeline": recent})
+        return
+    _show_person(person)
+    show.heading("Time line")
+    _show_timeline(recent)
+
+
+def _show_person(person: dict[str, Any]) -> None:
+    show.facts(
+        {
+            "user id": person["user_id"],
+            "anonymous ids": ", ".join(person["anonymous_ids"]),
+            "profile": person["profile_id"],
+            "time zone": person["timezone"],
+            "created": person["created_at"],
+            "last seen": person["seen_at"],
+        }
+    )
+    show.heading("Attributes")
+    stated = [(name, value, "") for name, value in person["attributes"].items()]
+    learned = [(name, value, "learned") for name, value in person["learned"].items()]
+    show.table(("name", "value", ""), stated + learned, "none")
+    show.heading("Events")
+    events = [(name, e["count"], e["first"], e["last"]) for name, e in person["events"].items()]
+    show.table(("event", "count", "first", "last"), events, "none")
+    _show_consent(person["consent"])
+    _show_where(person)
+    show.heading("Messages")
+    columns = ("queued_at", "journey", "step", "variant", "state", "reason", "id")
+    rows = [[message[name] for name in columns] for message in person["messages"][:LATEST]]
+    show.table(("queued", *columns[1:]), rows, "none")
+
+
+def _show_consent(consent: list[dict[str, Any]]) -> None:
+    show.heading("Consent")
+    columns = ("channel", "purpose", "state", "at", "by", "how", "text_version")
+    rows = [[line[name] for name in columns] for line in consent]
+    show.table(columns, rows, "no choice was stated")
+
+
+def _show_where(person: dict[str, Any]) -> None:
+    """What only some customers have."""
+    parts = (
+        ("Devices", "devices", ("type", "model", "id", "last_seen")),
+        ("Journeys in flight", "runs", ("journey", "revision", "step", "due", "key", "entered_at")),
+    )
+    for title, name, columns in parts:
+        if person[name]:
+            show.heading(title)
+            show.table(columns, [[row[key] for key in columns] for row in person[name]], "none")
+    if person["unreachable"]:
+        show.heading("Dead addresses")
+        rows = [(channel, *found.values()) for channel, found in person["unreachable"].items()]
+        show.table(("channel", "address", "why", "since", "detail"), rows, "none")
+    if person["absorbed"]:
+        show.heading("Profiles joined into this one")
+        show.table(("profile", "when"), person["absorbed"].items(), "none")
+
+
+def timeline(
+    customer: str,
+    /,
+    *,
+    limit: int = 100,
+    before: str | None = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Show what happened to a customer and what was decided about them, newest first.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    limit
+        How many lines, at most 500.
+    before
+        Only what is older than this time.
+    """
+    with connection.open() as client:
+        page = client.get(f"/people/{quoted(customer)}/timeline", limit=limit, before=before)
+    if connection.json:
+        show.as_json(page)
+        return
+    _show_timeline(page["timeline"])
+    if page["next"]:
+        show.line(f"more: --before {page['next']}", "dim")
+
+
+def _show_timeline(lines: list[dict[str, Any]]) -> None:
+    for one in lines:
+        show.line(one["text"], "" if one["kind"] == "event" else "cyan")
+    if not lines:
+        show.line("nothing yet", "dim")
+
+
+def why(customer: str, journey: str, /, *, connection: Connection = Connection()) -> None:
+    """Say why a customer did or did not get a message of a journey.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    journey
+        The journey's name.
+    """
+    with connection.open() as client:
+        answer = client.get(f"/people/{quoted(customer)}/why/{quoted(journey)}")
+    if connection.json:
+        show.as_json(answer)
+        return
+    show.line(answer["answer"], "bold")
+    for one in answer["story"]:
+        show.line(f"  {one['text']}")
+
+
+def consent(
+    customer: str,
+    channel: str,
+    purpose: str,
+    state: Literal["opted_in", "implied", "opted_out"],
+    /,
+    *,
+    how: str,
+    text_version: str = "",
+    connection: Connection = Connection(),
+) -> None:
+    """Record consent that a customer gave or took back elsewhere.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    channel
+        A channel (`email`), or `all`.
+    purpose
+        `marketing`, `transactional` or `night`.
+    state
+        What they chose.
+    how
+        Where and how they chose: `"by phone, 3 May"`. It is kept with the choice.
+    text_version
+        The version of the text that they agreed to.
+    """
+    change = {"channel": channel, "purpose": purpose, "state": state, "how": how,
+              "text_version": text_version}  # fmt: skip
+    with connection.open() as client:
+        person = client.put(f"/people/{quoted(customer)}/consent", {"changes": [change]})
+    _changed(person, connection, f"{customer}: {channel} {purpose} is {state}.")
+
+
+def merge(customer: str, absorbed: str, /, *, connection: Connection = Connection()) -> None:
+    """Join one customer into another; `unmerge` undoes it for 30 days.
+
+    Parameters
+    ----------
+    customer
+        Who stays: a user id, `anonymous:ID` or `profile:NUMBER`.
+    absorbed
+        Who is joined into them.
+    """
+    with connection.open() as client:
+        person = client.post(f"/people/{quoted(customer)}/merge", {"absorb": absorbed})
+    _changed(person, connection, f"{absorbed} is joined into {customer}.")
+
+
+def unmerge(customer: str, number: str, /, *, connection: Connection = Connection()) -> None:
+    """Part a profile again that was joined into a customer.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    number
+        The profile that was joined into them; `harken profile` lists these.
+    """
+    with connection.open() as client:
+        person = client.post(f"/people/{quoted(customer)}/unmerge", {"profile": number})
+    _changed(person, connection, f"profile {number} is parted from {customer}.")
+
+
+def forget(
+    customer: str,
+    /,
+    *,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    connection: Connection = Connection(),
+) -> None:
+    """Erase all that is known of a customer. This cannot be undone.
+
+    Parameters
+    ----------
+    customer
+        A user id, `anonymous:ID` or `profile:NUMBER`.
+    yes
+        Really do it.
+    """
+    if not yes:
+        raise BadInput(f"this erases {customer} for good; say --yes to do it")
+    with connection.open() as client:
+        done = client.delete(f"/people/{quoted(customer)}")
+    _changed(done, connection, f"{customer} is forgotten.")
+
+
+def _changed(answer: Any, connection: Connection, text: str) -> None:
+    if connection.json:
+        show.as_json(answer)
+    else:
+        show.line(text, "green")

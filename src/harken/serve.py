@@ -1,0 +1,177 @@
+"""`harken serve`: the web process, its children and its upkeep, from the first start to the last.
+
+The order matters for a quick start: the children are started before the web process imports what
+it needs itself, so that all three do so at the same time.
+"""
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec.structs import replace
+
+from harken import clock, logs
+from harken.config import Settings
+from harken.errors import BadInput, HarkenError, Unavailable
+from harken.folder import held
+from harken.processes import Bells, Family
+from harken.store.log import Log
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from harken.app import Services
+
+UPKEEP_SECONDS = 3600.0
+IN_FLIGHT_SECONDS = 5
+"""How long requests that are being answered may take when Harken stops."""
+BACKLOG = 2048
+
+log = structlog.get_logger("serve")
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises BadInput and Conflict when it cannot start."""
+    with held(settings.data), listening(settings.host, settings.port, "--port") as listener:
+        settings = replace(settings, port=listener.getsockname()[1])
+        if settings.lmtp_port:
+            # Only to say so in a line; it is opened again where mails are taken.
+            with listening(settings.host, settings.lmtp_port, "--lmtp-port"):
+                pass
+        logs.set_up(settings.log_level, "web")
+        _share_metrics(settings)
+        if not settings.log.exists():
+            Log(settings.log).close()
+        bells = Bells.new()
+        family = Family(settings, bells)
+        family.start()
+        try:
+            _answer(settings, bells, family, listener)
+        finally:
+            family.stop()
+
+
+@contextmanager
+def listening(host: str, port: int, option: str) -> Iterator[socket.socket]:
+    """A socket on the host and port. Raises BadInput when that cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    place = f"port {port} on {host}"
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise BadInput(f"{place} is in use; choose another with {option}") from None
+            raise BadInput(f"cannot listen on {place}: {error.strerror or error}") from None
+        except OverflowError:
+            raise BadInput(f"{option} {port} is no port; it is 0 to 65535") from None
+        listener.listen(BACKLOG)
+        yield listener
+
+
+def _share_metrics(settings: Settings) -> None:
+    """Counters of all processes in one folder, which must be named before anything counts."""
+    folder = settings.run / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.socket) -> None:
+    import uvicorn
+
+    from harken.app import Services
+    from harken.history.remote import RemoteHistory
+    from harken.web.server import asgi
+
+    history = RemoteHistory(settings.run / "history.address")
+    services = Services(settings, clock.SystemClock(), history, bells.engine.ring)
+    try:
+        _greet(services, settings)
+        app = asgi(services, children=family.alive)
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
+        )
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_loop(services, config, listener))
+    finally:
+        services.close()
+        history.close()
+
+
+async def _loop(services: "Services", config: "uvicorn.Config", listener: socket.socket) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Leaves signals to us: uvicorn raises them again, which would end us half way."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    server = Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, stop)
+    upkeep = asyncio.create_task(_upkeep(services))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        upkeep.cancel()
+        with suppress(asyncio.CancelledError):
+            await upkeep
+    if not server.started:
+        raise Unavailable("the web process could not start; its log says why")
+
+
+async def _upkeep(services: "Services") -> None:
+    """Let go, hourly, of what is kept no longer."""
+    while True:
+        try:
+            await asyncio.to_thread(tidy, services)
+        except (HarkenError, OSError) as error:
+            log.warning("upkeep failed; it is tried again later", error=str(error))
+        await asyncio.sleep(UPKEEP_SECONDS)
+
+
+def tidy(services: "Services") -> None:
+    """Drop what retention no longer wants: handled log, rejected rows, mail in the sandbox."""
+    now = services.clock.now()
+    retention = services.in_force.workspace.retention
+    dropped = services.collector.drop_before(services.store.offset(), now - retention.log)
+    services.rejected.tidy(now)
+    mails = services.sandbox.purge(now - retention.sandbox)
+    if dropped or mails:
+        log.info("upkeep", log_segments=dropped, sandbox_mails=mails)
+
+
+def _greet(services: "Services", settings: Settings) -> None:
+    """Say where things are, and on the first start the keys, which are shown this once."""
+    say = [f"Harken listens on http://{settings.host}:{settings.port}", f"Data: {settings.data}"]
+    keys, now = services.keys, services.clock.now()
+    if not keys.write_keys:
+        say.append(f"Write key, for your shop's events:   {keys.create('write', 'write', now)}")
+    if not keys.any_secret():
+        say.append(f"Secret key, for the API and the CLI: {keys.create('secret', 'secret', now)}")
+        say.append("The secret key is not shown again: export HARKEN_SECRET_KEY=...")
+    print("\n".join(say), flush=True)
