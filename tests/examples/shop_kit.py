@@ -18,16 +18,21 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
+        self._seen: set[str] = set()
         self.paths: list[str] = []
         self.answers: dict[str, Any] = {}
         self.status = 200
         self.url = ""
 
+    def take(self, call: dict[str, Any]) -> None:
+        """Keep a call; one sent again counts once, as the SDK sends again what a page cut off."""
+        message_id = call.get("messageId")
+        if message_id is None or message_id not in self._seen:
+            self._seen.add(str(message_id))
+            self.calls.append(call)
+
     def named(self, event: str) -> list[dict[str, Any]]:
         return [call for call in self.calls if call.get("event") == event]
-
-    def of_type(self, kind: str) -> list[dict[str, Any]]:
-        return [call for call in self.calls if call.get("type") == kind]
 
     def wait_for(self, event: str, count: int = 1, seconds: float = 20.0) -> list[dict[str, Any]]:
         """The calls of an event, once there are so many; fails after `seconds`."""
@@ -55,7 +60,7 @@ def recording() -> Iterator[Recorder]:
             recorder.paths.append(self.path)
             if recorder.status == 200:
                 for call in body.get("batch", [body]):
-                    recorder.calls.append({"type": TYPES.get(kind, kind)} | call)
+                    recorder.take({"type": TYPES.get(kind, kind)} | call)
             self.answer(recorder.status, {"success": recorder.status == 200})
 
         def do_GET(self) -> None:
@@ -66,7 +71,9 @@ def recording() -> Iterator[Recorder]:
             payload = b"" if body is None else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("access-control-allow-origin", "*")
-            self.send_header("access-control-allow-headers", "authorization, content-type")
+            # The SDK adds x-retry-count when it sends again.
+            asked = self.headers.get("access-control-request-headers", "")
+            self.send_header("access-control-allow-headers", asked)
             self.send_header("content-length", str(len(payload)))
             self.end_headers()
             self.wfile.write(payload)
