@@ -407,6 +407,24 @@ def test_a_stop_puts_back_what_was_not_begun(shop: Shop) -> None:
     assert states.total() == 200
 
 
+def test_a_stop_does_not_wait_for_a_server_that_hangs(shop: Shop) -> None:
+    def hangs_at_the_third(peer: Peer) -> None:
+        peer.greet("PIPELINING")
+        peer.accept()
+        peer.accept()
+        peer.hang()
+
+    shop.queue(*(message(f"m{i}") for i in range(6)))
+    with Scripted(hangs_at_the_third) as server:
+        delivery = shop.delivery(transport(server.port, timeout=Duration.parse("1m")))
+        started = time.monotonic()
+        delivery.turn(START)
+        delivery.close(0.5)
+        assert time.monotonic() - started < 10
+        assert server.connections == 1
+    assert Counter(shop.states().values()) == {"sent": 2, "queued": 4}
+
+
 def test_a_throttled_transport_claims_no_more_than_it_can_send(shop: Shop) -> None:
     box = Mailbox()
     shop.queue(*(message(f"m{i}") for i in range(100)))

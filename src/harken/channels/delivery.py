@@ -6,6 +6,7 @@ is the only one that touches the store.
 """
 
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ LEASE = 15 * MINUTE
 PATIENCE = 0.02
 # Finished messages are settled in groups: as many as gather in this long, while more go on.
 GATHER = 0.01
+HANG_UP_GRACE = 1.0
 SETTLE_AT_ONCE = 64
 
 Compiled = TypeVar("Compiled")
@@ -125,14 +127,18 @@ class Delivery(Generic[Compiled, Links]):
         """Use these channels from now on; batches under way end on the old ones."""
         old, pool = self._channels, self._pool
         self._use(channels)
-        for channel in old.values():
-            channel.close()
-        pool.shutdown(wait=False)
+
+        def let_go() -> None:
+            pool.shutdown(wait=True)
+            for channel in old.values():
+                channel.close()
+
+        threading.Thread(target=let_go, name="old channels", daemon=True).start()
 
     def close(self, grace: float = 10.0) -> None:
-        """Put back what no lane has begun, wait up to `grace` seconds for the rest, settle.
+        """Put back what no lane has begun, wait up to `grace` seconds for the rest, then hang up.
 
-        What is still under way then stays `handed`, for `recover`.
+        What is not settled even then stays `handed`, for `recover`.
         """
         now = self._clock.now()
         back = [
@@ -142,13 +148,16 @@ class Delivery(Generic[Compiled, Links]):
         ]
         self._waiting.clear()
         self._settle(back)
-        end = time.monotonic() + grace
-        while self._under_way and time.monotonic() < end:
-            self._collect(wait=True)
-        self._collect(wait=False)
+        self._finish(grace)
         for channel in self._channels.values():
             channel.close()
-        self._pool.shutdown(wait=False)
+        self._finish(HANG_UP_GRACE)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finish(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._under_way and time.monotonic() < end:
+            self._collect(wait=True)
 
     def _use(self, channels: Mapping[str, Channel]) -> None:
         self._channels = dict(channels)

@@ -43,6 +43,7 @@ WHERE address = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?
 GET = "SELECT id, profile_id, address, subject, at, raw FROM sandbox_mail WHERE id = ?"
 PLACE = "SELECT at, id FROM sandbox_mail WHERE id = ?"
 PURGE = "DELETE FROM sandbox_mail WHERE at < ?"
+FORGET = "DELETE FROM sandbox_mail WHERE profile_id = ?"
 END = (2**62, "")
 
 
@@ -113,6 +114,11 @@ class Sandbox:
         """Delete what was kept before that time (ms); how many there were."""
         with self._lock:
             return self._db.execute(PURGE, (older_than,)).rowcount
+
+    def forget(self, profile_ids: Iterable[int]) -> None:
+        """Delete all mail of these profiles."""
+        with self._lock:
+            self._db.executemany(FORGET, [(id,) for id in profile_ids])
 
     def close(self) -> None:
         with self._lock:

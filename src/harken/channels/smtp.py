@@ -228,6 +228,13 @@ class Connection:
                 pass
         self._sock.close()
 
+    def cut(self) -> None:
+        """End what another thread is doing with it, as if the server had hung up."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def send(self, letters: Sequence[Letter], deadline: float) -> list[Outcome]:
         """Outcomes of the first so many letters; fewer than given when the connection ended.
 
@@ -355,12 +362,11 @@ class Connection:
         if reply.code == CLOSING or (verb == "MAIL" and reply.code in NOT_ALLOWED):
             self._hang_up()
             return Outcome(state="temporary", reason=reason)
-        if 500 <= reply.code < 600 and verb != "DATA":
+        # 503 to DATA says that the two of us lost step, nothing of the mail.
+        if reply.code >= 500 and not (verb == "DATA" and reply.code == 503):
             # X.1.x says that the address is wrong (RFC 3463 3.2); of MAIL that is our own.
             dead = verb != "MAIL" and reply.enhanced.startswith("5.1.")
             return Outcome(state="permanent", reason=reason, dead=dead)
-        if 500 <= reply.code < 600 and reply.code != 503:
-            return Outcome(state="permanent", reason=reason)
         return Outcome(state="temporary", reason=reason)
 
     def _commands(self, letter: Letter) -> tuple[tuple[str, bytes], ...]:

@@ -62,7 +62,7 @@ class Transport(Protocol):
         """Outcomes of the first so many; the rest were not touched: it is down or out of time."""
 
     def close(self) -> None:
-        """Let go of idle connections; those in use end with their batch."""
+        """Hang up, in the middle of batches too: what that leaves unsure, they say."""
 
 
 class TokenBucket:
@@ -128,6 +128,7 @@ class SmtpTransport:
         self._slots = threading.BoundedSemaphore(self.lanes)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._failures = 0
         self._rest_until = 0.0
         self._closed = threading.Event()
@@ -150,6 +151,8 @@ class SmtpTransport:
             return outcomes
         try:
             while len(outcomes) < len(letters) and self._monotonic() < deadline:
+                if self._closed.is_set():
+                    break
                 allowed = self._allowed(len(letters) - len(outcomes), deadline)
                 if not allowed:
                     break
@@ -165,8 +168,11 @@ class SmtpTransport:
         self._closed.set()
         with self._lock:
             idle, self._idle = self._idle, []
+            busy = list(self._busy)
         for connection in idle:
             connection.close()
+        for connection in busy:
+            connection.cut()
 
     def _allowed(self, wanted: int, deadline: float) -> int:
         """How many the throttle lets go, after waiting for at least one; 0 past the deadline."""
@@ -186,7 +192,14 @@ class SmtpTransport:
         except NoConnection as error:
             self._set_aside(str(error))
             return [], False
+        with self._lock:
+            if self._closed.is_set():
+                connection.close()
+                return [], False
+            self._busy.add(connection)
         outcomes = connection.send(letters, deadline)
+        with self._lock:
+            self._busy.discard(connection)
         if any(outcome.state in ("sent", "permanent") for outcome in outcomes):
             self._failures = 0
             self._rest_until = 0.0
