@@ -173,8 +173,12 @@ def real_server(
     tls: ssl.SSLContext | None = None,
     password: str | None = None,
     size: int = 2**20,
+    implicit: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
-    """aiosmtpd in a thread; yields its port. With `password`, user `harken` must log in."""
+    """aiosmtpd in a thread; yields its port. With `password`, user `harken` must log in.
+
+    `tls` is for STARTTLS, `implicit` for TLS from the first byte.
+    """
 
     def log_in(
         server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword
@@ -184,11 +188,12 @@ def real_server(
 
     controller = Controller(
         mailbox,
-        hostname="127.0.0.1",
+        hostname="127.0.0.1" if implicit is None else "localhost",
         port=free_port(),
         data_size_limit=size,
         enable_SMTPUTF8=True,
         tls_context=tls,
+        ssl_context=implicit,
         require_starttls=tls is not None,
         auth_required=password is not None,
         auth_require_tls=tls is not None,

@@ -76,6 +76,38 @@ def test_starttls_with_a_checked_certificate_and_a_password(tmp_path: Path) -> N
     assert len(box.envelopes) == 3
 
 
+def test_tls_from_the_first_byte(tmp_path: Path) -> None:
+    ca, context = certificate(tmp_path)
+    box = Mailbox()
+    with real_server(box, implicit=context) as port:
+        connection = Connection(parse_url(f"smtps://localhost:{port}?ca={ca}"), 5)
+        assert states(connection.send(letters(3), time.monotonic() + 5)) == ["sent"] * 3
+        connection.close()
+        with pytest.raises(NoConnection, match="certificate verify failed"):
+            Connection(parse_url(f"smtps://localhost:{port}"), 5)
+    assert len(box.envelopes) == 3
+
+
+def test_what_is_said_in_the_clear_before_tls_is_forgotten(tmp_path: Path) -> None:
+    ca, context = certificate(tmp_path)
+    heard: list[str] = []
+
+    def injects(peer: Peer) -> None:
+        peer.greet("STARTTLS")
+        heard.append(peer.hear())
+        peer.sock.sendall(b"220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n")
+        secure = Peer(context.wrap_socket(peer.sock, server_side=True))
+        heard.append(secure.hear())
+        secure.say("250 honest")
+        secure.hang()
+
+    with Scripted(injects) as server:
+        url = f"smtp://harken:secret@localhost:{server.port}?starttls=require&ca={ca}"
+        with pytest.raises(NoConnection, match="AUTH"):
+            Connection(parse_url(url), 5)
+    assert [line.split(" ")[0].upper() for line in heard] == ["STARTTLS", "EHLO"]
+
+
 @pytest.mark.parametrize(
     ("query", "user", "problem"),
     [
