@@ -64,7 +64,7 @@ def run(folder: Path, shape: str, profiles: int, events: int, profiled: bool) ->
     engine = Engine(store, LogReader(folder / "log"), clock)
     engine.turn()
     clock.set(NOW)
-    profiler = cProfile.Profile() if profiled else None
+    profiler = cProfile.Profile(time.process_time) if profiled else None
     if profiler:
         profiler.enable()
     began = time.perf_counter()

@@ -1,7 +1,7 @@
 """Puts the parts together: the only module that knows all others.
 
-`Services` is what the web process holds; `roles.py` runs engine and sender on what is opened
-here; `Embedded` is all of it in one process, for tests, simulations and a command line without a
+`Services` is what the web process holds; `roles.py` runs engine and sender in processes of their
+own; `Embedded` is all of it in one process, for tests, simulations and a command line without a
 server.
 """
 
@@ -36,7 +36,8 @@ class Services:
         settings.data.mkdir(parents=True, exist_ok=True)
         settings.run.mkdir(exist_ok=True)
         self.settings, self.clock, self.history = settings, clock, history
-        self.store = SqliteStore(settings.state)
+        # Each thread that answers has a connection, and each connection a cache.
+        self.store = SqliteStore(settings.state, cache_mib=4)
         self.keys = Keys(settings.data / "keys.json", settings.write_key, settings.secret_key)
         self.links = Links(settings.base_url, link_secret(settings.data))
         self.sandbox = Sandbox(settings.sandbox)
@@ -67,24 +68,6 @@ class Services:
         self.sandbox.close()
 
 
-def open_engine(
-    settings: Settings,
-    clock: Clock,
-    store: SqliteStore,
-    feeder: Feeder,
-    on_messages: Callable[[], None],
-) -> Engine:
-    """The engine over a data folder."""
-    return Engine(
-        store,
-        LogReader(settings.log),
-        clock,
-        on_messages=on_messages,
-        on_history=feeder.ring,
-        sender=settings.sender,
-    )
-
-
 class Embedded:
     """One Harken in one process and on any clock: nothing happens but when asked to."""
 
@@ -96,7 +79,9 @@ class Embedded:
         self.services = Services(self.settings, clock, self.history, lambda: None)
         self.store = self.services.store
         self.feeder = Feeder(self.store, self.history)
-        self.engine = open_engine(self.settings, clock, self.store, self.feeder, lambda: None)
+        self.engine = Engine(
+            self.store, LogReader(self.settings.log), clock, sender=self.settings.sender
+        )
         self.sender = Sender(self.settings, clock, "embedded")
 
     def settle(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -12,11 +13,15 @@ from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, journey_faults
 from harken.journeys.model import Journey, Message
-from harken.messages.compile import CompiledMessage, compile_message
+from harken.messages.choose import Chooser, compile_choice
 from harken.people.traits import Trait
 from harken.segments.live import Traits, compile_rule
 from harken.segments.model import Segment
 from harken.workspace import Sender, Workspace
+
+if TYPE_CHECKING:
+    # The engine chooses among variants but renders none: it never loads the templates' libraries.
+    from harken.messages.compile import CompiledMessage
 
 PAST_REVISIONS = 200
 """Compiled past revisions kept; runs in flight on others compile them again."""
@@ -40,6 +45,7 @@ class InForce:
         self._traits = Traits()
         self._past: OrderedDict[tuple[str, int], LiveJourney | None] = OrderedDict()
         self._messages: dict[tuple[str, int, str], CompiledMessage] = {}
+        self._choosers: dict[tuple[str, int, str], Chooser] = {}
         self.journeys = {name: self._compile(one) for name, one in written.journeys.items()}
         self.entries: dict[str, list[LiveJourney]] = {}
         """Journeys by the event that starts them."""
@@ -70,7 +76,16 @@ class InForce:
         latest = self.journeys.get(name)
         return latest is not None and not latest.archived and latest.source.state == "live"
 
-    def message(self, journey: str, revision: int, step: str) -> CompiledMessage | None:
+    def chooser(self, journey: str, revision: int, step: Message) -> Chooser:
+        """Who gets which variant of a message step."""
+        key = (journey, revision, step.message)
+        found = self._choosers.get(key)
+        if found is None:
+            found = compile_choice(step, journey, lambda rule: compile_rule(rule, self._traits))
+            self._choosers[key] = found
+        return found
+
+    def message(self, journey: str, revision: int, step: str) -> "CompiledMessage | None":
         """The words of a message step."""
         key = (journey, revision, step)
         if key not in self._messages:
@@ -107,8 +122,10 @@ def with_sender(workspace: Workspace, sender: str) -> Workspace:
 
 def compile_messages(
     source: JourneySource, workspace: Workspace, traits: Traits
-) -> tuple[dict[str, CompiledMessage], list[Fault]]:
+) -> "tuple[dict[str, CompiledMessage], list[Fault]]":
     """The messages of a journey by step, and what is wrong with their words."""
+    from harken.messages.compile import compile_message
+
     journey = read(source.source, Journey)
     compiled: dict[str, CompiledMessage] = {}
     faults: list[Fault] = []

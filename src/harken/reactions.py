@@ -390,10 +390,8 @@ class Handling:
         verdicts: list[Verdict],
     ) -> dict[str, Any]:
         """Put the message on its way; which variant was chosen, and why."""
-        words = self.definitions.message(journey.name, journey.revision, step.message)
-        if words is None:
-            raise AssertionError("a journey is compiled whole before it is in force")
-        choice = words.choose(self.profile, run.event, self.now)
+        chooser = self.definitions.chooser(journey.name, journey.revision, step)
+        choice = chooser.choose(self.profile, run.event, self.now)
         context = context_of(
             self.profile, run.event, self.definitions.workspace, self.now, step.sender
         )

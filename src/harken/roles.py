@@ -44,10 +44,11 @@ def main(role: str) -> None:
 
 def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
     """Handle the log and wake-ups; hold history's file and answer for it."""
-    from harken.app import open_engine
+    from harken.engine import Engine
     from harken.history import remote
     from harken.history.duck import DuckHistory
     from harken.history.worker import Feeder
+    from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
     store = SqliteStore(settings.state, cache_mib=32)
@@ -57,7 +58,14 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     feeder.start()
     checkpoints = threading.Thread(target=_checkpoint, args=(store, stopping), daemon=True)
     checkpoints.start()
-    engine = open_engine(settings, SystemClock(), store, feeder, bells.sender.ring)
+    engine = Engine(
+        store,
+        LogReader(settings.log),
+        SystemClock(),
+        on_messages=bells.sender.ring,
+        on_history=feeder.ring,
+        sender=settings.sender,
+    )
 
     def wait() -> float:
         due = store.next_due()

@@ -133,8 +133,7 @@ class Sender:
             sender = workspace.Sender(from_=SANDBOX_SENDER)
         if sender is None:
             raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
-        url = self._links_of(row).url("unsubscribe") if row.purpose == "marketing" else ""
-        return Sending(from_=sender.from_, reply_to=sender.reply_to, unsubscribe_url=url)
+        return Sending(from_=sender.from_, reply_to=sender.reply_to)
 
     def _return_path(self, row: LedgerRow, domain: str) -> str:
         return f"bounce+{self._links.bounce(row.profile_id, row.id)}@{domain}"

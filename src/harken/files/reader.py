@@ -14,6 +14,8 @@ from msgspec import NODEFAULT, Struct
 from harken.errors import BadDefinition, Fault
 from harken.files import checks
 from harken.files.words import (
+    LONGEST_KEY,
+    LONGEST_PATH,
     describe,
     did_you_mean,
     is_literal,
@@ -26,7 +28,6 @@ from harken.files.words import (
     one_of,
     show,
 )
-from harken.files.yaml import LONGEST_KEY, LONGEST_PATH
 from harken.segments.rules import Test
 
 T = TypeVar("T")

@@ -19,6 +19,10 @@ _PLAIN: dict[Any, str] = {
 }
 _SHOWN = 40
 
+LONGEST_KEY = 200
+LONGEST_PATH = 1_000
+"""Characters in a key, and in all keys that lead to a value: each value's path is kept."""
+
 
 def members(type_: Any) -> tuple[Any, ...]:
     """The types that a union is made of (UNSET aside); of any other type, itself."""

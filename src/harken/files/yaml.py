@@ -28,14 +28,12 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from harken.errors import BadDefinition, Fault
+from harken.files.words import LONGEST_KEY, LONGEST_PATH
 
 LARGEST = 1_000_000
 """Bytes in a file."""
 DEEPEST = 50
 """Mappings and lists inside one another."""
-LONGEST_KEY = 200
-LONGEST_PATH = 1_000
-"""Characters in a key, and in all keys that lead to a value: each value's path is kept."""
 MOST = 200_000
 """Values in a file, aliases counted as often as they are used, and 32 characters as one more."""
 

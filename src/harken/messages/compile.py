@@ -6,41 +6,13 @@ from typing import Literal
 from msgspec import Struct
 
 from harken.errors import Fault
-from harken.ids import bucket
 from harken.journeys.model import Message
+from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
 from harken.messages.wording import Parts, Wordings
 from harken.people.profile import Profile, Trigger
-from harken.segments.explain import describe
 from harken.segments.rules import Rule
-
-Check = Callable[[Profile, Trigger | None, int], bool]
-DEFAULT = "default"
-BUCKETS = 10_000
-
-
-class Choice(Struct, frozen=True):
-    """The variant for a customer, and why in a sentence."""
-
-    variant: str
-    why: str
-
-
-class Condition(Struct, frozen=True):
-    """A variant with a rule."""
-
-    variant: str
-    check: Check
-    said: str
-
-
-class Share(Struct, frozen=True):
-    """A variant of the A/B split: those with a bucket below `end` that no earlier one took."""
-
-    variant: str
-    end: int
-    weight: float
 
 
 class CompiledMessage(Struct, frozen=True, kw_only=True):
@@ -54,38 +26,15 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
     """The workspace's."""
     contents: dict[str, dict[str, Parts]]
     """By variant, then by language tag in lower case; the base is under the empty tag."""
-    conditions: list[Condition]
-    shares: list[Share]
+    chooser: Chooser
     track_opens: bool
     track_clicks: bool
-
-    @property
-    def experiment(self) -> str:
-        """What the split is sticky to."""
-        return f"{self.journey}/{self.name}"
 
     def choose(
         self, profile: Profile, event: Trigger | None, now: int, test: str | None = None
     ) -> Choice:
-        """The first variant whose rule holds, else the customer's of the split, else default.
-
-        `test` names a variant to be seen in a preview or test send.
-        """
-        if test is not None and test in self.contents:
-            return Choice(test, f"{test} was asked for in a test")
-        for condition in self.conditions:
-            if condition.check(profile, event, now):
-                return Choice(condition.variant, f"{condition.variant}: {condition.said}")
-        if self.shares:
-            place = bucket(profile.id, self.experiment)
-            for share in self.shares:
-                if place < share.end:
-                    why = f"the A/B split gives {share.variant} to {share.weight:g} % of customers"
-                    return Choice(share.variant, f"{why}, this one among them")
-            return Choice(DEFAULT, "the A/B split leaves the default to this customer")
-        if self.conditions:
-            return Choice(DEFAULT, "no variant's rule holds for this customer")
-        return Choice(DEFAULT, "the message has no variants")
+        """Which variant the customer gets, as `Chooser.choose` says."""
+        return self.chooser.choose(profile, event, now, test)
 
     def parts(self, variant: str, wanted: str) -> Parts:
         """The version of a variant for a language: its own, its base, the workspace's, the base."""
@@ -117,25 +66,18 @@ def compile_message(
     could not be compiled is missing from it.
     """
     wordings = Wordings(files)
-    names = [variant.name or f"variant-{place + 1}" for place, variant in enumerate(step.variants)]
+    chooser = compile_choice(step, journey, compile_rule)
+    names = chooser.names
     contents: dict[str, dict[str, Parts]] = {}
     base = (step.default, f"{path}.default")
     contents[DEFAULT] = _versions(wordings, [base], workspace_language, is_default=True)
-    conditions: list[Condition] = []
-    shares: list[Share] = []
-    taken = 0.0
     for place, (name, variant) in enumerate(zip(names, step.variants, strict=True)):
         where = f"{path}.variants[{place}]"
         wordings.faults.extend(_variant_faults(variant, name, names[:place], where))
         contents[name] = _versions(
             wordings, [(variant, where), base], workspace_language, is_default=False
         )
-        if variant.when is not None:
-            said = f"its rule holds ({describe(variant.when)})"
-            conditions.append(Condition(name, compile_rule(variant.when), said))
-        elif variant.weight is not None:
-            taken += variant.weight
-            shares.append(Share(name, round(taken * BUCKETS / 100), variant.weight))
+    taken = total_weight(step)
     if taken > 100.000_001:
         wordings.faults.append(
             Fault(f"{path}.variants", f"the weights add up to {taken:g} percent; 100 at most")
@@ -147,8 +89,7 @@ def compile_message(
         purpose=step.purpose or journey_purpose,
         language=workspace_language,
         contents=contents,
-        conditions=conditions,
-        shares=shares,
+        chooser=chooser,
         track_opens=step.track_opens,
         track_clicks=step.track_clicks,
     )
