@@ -86,5 +86,8 @@ class History(Protocol):
     def prune(self, before: int) -> int:
         """Erase rows that happened before this time; answers how many."""
 
+    def backup(self, to: str) -> None:
+        """Copy all of it to a new file at `to`, a path on the machine that holds history."""
+
     def close(self) -> None:
         """Let go of the file."""

@@ -1,5 +1,7 @@
 """History in one DuckDB file. One process holds it; others ask that one (`remote`)."""
 
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -52,6 +54,8 @@ QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY ts DESC) = 1
 ORDER BY ts DESC LIMIT $2
 """
 END_OF_TIME = 2**63 - 1
+COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+COPY_SECONDS = 600
 PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
 
 
@@ -162,6 +166,15 @@ class DuckHistory:
                 for table in duck_write.TABLES
             )
 
+    def backup(self, to: str) -> None:
+        with self._writing, _storage():
+            self._writer.execute("CHECKPOINT")
+            # By another process: to close any handle of the file here would give up DuckDB's
+            # lock on it (fcntl locks belong to the process).
+            for source, target in ((self._path, to), (f"{self._path}.wal", f"{to}.wal")):
+                if Path(source).exists():
+                    _copy(source, target)
+
     def close(self) -> None:
         with self._writing:
             self._close()
@@ -238,6 +251,14 @@ class DuckHistory:
         self._revive()
         with _storage():
             return _count(self._writer.execute("SELECT upto FROM taken"))
+
+
+def _copy(source: str | Path, target: str) -> None:
+    command = [sys.executable, "-c", COPY, str(source), target]
+    done = subprocess.run(command, capture_output=True, timeout=COPY_SECONDS, check=False)
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise Unavailable(f"history could not be copied: {said}")
 
 
 def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | list[str]]:

@@ -40,6 +40,7 @@ VERBS = frozenset(
         "restore",
         "forget",
         "prune",
+        "backup",
     }
 )
 ANSWER_SECONDS = 60.0
@@ -191,6 +192,9 @@ class RemoteHistory:
 
     def prune(self, before: int) -> int:
         return self._ask("prune", [before], int)
+
+    def backup(self, to: str) -> None:
+        self._ask("backup", [to], type(None))
 
     def close(self) -> None:
         """Hang up, for this thread."""

@@ -4,9 +4,11 @@ Bounded three ways, so that a broken client cannot fill the disk: rows a minute,
 age. What is over the rate is counted, not kept.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from harken import clock
@@ -29,6 +31,10 @@ DELETE FROM rejected WHERE at < ? OR id <= (SELECT max(id) FROM rejected) - ?
 _PAGE = """
 SELECT id, at, key, reason, path, excerpt FROM rejected WHERE id < ? ORDER BY id DESC LIMIT ?
 """
+
+
+# An excerpt is kept as bytes; `instr` wants both sides of one kind.
+_FORGET = "DELETE FROM rejected WHERE instr(CAST(excerpt AS TEXT), ?) > 0"
 
 
 class RejectedRow(Struct, frozen=True):
@@ -91,6 +97,12 @@ class RejectedLog:
             RejectedRow(id, at, key, reason, path, excerpt.decode("utf-8", "replace"))
             for id, at, key, reason, path, excerpt in rows
         ]
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Remove rows whose excerpt holds one of these texts as a JSON string, an erased
+        customer's ids and address."""
+        self._db.executemany(_FORGET, [(json.dumps(text),) for text in texts])
+        self._db.executemany(_FORGET, [(msgspec.json.encode(text).decode(),) for text in texts])
 
     def not_kept(self) -> int:
         """How many refused events were only counted."""

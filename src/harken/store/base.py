@@ -152,7 +152,13 @@ class Store(Protocol):
 
     # people who look
     def messages(
-        self, *, profile_id: int | None, state: str | None, before: str | None, limit: int
+        self,
+        *,
+        profile_id: int | None,
+        state: str | None,
+        journey: str | None,
+        before: str | None,
+        limit: int,
     ) -> list[LedgerRow]:
         """The ledger, newest first; `before` is the id of the last row of the page before."""
 

@@ -70,6 +70,7 @@ class SqliteStore:
                 sql.executemany(
                     "DELETE FROM profiles WHERE id = ?", [(i,) for i in batch.forgotten]
                 )
+                sql.executemany(ERASE, [(i,) for i in batch.forgotten])
             gone = [(w.due, w.profile_id, w.key) for w in (*batch.woken, *batch.cancel)]
             if gone:
                 sql.executemany(
@@ -211,6 +212,7 @@ class SqliteStore:
         *,
         profile_id: int | None = None,
         state: str | None = None,
+        journey: str | None = None,
         before: str | None = None,
         limit: int = 100,
     ) -> list[LedgerRow]:
@@ -221,6 +223,9 @@ class SqliteStore:
         if state is not None:
             conditions.append("state = ?")
             values.append(state)
+        if journey is not None:
+            conditions.append("journey = ?")
+            values.append(journey)
         if before is not None:
             conditions.append("number < (SELECT number FROM messages WHERE id = ?)")
             values.append(before)
@@ -273,6 +278,14 @@ INSERT_MESSAGE = """
 INSERT OR IGNORE INTO messages (id, profile_id, journey, revision, step, run, channel, purpose,
     address, state, variant, why_variant, queued_at, not_before, expires_at, priority, context)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
+"""
+
+# Of an erased customer the ledger keeps that a message was sent, but not to whom or with what.
+ERASE = """
+UPDATE messages SET address = '', context = x'',
+    reason = CASE WHEN state = 'queued' THEN 'the customer was erased' ELSE '' END,
+    state = CASE WHEN state = 'queued' THEN 'aborted' ELSE state END
+WHERE profile_id = ?
 """
 
 CLAIM = f"""
