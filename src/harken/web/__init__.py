@@ -1,1 +1,1 @@
-"""The REST API, hosted pages, and how errors become HTTP."""
+"""The web process: REST API, hosted pages, health and metrics."""

@@ -1,0 +1,147 @@
+"""What every route answers from, and how a request waits for its effect."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import TYPE_CHECKING, Annotated
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.params import Dependency
+
+from harken.errors import BadInput, NotFound, Unavailable
+from harken.ingest.protocol import Accepted
+from harken.inputs import Command, Definitions
+from harken.people.profile import Profile
+from harken.store.log import LogReader
+from harken.web import health
+
+if TYPE_CHECKING:
+    from harken.app import Services
+
+DURABLE_SECONDS = 30.0
+PATIENCE = 10.0
+"""Seconds that an answer waits until what was asked for has taken effect."""
+_LOOK_EVERY = 0.005
+_LARGEST_ID = 2**63
+
+
+class Api:
+    """The services of this process and what the routes share. Safe for many threads."""
+
+    def __init__(
+        self,
+        services: "Services",
+        *,
+        handled: Callable[[int], bool] | None = None,
+        ready: Callable[[], dict[str, str]] | None = None,
+        children: Callable[[], dict[str, bool]] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`handled(offset)` says whether the engine has handled the log up to there; `ready`
+        tells the troubles of the parts that this process does not hold, `children` which of
+        its children run.
+        """
+        self.services = services
+        self.log = LogReader(services.settings.log)
+        self.applying = threading.Lock()
+        """Held while definitions change: each revision follows the one before."""
+        self._handled = handled or services.handled
+        self._patience = patience
+        self._ready = ready or dict
+        self.children = children or dict
+        # The connection of the look-up, and that of the rejected log, serve one thread at a time.
+        self.intake = threading.Lock()
+
+    @property
+    def now(self) -> int:
+        return self.services.clock.now()
+
+    def troubles(self) -> dict[str, str]:
+        """What keeps Harken from working, by part; empty when it is ready."""
+        dead = {name: "does not run" for name, alive in self.children().items() if not alive}
+        return {**dead, **self._ready(), **health.troubles(self.services)}
+
+    # -- writing
+
+    def command(self, commands: Sequence[tuple[int, Command]]) -> bool:
+        """Log commands durably; whether they have taken effect by now. Raises Unavailable."""
+        return self.wait(durable(self.services.collector.append_commands(commands)))
+
+    def events(self, events: Sequence[Accepted], key: str) -> bool:
+        """Log events durably, in the name of an API key; whether they have taken effect."""
+        submitted = self.services.collector.submit(events, received_at=self.now, key=key)
+        return self.wait(durable(submitted))
+
+    def wait(self, offset: int) -> bool:
+        """Wait until the engine has handled the log up to `offset`; False when it takes long."""
+        until = time.monotonic() + self._patience
+        while not self._handled(offset):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOOK_EVERY)
+        return True
+
+    def settled_definitions(self) -> Definitions:
+        """The definitions in force once all that was applied is. Raises Unavailable."""
+        if not self.wait(self.log.durable()):
+            raise Unavailable("the engine is behind; try again when it has caught up")
+        return self.services.store.definitions()
+
+    # -- people
+
+    def profile_id(self, id: str) -> int:
+        """The profile that a path names: a user id, `anonymous:ID` or `profile:NUMBER`."""
+        kind, colon, rest = id.partition(":")
+        with self.intake:
+            if colon and kind == "anonymous":
+                return self.services.lookup.resolve(anonymous_id=rest)
+            if colon and kind == "profile":
+                return self.services.lookup.forward(profile_number(rest))
+            return self.services.lookup.resolve(user_id=id)
+
+    def known(self, profile_id: int) -> Profile | None:
+        """The document of a profile, or of the one that it was joined into."""
+        with self.intake:
+            profile_id = self.services.lookup.forward(profile_id)
+        found = self.services.store.profiles([profile_id]).get(profile_id)
+        while found is not None and found.tombstone is not None:
+            into = found.tombstone.into
+            found = self.services.store.profiles([into]).get(into)
+        return found
+
+    def person(self, id: str) -> Profile:
+        """The document of the customer that a path names. Raises NotFound."""
+        found = self.known(self.profile_id(id))
+        if found is None:
+            raise NotFound(f"nothing is known of a customer {id!r}")
+        return found
+
+    def anonymous_ids(self, profile: Profile) -> list[str]:
+        """Every anonymous id that leads to the customer."""
+        with self.intake:
+            known = self.services.lookup.anonymous_ids_of(profile.id)
+        return sorted({*known, *profile.anonymous_ids})
+
+
+def durable(future: "Future[int]") -> int:
+    """The offset at which the log holds what was submitted. Raises Unavailable."""
+    try:
+        return future.result(DURABLE_SECONDS)
+    except FutureTimeout:
+        raise Unavailable("the log does not answer; it is not known whether it was kept") from None
+
+
+def profile_number(text: str) -> int:
+    """The number in `profile:NUMBER`. Raises BadInput."""
+    if not (text.isascii() and text.isdigit() and int(text[:20]) < _LARGEST_ID and len(text) < 20):
+        raise BadInput(f"profile:{text[:40]} is no profile; its number has at most 19 digits")
+    return int(text)
+
+
+Asked = Request[str, str, State]
+"""A request; its `user` is the name of the secret key, once the guard has let it in."""
+
+TheApi = Annotated[Api, Dependency(skip_validation=True)]

@@ -1,0 +1,242 @@
+"""A message as a given customer would get it: for a preview, and for a test send."""
+
+import os
+import time
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from harken.channels.addresses import parse_address, parse_mailbox
+from harken.channels.base import Outcome
+from harken.channels.mime import Mail, clean, compose
+from harken.channels.sandbox import SandboxTransport
+from harken.channels.smtp import Letter
+from harken.channels.transports import PRESET, Choice, Transport, build
+from harken.clock import parse_time
+from harken.definitions import InForce
+from harken.errors import BadInput, Conflict, NotFound
+from harken.gates import Candidate, check, demands
+from harken.ids import derived_id
+from harken.journeys.compile import LiveJourney
+from harken.journeys.model import Message
+from harken.messages.compile import CompiledMessage
+from harken.messages.context import context_of
+from harken.messages.evaluate import Aborted
+from harken.messages.render import Rendered, render
+from harken.people.profile import Profile, Run, Trigger
+from harken.web.api import Api
+from harken.web.projects import ProjectBody, compiled, faults_of, next_bundle, refuse_faults
+from harken.workspace import Sender
+
+TEST_HEADER = b"X-Harken-Test"
+SEND_SECONDS = 20.0
+SANDBOX_SENDER = Sender(from_="Harken <sandbox@localhost>")
+
+LATEST_EVENT = """
+SELECT ts, message_id, props::JSON::VARCHAR FROM events
+WHERE profile_id = $1 AND name = $2 ORDER BY ts DESC LIMIT 1
+"""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which message, for whom, and what differs from what they would get."""
+
+    journey: str
+    step: str
+    user_id: str
+    variant: str | None = None
+    event: dict[str, Any] | None = None
+    language: str | None = None
+    project: ProjectBody | None = None
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """A message in a customer's terms, and what it was made of."""
+
+    rendered: Rendered
+    draft: InForce
+    step: Message
+    profile: Profile
+    purpose: str
+
+
+def show(api: Api, wanted: Wanted, by: str) -> Shown:
+    """Render the message. Raises NotFound, BadInput, BadDefinition, or Conflict when a template
+    says that this customer is to get nothing."""
+    draft = _draft(api, wanted, by)
+    journey, step, words = _message(draft, wanted)
+    profile = api.person(wanted.user_id)
+    if wanted.variant is not None and wanted.variant not in words.contents:
+        known = ", ".join(words.contents)
+        raise BadInput(f"there is no variant {wanted.variant!r}; the message has: {known}")
+    event = _event(api, profile, journey, wanted.event)
+    choice = words.choose(profile, event, api.now, wanted.variant)
+    context = context_of(profile, event, draft.workspace, api.now, step.sender)
+    if wanted.language:
+        context["profile"]["language"] = wanted.language
+        context["profile"].pop("locale", None)
+    lawful = _demands(draft, journey, step, profile, event, api.now)
+    if lawful:
+        context["demands"] = lawful
+    try:
+        rendered = render(words, choice.variant, context, None, why=choice.why)
+    except Aborted as stop:
+        raise Conflict(f"this customer would get nothing: {stop.reason}") from None
+    return Shown(rendered=rendered, draft=draft, step=step, profile=profile, purpose=words.purpose)
+
+
+def send_test(api: Api, wanted: Wanted, to: str, by: str) -> tuple[Shown, Outcome, str]:
+    """Send the message to `to` by the workspace's transports, marked as a test; its id.
+
+    It is in no ledger, takes no slot of a cap, is not tracked, and its links lead nowhere.
+    """
+    recipient = parse_address(to)
+    shown = show(api, wanted, by)
+    transports = _transports(api, shown.draft)
+    sender = _sender(shown, transports)
+    id = derived_id("test", shown.profile.id, wanted.journey, wanted.step, to, api.now)
+    mailbox = parse_mailbox(sender.from_)
+    mime = compose(
+        Mail(
+            id=id,
+            at=api.now,
+            from_=mailbox,
+            to=recipient,
+            subject=shown.rendered.subject,
+            text=shown.rendered.text,
+            html=shown.rendered.html,
+            reply_to=parse_mailbox(sender.reply_to) if sender.reply_to else None,
+        )
+    )
+    mime.headers.append((TEST_HEADER, b"yes"))
+    try:
+        transport = Choice(transports).pick(id)
+        assert transport is not None, "transports made just now do not rest"
+        signed = transport.signer.sign(mime, api.now) if transport.signer else mime
+        letter = Letter(
+            sender=str(mailbox.address),
+            recipient=str(recipient),
+            data=signed.to_bytes(),
+            utf8=recipient.utf8 or mailbox.address.utf8,
+            id=id,
+            profile_id=shown.profile.id,
+            subject=clean(shown.rendered.subject),
+        )
+        outcomes = transport.send([letter], time.monotonic() + SEND_SECONDS)
+    finally:
+        for one in transports:
+            one.close()
+    nothing = Outcome(state="temporary", reason="the server could not be reached in time")
+    return shown, outcomes[0] if outcomes else nothing, id
+
+
+def _draft(api: Api, wanted: Wanted, by: str) -> InForce:
+    if wanted.project is None:
+        return api.services.in_force
+    _, written = next_bundle(api, wanted.project, by)
+    refuse_faults(faults_of(written, [wanted.journey]))
+    return compiled(api, written)
+
+
+def _message(draft: InForce, wanted: Wanted) -> tuple[LiveJourney, Message, CompiledMessage]:
+    journey = draft.journeys.get(wanted.journey)
+    if journey is None:
+        raise NotFound(f"there is no journey {wanted.journey!r}")
+    step = draft.message_step(journey.name, journey.revision, wanted.step)
+    words = draft.message(journey.name, journey.revision, wanted.step)
+    if step is None or words is None:
+        known = ", ".join(one.message for one in journey.steps if isinstance(one, Message))
+        raise NotFound(f"{journey.name} has no message {wanted.step!r}; it has: {known or 'none'}")
+    return journey, step, words
+
+
+def _event(
+    api: Api, profile: Profile, journey: LiveJourney, given: dict[str, Any] | None
+) -> Trigger | None:
+    """The given event, else that of a run in flight, else the customer's latest in history."""
+    name = journey.source.entry.event
+    if given is not None:
+        return Trigger(name=name, at=api.now, properties=given)
+    for run in profile.runs.values():
+        if run.journey == journey.name:
+            return run.event
+    rows = api.services.history.query(LATEST_EVENT, [profile.id, name], limit=1)
+    if not rows:
+        return None
+    at, message_id, properties = rows[0]
+    return Trigger(name=name, at=at, message_id=message_id, properties=json_object(properties))
+
+
+def _demands(
+    draft: InForce,
+    journey: LiveJourney,
+    step: Message,
+    profile: Profile,
+    event: Trigger | None,
+    now: int,
+) -> dict[str, Any]:
+    """What the recipient's law wants the message to show, as the gates would find it."""
+    address = profile.attribute("email")
+    trigger = event or Trigger(name=journey.source.entry.event, at=now)
+    run = Run(
+        id="preview",
+        journey=journey.name,
+        revision=journey.revision,
+        entered_at=now,
+        since=now,
+        event=trigger,
+    )
+    candidate = Candidate(
+        message_id="preview",
+        journey=journey.name,
+        revision=journey.revision,
+        run=run,
+        step=step,
+        purpose=step.purpose or journey.source.purpose,
+        tags=[*journey.source.tags, *step.tags],
+        channel=step.channel,
+        address=address if isinstance(address, str) else "",
+        since=now,
+        delayed=False,
+        starts_at=journey.starts_at,
+        ends_at=journey.ends_at,
+        journey_live=True,
+        audience=None,
+        control_percent=0.0,
+    )
+    return demands(check(candidate, profile, now, draft.policy))
+
+
+def _transports(api: Api, draft: InForce) -> list[Transport]:
+    settings = api.services.settings
+    environment = {**os.environ}
+    if settings.smtp_url:
+        environment[PRESET] = settings.smtp_url
+    return build(draft.workspace, environment, api.services.sandbox, api.services.clock)
+
+
+def _sender(shown: Shown, transports: list[Transport]) -> Sender:
+    name = shown.step.sender or "default"
+    found = shown.draft.workspace.senders.get(name)
+    if found is None and all(isinstance(one, SandboxTransport) for one in transports):
+        return SANDBOX_SENDER
+    if found is None:
+        raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
+    return found
+
+
+def trigger_of_run(facts: dict[str, Any]) -> Trigger:
+    """The event that started a run, as its `entered` decision keeps it."""
+    at, properties = facts.get("at"), facts.get("properties")
+    return Trigger(
+        name=str(facts.get("event", "")),
+        at=at if isinstance(at, int) else parse_time(str(at)) or 0,
+        properties=properties if isinstance(properties, dict) else {},
+    )
+
+
+def json_object(text: Any) -> dict[str, Any]:
+    """A column of JSON as the object that it holds."""
+    found = msgspec.json.decode(text) if isinstance(text, str) else text
+    return found if isinstance(found, dict) else {}

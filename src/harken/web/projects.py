@@ -1,0 +1,213 @@
+"""Definitions as the API takes them: checked whole, compared, applied, and what to warn of."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import structlog
+from msgspec import Struct, field
+
+from harken import definitions
+from harken.definitions import InForce
+from harken.effects import Happening
+from harken.errors import BadDefinition, BadInput, Fault, Unavailable
+from harken.files.plan import Change, bundle
+from harken.files.project import JourneyFiles, Project
+from harken.gates import packs_off
+from harken.inputs import Definitions
+from harken.journeys.compile import LiveJourney
+from harken.journeys.model import Message
+from harken.messages.coverage import coverage
+from harken.people.profile import Profile, Trigger
+from harken.web.api import Api
+
+SAMPLE = 500
+"""Latest triggers that a message is tried on."""
+MOST_TRIED = 20
+"""Message steps that are tried; a project with more of them is told so."""
+# Countries are stated in identify calls; the latest tell where customers live now.
+COUNTRIES = """
+SELECT DISTINCT props.country::VARCHAR FROM (
+    SELECT props FROM events WHERE name = '$identify' ORDER BY ts DESC LIMIT 20000
+) WHERE props.country::VARCHAR IS NOT NULL LIMIT 300
+"""
+
+log = structlog.get_logger("web")
+
+
+class JourneyBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A journey as its file has it, with the content files that it names."""
+
+    source: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class ProjectBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A folder of definitions. Journeys and segments that are not in it are archived."""
+
+    workspace: dict[str, Any] | None = None
+    """Left as it is when not given."""
+    journeys: dict[str, JourneyBody] = field(default_factory=dict)
+    segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Found(Struct, kw_only=True):
+    """A fault, and the definition that it is in."""
+
+    kind: str
+    """`workspace`, `journey` or `segment`."""
+    name: str
+    path: str
+    problem: str
+    file: str
+    """The content file, when the fault stands in one."""
+    line: int
+    warning: bool
+
+
+class Cover(Struct, kw_only=True):
+    """What a message would say to those who triggered its journey lately."""
+
+    journey: str
+    step: str
+    customers: int
+    by_variant: dict[str, int]
+    to_default: int
+    """How many were chosen for a variant but lack data for it."""
+    share_to_default: float
+    reasons: dict[str, int]
+    aborted: dict[str, int]
+
+
+class Warnings(Struct, kw_only=True):
+    """What is allowed, but should be known before it is applied."""
+
+    packs_off: list[str]
+    """Policy packs of countries where customers live, which the workspace does not list."""
+    coverage: list[Cover]
+
+
+def project_of(body: ProjectBody) -> Project:
+    """The project in the form that `files.plan` compares and applies."""
+    project = Project(
+        workspace=body.workspace or {},
+        has_workspace=body.workspace is not None,
+        journeys={name: JourneyFiles(one.source, one.files) for name, one in body.journeys.items()},
+        segments=body.segments,
+    )
+    for kind, named in (("journey", body.journeys), ("segment", body.segments)):
+        for name, one in named.items():
+            source = one.source if isinstance(one, JourneyBody) else one
+            said = source.get(kind)
+            if isinstance(said, str) and said != name:
+                problem = f"it is called `{said}` in itself, but `{name}` here"
+                project.faults.append(Fault(f"$.{kind}", problem, file=name))
+    return project
+
+
+def next_bundle(api: Api, body: ProjectBody, by: str) -> tuple[Definitions, Definitions]:
+    """The definitions in force, and those that would follow. Raises BadDefinition."""
+    current = api.settled_definitions()
+    return current, bundle(current, project_of(body), api.now, by)
+
+
+def faults_of(written: Definitions, names: Sequence[str] | None = None) -> list[Found]:
+    """All that is wrong with definitions; of `names` journeys alone when given."""
+    return [
+        Found(
+            kind=kind,
+            name=name,
+            path=fault.path,
+            problem=fault.problem,
+            file=fault.file,
+            line=fault.line,
+            warning=fault.warning,
+        )
+        for kind, name, fault in definitions.check(written)
+        if names is None or kind != "journey" or name in names
+    ]
+
+
+def refuse_faults(faults: Sequence[Found]) -> None:
+    """Raises BadDefinition when any of the faults is more than a warning."""
+    errors = [
+        Fault(
+            f"{one.kind} {one.name} {one.path}".replace("  ", " "), one.problem, one.file, one.line
+        )
+        for one in faults
+        if not one.warning
+    ]
+    if errors:
+        raise BadDefinition(errors)
+
+
+def compiled(api: Api, written: Definitions) -> InForce:
+    """Checked definitions, compiled but not in force."""
+    services = api.services
+    return InForce(written, services.store.journey_revision, services.settings.sender)
+
+
+def warnings_of(api: Api, draft: InForce, changes: Sequence[Change]) -> Warnings:
+    """What to know before a draft is applied. History that does not answer warns of nothing."""
+    try:
+        countries = [row[0] for row in api.services.history.query(COUNTRIES, limit=300)]
+        touched = {
+            one.name
+            for one in changes
+            if one.kind == "journey" and one.action in ("new", "changed")
+        }
+        covers = [
+            cover
+            for name in sorted(touched)
+            if name in draft.journeys
+            for cover in _covers(api, draft, draft.journeys[name])
+        ]
+    except (Unavailable, BadInput) as fault:
+        log.warning("no_warnings", fault=str(fault))
+        return Warnings(packs_off=[], coverage=[])
+    return Warnings(packs_off=packs_off(draft.policy, countries), coverage=covers[:MOST_TRIED])
+
+
+def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
+    audience = list(_audience(api, journey))
+    if not audience:
+        return
+    for step in journey.steps[:MOST_TRIED]:
+        if not isinstance(step, Message):
+            continue
+        words = draft.message(journey.name, journey.revision, step.message)
+        if words is None:
+            continue
+        found = coverage(words, audience, draft.workspace, api.now)
+        yield Cover(
+            journey=journey.name,
+            step=step.message,
+            customers=found.total,
+            by_variant=found.by_variant,
+            to_default=found.to_default,
+            share_to_default=found.share_to_default,
+            reasons=found.reasons,
+            aborted=found.aborted,
+        )
+
+
+def _audience(api: Api, journey: LiveJourney) -> Iterator[tuple[Profile, Trigger | None]]:
+    """Customers whose latest triggering event would start the journey, and that event."""
+    services = api.services
+    triggers = services.history.recent_triggers(journey.source.entry.event, SAMPLE)
+    profiles = services.store.profiles([id for id, _ in triggers])
+    for id, happening in triggers:
+        profile, event = profiles.get(id), trigger_of(happening)
+        if profile is None or profile.tombstone is not None or journey.unmet(event.properties):
+            continue
+        if journey.audience is None or journey.audience(profile, event, api.now):
+            yield profile, event
+
+
+def trigger_of(happening: Happening) -> Trigger:
+    """An event of history as rules and templates see it."""
+    return Trigger(
+        name=happening.name,
+        at=happening.at,
+        message_id=happening.message_id,
+        properties=happening.properties,
+    )

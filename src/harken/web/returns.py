@@ -1,0 +1,145 @@
+"""What comes back about mails, taken into the log: by webhook, and by the return path.
+
+`channels.bounces` says what was told; here it is decided whether it is believed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from msgspec import Struct
+
+from harken.channels.bounces import Report, parse
+from harken.inputs import Command, Consent, Feedback
+from harken.people.profile import ConsentChange
+from harken.store.base import LedgerRow
+
+if TYPE_CHECKING:
+    from harken.app import Services
+
+WAIT_SECONDS = 25.0
+
+TOLD: dict[str, Literal["bounced", "delivered", "complained", "unsubscribed"]] = {
+    "bounced": "bounced",
+    "delivered": "delivered",
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+}
+"""Kinds that change something; `delayed`, `auto_reply` and `unknown` are only logged."""
+
+log = structlog.get_logger("returns")
+
+
+class Taken(Struct, kw_only=True):
+    """What became of some reports."""
+
+    taken: int
+    """Those that were believed; they are durable."""
+    ignored: int
+    """Those that change nothing, or are about no message of ours."""
+
+
+def take_reports(services: "Services", reports: Sequence[Report]) -> Taken:
+    """Log what reports say, durably, and suppress dead addresses. Raises Unavailable."""
+    now = services.clock.now()
+    commands: list[tuple[int, Command]] = []
+    dead: list[tuple[str, str, int]] = []
+    taken = 0
+    for report in reports:
+        row = services.store.message(report.message) if report.message else None
+        if report.kind not in TOLD or not _believable(report, row):
+            log.info("report_ignored", kind=report.kind, message=report.message, known=bool(row))
+            continue
+        owner = report.profile_id if row is None else row.profile_id
+        if owner is None or report.message is None:
+            continue
+        taken += 1
+        at = min(report.at or now, now)
+        feedback = _feedback(report, row, at)
+        commands.append((owner, feedback))
+        if report.kind == "unsubscribed":
+            commands.append(
+                (owner, Consent([opt_out(feedback.channel, at, "unsubscribe by mail")]))
+            )
+        if feedback.address and (feedback.hard or report.kind == "complained"):
+            why = "complaint" if report.kind == "complained" else "hard bounce"
+            dead.append((feedback.address, why, at))
+        log.info("report_taken", kind=report.kind, message=report.message, hard=report.hard)
+    if commands:
+        services.collector.append_commands(commands).result(WAIT_SECONDS)
+    if dead:
+        services.store.suppress(dead)
+    return Taken(taken=taken, ignored=len(reports) - taken)
+
+
+def _believable(report: Report, row: LedgerRow | None) -> bool:
+    """A signed token says whose message it is. A Message-ID alone is known to the recipient's
+    side too, so then the ledger must know the message, and the address must be its own."""
+    if report.profile_id is not None:
+        return row is None or row.profile_id == report.profile_id
+    return row is not None and row.address.lower() == report.address.lower()
+
+
+def _feedback(report: Report, row: LedgerRow | None, at: int) -> Feedback:
+    feedback = Feedback(
+        message=report.message or "",
+        what=TOLD[report.kind],
+        at=at,
+        address=report.address,
+        detail=" ".join(part for part in (report.status, report.detail) if part),
+        hard=report.hard,
+    )
+    if row is None:
+        return feedback
+    return Feedback(
+        message=row.id,
+        what=feedback.what,
+        at=at,
+        channel=row.channel,
+        journey=row.journey,
+        revision=row.revision,
+        step=row.step,
+        variant=row.variant,
+        # The one that we wrote to: a report may name where it was forwarded.
+        address=row.address,
+        detail=feedback.detail,
+        hard=report.hard,
+    )
+
+
+def opt_out(channel: str, at: int, how: str) -> ConsentChange:
+    """A customer leaves the marketing of a channel."""
+    return ConsentChange(
+        channel=channel, purpose="marketing", state="opted_out", at=at, by="customer", how=how
+    )
+
+
+def verify_bounce(services: "Services", token: str) -> tuple[int, str] | None:
+    """The profile and the message that a return path's token names."""
+    link = services.links.verify(token, "bounce")
+    return (link.profile_id, link.message) if link is not None else None
+
+
+def no_wish(token: str) -> None:
+    """Our mails offer no unsubscribing by mail, so that no token for it is ours."""
+    return
+
+
+def parse_mail(services: "Services", raw: bytes, recipients: Sequence[str]) -> list[Report]:
+    """The reports in a mail that came back."""
+    return parse(raw, lambda token: verify_bounce(services, token), recipients, no_wish)
+
+
+class ReturnPath:
+    """What the mail server of the return path hands its mails to."""
+
+    def __init__(self, services: "Services") -> None:
+        self._services = services
+
+    async def accept(self, raw: bytes, recipients: list[str]) -> None:
+        """Returns when all that the mail reports is durable."""
+        await asyncio.to_thread(self._take, raw, recipients)
+
+    def _take(self, raw: bytes, recipients: list[str]) -> None:
+        take_reports(self._services, parse_mail(self._services, raw, recipients))

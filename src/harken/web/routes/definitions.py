@@ -1,0 +1,196 @@
+"""Definitions: check, plan, apply, and the schemas of the files."""
+
+from typing import Annotated, Any, Literal
+
+from litestar import Router, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from harken.clock import iso
+from harken.errors import NotFound
+from harken.files.plan import Change, plan
+from harken.files.schema import schemas
+from harken.inputs import Definitions
+from harken.web.api import Api, Asked, TheApi, durable
+from harken.web.problems import responses
+from harken.web.projects import (
+    Found,
+    ProjectBody,
+    Warnings,
+    compiled,
+    faults_of,
+    next_bundle,
+    project_of,
+    refuse_faults,
+    warnings_of,
+)
+
+MOST_BYTES = 20_000_000
+NOTHING = Warnings(packs_off=[], coverage=[])
+
+
+class Checked(Struct, kw_only=True):
+    """What is wrong with definitions; `ok` when they could be applied."""
+
+    ok: bool
+    faults: list[Found]
+    warnings: Warnings
+
+
+class Planned(Struct, kw_only=True):
+    """What applying would change."""
+
+    revision: int
+    """The revision in force, which would be followed."""
+    changes: list[Change]
+    faults: list[Found]
+    warnings: Warnings
+
+
+class Applied(Struct, kw_only=True):
+    """What was applied; durable, and handled under by every later event."""
+
+    revision: int
+    changes: list[Change]
+    in_force: bool
+    """Whether the engine has it in force by now."""
+    faults: list[Found]
+    """Warnings; definitions with graver faults are refused."""
+    warnings: Warnings
+
+
+class JourneyDefinition(Struct, kw_only=True):
+    """A journey with its content files."""
+
+    revision: int
+    source: dict[str, Any]
+    files: dict[str, str]
+    archived: bool
+
+
+class Current(Struct, kw_only=True):
+    """The definitions in force, as they were written."""
+
+    revision: int
+    applied_at: str | None
+    applied_by: str
+    workspace: dict[str, Any]
+    journeys: dict[str, JourneyDefinition]
+    segments: dict[str, dict[str, Any]]
+
+
+@get("/definitions", responses=responses(), sync_to_thread=True)
+def show_definitions(api: TheApi) -> Current:
+    """The definitions in force."""
+    written = api.services.store.definitions()
+    return Current(
+        revision=written.revision,
+        applied_at=iso(written.applied_at) if written.applied_at else None,
+        applied_by=written.applied_by,
+        workspace=written.workspace,
+        journeys={
+            name: JourneyDefinition(
+                revision=one.revision, source=one.source, files=one.files, archived=one.archived
+            )
+            for name, one in written.journeys.items()
+        },
+        segments=written.segments,
+    )
+
+
+@post(
+    "/definitions/check",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=responses(413, 422),
+    sync_to_thread=True,
+)
+def check_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Checked:
+    """Everything that is wrong with definitions, and what to know before applying them."""
+    current, draft = next_bundle(api, data, f"key {request.user}")
+    faults = faults_of(draft, list(data.journeys))
+    ok = all(fault.warning for fault in faults)
+    changes = plan(current, project_of(data))
+    warnings = warnings_of(api, compiled(api, draft), changes) if ok else NOTHING
+    return Checked(ok=ok, faults=faults, warnings=warnings)
+
+
+@post(
+    "/definitions/plan",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=responses(413, 422),
+    sync_to_thread=True,
+)
+def plan_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Planned:
+    """What applying definitions would change; changes nothing."""
+    current, draft = next_bundle(api, data, f"key {request.user}")
+    faults = faults_of(draft, list(data.journeys))
+    changes = plan(current, project_of(data))
+    ok = all(fault.warning for fault in faults)
+    warnings = warnings_of(api, compiled(api, draft), changes) if ok else NOTHING
+    return Planned(revision=current.revision, changes=changes, faults=faults, warnings=warnings)
+
+
+@post(
+    "/definitions/apply",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=responses(413, 422),
+    sync_to_thread=True,
+)
+def apply_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Applied:
+    """Put definitions in force: whole, or not at all when anything is wrong with them."""
+    with api.applying:
+        current, draft = next_bundle(api, data, f"key {request.user}")
+        faults = faults_of(draft, list(data.journeys))
+        refuse_faults(faults)
+        changes = plan(current, project_of(data))
+        warnings = warnings_of(api, compiled(api, draft), changes)
+        if all(change.action == "unchanged" for change in changes):
+            return Applied(
+                revision=current.revision,
+                changes=changes,
+                in_force=True,
+                faults=faults,
+                warnings=warnings,
+            )
+        in_force = put_in_force(api, draft)
+    return Applied(
+        revision=draft.revision,
+        changes=changes,
+        in_force=in_force,
+        faults=faults,
+        warnings=warnings,
+    )
+
+
+def put_in_force(api: Api, written: Definitions) -> bool:
+    """Log definitions durably; whether they are in force by now. Hold `api.applying`."""
+    return api.wait(durable(api.services.collector.append_definitions(written)))
+
+
+@get("/schemas/{kind:str}", responses=responses(404), sync_to_thread=False)
+def show_schema(
+    kind: Annotated[
+        Literal["workspace", "journey", "segment"], Parameter(description="the kind of file")
+    ],
+) -> dict[str, Any]:
+    """The JSON Schema of a kind of file, for editors."""
+    found = schemas().get(kind)
+    if found is None:
+        raise NotFound(f"there is no schema of a {kind!r}")
+    return found
+
+
+routes = Router(
+    path="",
+    tags=["definitions"],
+    route_handlers=[
+        show_definitions,
+        check_definitions,
+        plan_definitions,
+        apply_definitions,
+        show_schema,
+    ],
+)

@@ -1,0 +1,119 @@
+"""Preview and test send: a message as a given customer would get it."""
+
+from typing import Annotated, Any, Literal
+
+from litestar import Router, post
+from msgspec import Meta, Struct
+
+from harken.web.api import Asked, TheApi
+from harken.web.previews import Wanted, send_test, show
+from harken.web.problems import responses
+from harken.web.projects import ProjectBody
+
+MOST_BYTES = 20_000_000
+Word = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class PreviewWish(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which message, as which customer."""
+
+    journey: Word
+    step: Word
+    """The message's name."""
+    user_id: Word
+    """A user id, `anonymous:ID` or `profile:NUMBER`."""
+    variant: Word | None = None
+    """Else the one that this customer would get."""
+    event: dict[str, Any] | None = None
+    """Properties of the triggering event; else those of their latest."""
+    language: Annotated[str, Meta(max_length=35)] | None = None
+    project: ProjectBody | None = None
+    """A draft to take the message from, instead of what is in force."""
+
+
+class Preview(Struct, kw_only=True):
+    """What the customer would get. Links lead nowhere."""
+
+    subject: str
+    html: str
+    text: str
+    variant: str
+    why_variant: str
+    language: str
+
+
+class TestSendWish(PreviewWish, kw_only=True, forbid_unknown_fields=True):
+    """Which message, as which customer, and where to."""
+
+    to: Annotated[str, Meta(min_length=3, max_length=320)]
+
+
+class TestSend(Struct, kw_only=True):
+    """What the provider said."""
+
+    id: str
+    """Of the mail; in the sandbox it is kept under it."""
+    state: Literal["sent", "temporary", "permanent", "unsure"]
+    reason: str
+    transport: str
+    subject: str
+    variant: str
+    why_variant: str
+    language: str
+
+
+@post(
+    "/preview",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=responses(404, 409, 413, 422),
+    sync_to_thread=True,
+)
+def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
+    """A message as a given customer would get it now."""
+    rendered = show(api, _wanted(data), f"key {request.user}").rendered
+    return Preview(
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        variant=rendered.variant,
+        why_variant=rendered.why_variant,
+        language=rendered.language,
+    )
+
+
+@post(
+    "/test-send",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=responses(404, 409, 413, 422),
+    sync_to_thread=True,
+)
+def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:
+    """Send a message to an address of yours as a given customer would get it."""
+    shown, outcome, id = send_test(api, _wanted(data), data.to, f"key {request.user}")
+    return TestSend(
+        id=id,
+        state=outcome.state,
+        reason=outcome.reason,
+        transport=outcome.transport,
+        subject=shown.rendered.subject,
+        variant=shown.rendered.variant,
+        why_variant=shown.rendered.why_variant,
+        language=shown.rendered.language,
+    )
+
+
+def _wanted(wish: PreviewWish) -> Wanted:
+    return Wanted(
+        journey=wish.journey,
+        step=wish.step,
+        user_id=wish.user_id,
+        variant=wish.variant,
+        event=wish.event,
+        language=wish.language,
+        project=wish.project,
+    )
+
+
+routes = Router(path="", tags=["messages"], route_handlers=[preview, test_send])

@@ -1,0 +1,74 @@
+"""Suppressions: addresses that are never written to again."""
+
+from typing import Annotated
+
+from litestar import Router, delete, get, put
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from harken.channels.addresses import parse_address
+from harken.clock import iso
+from harken.errors import NotFound
+from harken.web.api import TheApi
+from harken.web.problems import responses
+
+
+class Suppression(Struct, kw_only=True):
+    """A suppressed address."""
+
+    address: str
+    why: str
+    at: str
+
+
+class Suppressions(Struct):
+    """Suppressed addresses, newest first."""
+
+    suppressions: list[Suppression]
+
+
+class SuppressionWish(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Addresses to be suppressed."""
+
+    addresses: Annotated[
+        list[Annotated[str, Meta(min_length=3, max_length=320)]],
+        Meta(min_length=1, max_length=10_000),
+    ]
+    why: Annotated[str, Meta(min_length=1, max_length=200)] = "suppressed by an operator"
+
+
+class Suppressed(Struct):
+    """How many addresses are suppressed now that were asked for."""
+
+    suppressed: int
+
+
+@get("/suppressions", responses=responses(), sync_to_thread=True)
+def list_suppressions(
+    api: TheApi, limit: Annotated[int, Parameter(ge=1, le=10_000)] = 1000
+) -> Suppressions:
+    """Suppressed addresses, and why."""
+    rows = api.services.store.suppressions(limit)
+    return Suppressions(
+        [Suppression(address=address, why=why, at=iso(at)) for address, why, at in rows]
+    )
+
+
+@put("/suppressions", responses=responses(), sync_to_thread=True)
+def suppress(api: TheApi, data: SuppressionWish) -> Suppressed:
+    """Never write to these addresses again."""
+    addresses = {str(parse_address(address)) for address in data.addresses}
+    api.services.store.suppress((address, data.why, api.now) for address in addresses)
+    return Suppressed(len(addresses))
+
+
+@delete("/suppressions/{address:str}", responses=responses(404), sync_to_thread=True)
+def allow_again(api: TheApi, address: Annotated[str, Parameter(max_length=320)]) -> None:
+    """Allow an address to be written to again."""
+    if not api.services.store.unsuppress(address):
+        raise NotFound(f"{address!r} is not suppressed")
+
+
+routes = Router(
+    path="", tags=["suppressions"], route_handlers=[list_suppressions, suppress, allow_again]
+)
