@@ -58,9 +58,9 @@ class Server:
             self._thread.join(10)
             self.collector.close()
 
-    def records(self) -> list[Record]:
+    def records(self, offset: int = 0) -> list[Record]:
         with LogReader(self.directory / "log") as reader:
-            return list(reader.records(0))
+            return list(reader.records(offset))
 
     def events(self) -> list[Event]:
         return [decode_event(r.body) for r in self.records() if r.kind == Kind.EVENT]

@@ -1,5 +1,7 @@
 """What is taken, what is mended, and what is refused with which reason."""
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -246,8 +248,6 @@ fields = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(changed=st.dictionaries(fields, json_values, max_size=4))
 def test_whatever_is_accepted_can_be_read_and_stored(changed: dict) -> None:
-    import json
-
     accepted, rejected = read(json.dumps(track() | changed).encode())
     assert len(accepted) + len(rejected) == 1
     for item in accepted:

@@ -108,6 +108,11 @@ class Collector:
         now = self._clock.now()
         return self._enqueue(_Request(now, _REQUEST_BYTES, definitions=definitions))
 
+    @property
+    def end(self) -> int:
+        """The log's end: all that was ever acknowledged is before it."""
+        return self._log.end
+
     def drop_before(self, offset: int, older_than: int) -> int:
         """Retention: remove segments handled up to `offset` and received before `older_than`."""
         return self._log.drop_before(min(offset, self._identities.offset), older_than)
@@ -121,7 +126,7 @@ class Collector:
         try:
             self._identities.save()
         except sqlite3.Error as error:
-            _log.warning("identities not saved; the next start replays the log", error=str(error))
+            _tell("identities not saved; the next start replays the log", error)
         self._log.close()
 
     def _enqueue(self, request: _Request) -> "Future[int]":
@@ -162,8 +167,8 @@ class Collector:
             end = self._log.append(records)[1] if records else self._log.end
         except Exception as error:
             self._identities.forget()
-            _log.error("nothing of a group was written", requests=len(group), error=str(error))
             self._fail(group, error)
+            _tell("nothing of a group was written", error, requests=len(group))
             return
         self._identities.keep(end)
         self._save(group)
@@ -211,13 +216,20 @@ class Collector:
                 if request.rejected:
                     self._rejected.add(request.received_at, request.key, request.rejected)
         except sqlite3.Error as error:
-            _log.warning("intake.db cannot be written", error=str(error))
+            _tell("intake.db cannot be written", error)
 
     def _ring(self) -> None:
         try:
             self._doorbell()
         except OSError as error:
-            _log.warning("the engine's bell does not ring", error=str(error))
+            _tell("the engine's bell does not ring", error)
+
+
+def _tell(what: str, error: Exception, **facts: object) -> None:
+    try:
+        _log.warning(what, error=str(error), **facts)
+    except OSError:
+        pass  # our own log may stand on the same full disk; the thread must live on
 
 
 def open_collector(directory: Path, clock: Clock, doorbell: Callable[[], None]) -> Collector:
