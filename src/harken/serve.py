@@ -27,7 +27,7 @@ from harken.store.log import Log
 if TYPE_CHECKING:
     import uvicorn
 
-    from harken.app import Services
+    from harken.services import Services
 
 UPKEEP_SECONDS = 3600.0
 IN_FLIGHT_SECONDS = 5
@@ -88,8 +88,8 @@ def _share_metrics(settings: Settings) -> None:
 def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.socket) -> None:
     import uvicorn
 
-    from harken.app import Services
     from harken.history.remote import RemoteHistory
+    from harken.services import Services
     from harken.web.server import asgi
 
     history = RemoteHistory(settings.run / "history.address")

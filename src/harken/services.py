@@ -1,0 +1,58 @@
+"""What the web process holds: the collector, and views of all that is stored."""
+
+from collections.abc import Callable
+
+from harken.channels.sandbox import Sandbox
+from harken.clock import Clock
+from harken.config import Settings, link_secret
+from harken.definitions import InForce
+from harken.history.base import History
+from harken.ingest.collector import Collector
+from harken.ingest.identity import Identities, Lookup
+from harken.ingest.intake import connect
+from harken.ingest.rejected import RejectedLog
+from harken.messages.links import Links
+from harken.store.log import Log, LogReader
+from harken.store.sqlite import SqliteStore
+from harken.web.keys import Keys
+
+
+class Services:
+    """What the web process answers from: the collector, and views of all that is stored."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, history: History, doorbell: Callable[[], None]
+    ) -> None:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.run.mkdir(exist_ok=True)
+        self.settings, self.clock, self.history = settings, clock, history
+        # Each thread that answers has a connection, and each connection a cache.
+        self.store = SqliteStore(settings.state, cache_mib=4)
+        self.keys = Keys(settings.data / "keys.json", settings.write_key, settings.secret_key)
+        self.links = Links(settings.base_url, link_secret(settings.data))
+        self.sandbox = Sandbox(settings.sandbox)
+        log = Log(settings.log)
+        identities = Identities(connect(settings.intake))
+        with LogReader(settings.log) as reader:
+            identities.catch_up(reader)
+        self.rejected = RejectedLog(connect(settings.intake))
+        self.collector = Collector(log, identities, self.rejected, clock, doorbell)
+        self.lookup = Lookup(connect(settings.intake))
+        self._in_force: InForce | None = None
+
+    @property
+    def in_force(self) -> InForce:
+        """The definitions in force, compiled."""
+        written = self.store.definitions()
+        if self._in_force is None or self._in_force.written.revision != written.revision:
+            self._in_force = InForce(written, self.store.journey_revision, self.settings.sender)
+        return self._in_force
+
+    def handled(self, offset: int) -> bool:
+        """Whether the engine has handled the log up to `offset`."""
+        return self.store.offset() >= offset
+
+    def close(self) -> None:
+        self.collector.close()
+        self.store.close()
+        self.sandbox.close()
