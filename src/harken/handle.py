@@ -121,8 +121,8 @@ def _told(handling: Handling, feedback: Feedback) -> None:
     if what in ("failed", "aborted"):
         # It never left, so its slot under the caps is free again.
         profile.sends = [send for send in profile.sends if send.id != feedback.message]
-    if (what == "bounced" and feedback.hard) or what == "complained":
-        why = "hard bounce" if what == "bounced" else "complaint"
+    if (what in ("bounced", "failed") and feedback.hard) or what == "complained":
+        why = "complaint" if what == "complained" else "hard bounce"
         profile.unreachable[feedback.channel] = Reach(
             address=feedback.address, why=why, at=feedback.at, detail=feedback.detail
         )

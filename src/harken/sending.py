@@ -12,7 +12,7 @@ from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Sending
 from harken.channels.sandbox import Sandbox, SandboxTransport
 from harken.channels.transports import PRESET, build
-from harken.clock import SECOND, Clock
+from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
@@ -24,6 +24,7 @@ from harken.store.sqlite import SqliteStore
 
 log = structlog.get_logger("sender")
 
+LEASES_EVERY = MINUTE
 SANDBOX_SENDER = "Harken <sandbox@localhost>"
 """Stands in for a sender that is not set up yet, in mail that goes nowhere."""
 
@@ -41,6 +42,7 @@ class Sender:
     ) -> None:
         self._settings, self._clock = settings, clock
         self._on_outcome = on_outcome
+        self._look_at_leases = 0
         self._store = SqliteStore(settings.state, durable=True)
         self._sandbox = Sandbox(settings.sandbox)
         self._links = Links(settings.base_url, link_secret(settings.data))
@@ -62,7 +64,11 @@ class Sender:
     def turn(self) -> int:
         """One turn of the loop; 0 when there is nothing to do now."""
         self._follow_definitions()
-        return self._delivery.turn(self._clock.now())
+        now = self._clock.now()
+        if now >= self._look_at_leases:
+            self._look_at_leases = now + LEASES_EVERY
+            self._delivery.take_over(now)
+        return self._delivery.turn(now)
 
     def wait(self) -> float:
         """Seconds until there may be something to do again, if nobody rings."""

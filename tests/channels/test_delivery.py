@@ -505,3 +505,14 @@ def test_killed_after_the_provider_accepted_nothing_is_sent_twice(
         assert server.connections == 1
         shop.close()
     assert len(mails) == answers_first + 1
+
+
+def test_messages_of_a_sender_that_never_comes_back_are_taken_over_after_their_lease(
+    shop: Shop,
+) -> None:
+    shop.queue(message("m1", channel="sms"))
+    assert len(shop.store.claim("sender-7", START, 10, MINUTE)) == 1
+    delivery = shop.delivery(channels={"sms": Provider(lambda one: Outcome(state="sent"), False)})
+    assert delivery.take_over(START + MINUTE) == 0, "its lease still runs"
+    assert delivery.take_over(START + MINUTE + 1) == 1
+    assert shop.row("m1").state == "unsure"

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -95,13 +95,20 @@ class Delivery(Generic[Compiled, Links]):
         What a channel can hand over again without harm is queued again. Nobody can tell of the
         rest whether it left: it becomes `unsure`, for an operator to decide.
         """
+        return self._give_up(self._store.lost(self._sender), now, "stopped while sending")
+
+    def take_over(self, now: int) -> int:
+        """Settle likewise what other senders hold past their lease: they will not come back."""
+        return self._give_up(self._store.take_over(self._sender, now), now, "did not come back")
+
+    def _give_up(self, rows: Sequence[LedgerRow], now: int, why: str) -> int:
         results = []
-        for row in self._store.lost(self._sender, now):
+        for row in rows:
             channel = self._channels.get(row.channel)
             if channel is not None and channel.repeatable:
-                results.append(self._result(row, "queued", "sent again after a restart", now))
+                results.append(self._result(row, "queued", f"sent again: its sender {why}", now))
             else:
-                results.append(self._result(row, "unsure", "the sender stopped while sending", now))
+                results.append(self._result(row, "unsure", f"its sender {why}", now))
         self._settle(results)
         return len(results)
 

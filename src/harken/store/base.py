@@ -138,8 +138,11 @@ class Store(Protocol):
         A result whose message `sender` no longer holds is left out; the ids written are returned.
         """
 
-    def lost(self, sender: str | None, now: int) -> list[LedgerRow]:
-        """Messages in `handed` that `sender` left behind (None: whose lease has run out)."""
+    def lost(self, sender: str) -> list[LedgerRow]:
+        """Messages in `handed` that `sender` left behind when it last stopped."""
+
+    def take_over(self, sender: str, now: int) -> list[LedgerRow]:
+        """Messages in `handed` whose lease has run out; from now on `sender` holds them."""
 
     def next_message(self) -> int | None:
         """When the earliest queued message may leave, or None."""

@@ -163,10 +163,21 @@ class SqliteStore:
             )
         return [result.id for result in written]
 
-    def lost(self, sender: str | None, now: int) -> list[LedgerRow]:
-        which = "sender = ?" if sender is not None else "lease_until < ?"
-        sql = f"SELECT {LEDGER_COLUMNS} FROM messages WHERE state = 'handed' AND {which}"
-        return [_ledger_row(row) for row in self._rows(sql, [now if sender is None else sender])]
+    def lost(self, sender: str) -> list[LedgerRow]:
+        sql = f"SELECT {LEDGER_COLUMNS} FROM messages WHERE state = 'handed' AND sender = ?"
+        return [_ledger_row(row) for row in self._rows(sql, [sender])]
+
+    def take_over(self, sender: str, now: int) -> list[LedgerRow]:
+        expired = "state = 'handed' AND lease_until < ?"
+        if self._one(f"SELECT 1 FROM messages WHERE {expired}", [now]) is None:
+            return []
+        with self.database.transaction() as sql:
+            # No lease again: whoever takes a row over settles it before anything else.
+            taken = sql.execute(
+                f"UPDATE messages SET sender = ? WHERE {expired} RETURNING {LEDGER_COLUMNS}",
+                [sender, now],
+            )
+            return [_ledger_row(row) for row in taken]
 
     def next_message(self) -> int | None:
         row = self._one(
