@@ -156,7 +156,7 @@ class Handling:
         if session is None:
             return
         self.profile.session = None
-        self.effects.cancel.append(WakeUp(session.due, self.profile.id, "session"))
+        self.cancel(WakeUp(session.due, self.profile.id, "session"))
         self.emit("$session_ended", sessions.summary(session), at=session.last)
 
     # -- reactions
@@ -287,7 +287,13 @@ class Handling:
     def cancel_wake(self, run: Run) -> None:
         """The run needs no wake-up any more."""
         if run.due:
-            self.effects.cancel.append(WakeUp(run.due, self.profile.id, f"run:{run.id}"))
+            self.cancel(WakeUp(run.due, self.profile.id, f"run:{run.id}"))
+
+    def cancel(self, wakeup: WakeUp) -> None:
+        """Take a wake-up back, also one that this input set: the store cancels before it sets."""
+        if wakeup in self.effects.wake:
+            self.effects.wake.remove(wakeup)
+        self.effects.cancel.append(wakeup)
 
     def _advance(self, run: Run, journey: LiveJourney) -> None:
         """Take steps until the run waits or ends."""
