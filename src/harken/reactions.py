@@ -6,6 +6,7 @@ the effects that pile up.
 
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from harken.clock import DAY
@@ -80,12 +81,7 @@ class Handling:
         self.record(name, properties, at=at, **columns)
         if silent or self._depth >= DEEPEST:
             return
-        trigger = Trigger(
-            name=name,
-            at=at,
-            message_id=f"{name}:{at}:{columns.get('message', '')}",
-            properties=properties,
-        )
+        trigger = Trigger(name=name, at=at, properties=properties)
         count_event(self.profile, trigger, self.definitions.traits, self.now)
         self._depth += 1
         self.react(trigger)
@@ -189,9 +185,8 @@ class Handling:
         if refusal is not None or key is None:
             self._refuse(journey, event, *(refusal or ("no_key", {})))
             return
-        occurrence = event.message_id or f"{event.name} {event.at}"
         run = Run(
-            id=derived_id(journey.name, self.profile.id, key, occurrence),
+            id=derived_id(journey.name, self.profile.id, key, _occurrence(event)),
             journey=journey.name,
             revision=journey.revision,
             key=key,
@@ -452,6 +447,13 @@ def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
         return ""
     value = lookup(event.properties, path)
     return str(value) if isinstance(value, str | int | float) and value != "" else None
+
+
+def _occurrence(event: Trigger) -> str:
+    """What tells an event from another of its name; our own can happen twice in a millisecond."""
+    if event.message_id:
+        return event.message_id
+    return f"{event.name} {event.at} {msgspec.json.encode(event.properties, order='sorted')!r}"
 
 
 def pace_of(definitions: InForce, message: Outgoing) -> tuple[str, int, int] | None:
