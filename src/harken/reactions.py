@@ -250,13 +250,16 @@ class Handling:
     def _reentry_refusal(self, journey: LiveJourney, key: str) -> tuple[str, dict[str, Any]] | None:
         reentry = journey.source.entry.reentry
         entered = self.profile.entries.get(journey.name, {}).get(key)
-        if entered is None or reentry == "always":
-            return None
-        if isinstance(reentry, Reentry):
-            if self.received_at - entered >= reentry.after:
-                return None
-            return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
-        return "reentry", {"entered_at": entered}
+        if entered is not None and reentry != "always":
+            if not isinstance(reentry, Reentry):
+                return "reentry", {"entered_at": entered}
+            if self.received_at - entered < reentry.after:
+                return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
+        # One run for each value of a key, also when it lasts longer than re-entry waits.
+        return ("already_in", {"key": key}) if key and self._in_flight(journey.name, key) else None
+
+    def _in_flight(self, journey: str, key: str) -> bool:
+        return any((run.journey, run.key) == (journey, key) for run in self.profile.runs.values())
 
     def _remember_entry(self, run: Run) -> None:
         keys = self.profile.entries.setdefault(run.journey, {})
@@ -446,7 +449,9 @@ def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
     if path is None:
         return ""
     value = lookup(event.properties, path)
-    return str(value) if isinstance(value, str | int | float) and value != "" else None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value) or None
 
 
 def _occurrence(event: Trigger) -> str:
