@@ -11,7 +11,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -156,10 +156,15 @@ async def _upkeep(services: "Services") -> None:
 
 def tidy(services: "Services") -> None:
     """Drop what retention no longer wants: handled log, rejected rows, mail in the sandbox."""
+    from harken.ingest.intake import connect
+    from harken.ingest.rejected import RejectedLog
+
     now = services.clock.now()
     retention = services.in_force.workspace.retention
     dropped = services.collector.drop_before(services.store.offset(), now - retention.log)
-    services.rejected.tidy(now)
+    # The connection of `services.rejected` is the collector's alone.
+    with closing(connect(services.settings.intake)) as intake:
+        RejectedLog(intake).tidy(now)
     mails = services.sandbox.purge(now - retention.sandbox)
     if dropped or mails:
         log.info("upkeep", log_segments=dropped, sandbox_mails=mails)
