@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+import psutil
 import uvicorn
 import uvloop
 
@@ -167,6 +168,11 @@ def wait_for(port: int) -> None:
     raise SystemExit("the server did not start")
 
 
+def cpu_seconds(process: int) -> float:
+    times = psutil.Process(process).cpu_times()
+    return times.user + times.system
+
+
 def measure(directory: Path, seconds: float, connections: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     server_core, client_core = cores[0], cores[-1]
@@ -187,7 +193,9 @@ def measure(directory: Path, seconds: float, connections: int) -> None:
         os.sched_setaffinity(0, {client_core})
         wait_for(port)
         uvloop.run(drive(port, batches, connections, 1))
+        busy = cpu_seconds(server.pid)
         rate = BATCH * uvloop.run(drive(port, batches, connections, seconds))
+        busy = (cpu_seconds(server.pid) - busy) / seconds
         single = uvloop.run(drive(port, singles, 8 * connections, seconds))
     finally:
         server.terminate()
@@ -195,6 +203,7 @@ def measure(directory: Path, seconds: float, connections: int) -> None:
     print(f"batches of {BATCH}, {connections} connections, {len(made[0])} bytes a request")
     print(f"  acknowledged  {rate:10,.0f} events/s   (target 60,000)")
     print(f"  floor         {lowest:10,.0f} events/s   decode + append + fsync, same core")
+    print(f"  server's core {busy:10.0%}            busy with it; the rest is others' or waiting")
     print(f"  ratio         {rate / lowest:10.0%}            (target 40 %)")
     print(f"single events, {8 * connections} connections")
     print(f"  acknowledged  {single:10,.0f} requests/s (target 4,000)")

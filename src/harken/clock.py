@@ -14,6 +14,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 # Milliseconds that datetime can hold in every zone (years 2 to 9998).
 EARLIEST = -62_100_000_000_000
 LATEST = 253_300_000_000_000
@@ -64,7 +65,7 @@ def to_datetime(ms: int, zone: ZoneInfo | None = None) -> datetime:
 
 def from_datetime(at: datetime) -> int:
     """An aware datetime as milliseconds."""
-    return (at - EPOCH) // timedelta(milliseconds=1)
+    return (at - EPOCH) // _MILLISECOND
 
 
 def from_local(naive: datetime, zone: ZoneInfo) -> int:

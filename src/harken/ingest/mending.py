@@ -28,7 +28,8 @@ _LONG = b"0" * 19
 
 def odd(body: bytes) -> bool:
     """Whether a body may hold a NUL or an integer beyond 64 bits. Cheap, errs on the safe side."""
-    return b"\\u0000" in body or _LONG in body.translate(_DIGITS)
+    # One byte is found far faster than six, and most bodies have no backslash at all.
+    return (b"\\" in body and b"\\u0000" in body) or _LONG in body.translate(_DIGITS)
 
 
 def mend(body: bytes, common: dict[str, dict[str, Any]]) -> bytes:

@@ -185,9 +185,16 @@ class Reader:
         if kind is None:
             raise Refused("`type` is missing: identify, track, page, screen, group or alias")
         user, anonymous = event.user_id, event.anonymous_id
-        if user is not None:
+        # The usual id is passed here without a call of ours: this runs for every event.
+        if user is not None and (
+            user.strip().lower() in BLOCKED_IDS or not user.isprintable() or len(user) > ID_LENGTH
+        ):
             user = _usable(user, "userId", changes)
-        if anonymous is not None:
+        if anonymous is not None and (
+            anonymous.strip().lower() in BLOCKED_IDS
+            or not anonymous.isprintable()
+            or len(anonymous) > ID_LENGTH
+        ):
             anonymous = _usable(anonymous, "anonymousId", changes)
         previous = None
         if kind == "track":
@@ -202,25 +209,32 @@ class Reader:
             raise Refused("a group call needs `groupId`", "$.groupId")
         if user is None and anonymous is None:
             raise Refused("neither `userId` nor `anonymousId` identifies anyone", "$.userId")
-        timestamp = self._timestamp(event)
-        if not event.message_id:
+        original = event.original_timestamp or event.timestamp
+        timestamp = self._received_at
+        if original:
+            at = clock.parse_time(original)
+            if at is None or event.sent_at or not clock.EARLIEST <= at <= clock.LATEST:
+                at = self._corrected(event)
+            else:
+                at += self._skew
+            if at < timestamp:
+                timestamp = at
+        message = event.message_id
+        if not message:
             changes["messageId"] = self._derived(body, index, event)
-        elif len(event.message_id) > ID_LENGTH:
+        elif len(message) > ID_LENGTH:
             raise Refused(f"a message id has at most {ID_LENGTH} characters", "$.messageId")
         if changes:
             body = mending.override(body, changes)
         return Accepted(kind, user, anonymous, previous, timestamp, body)
 
-    def _timestamp(self, event: Event) -> int:
-        """When it happened by our clock: receivedAt - (sentAt - originalTimestamp), not later."""
+    def _corrected(self, event: Event) -> int:
+        """By our clock: receivedAt - (sentAt - originalTimestamp), with the event's own sentAt."""
         if event.original_timestamp:
             at = _time(event.original_timestamp, "$.originalTimestamp")
-        elif event.timestamp:
-            at = _time(event.timestamp, "$.timestamp")
         else:
-            return self._received_at
-        at += self._skew if not event.sent_at else self._skew_of(event.sent_at)
-        return at if at < self._received_at else self._received_at
+            at = _time(event.timestamp or "", "$.timestamp")
+        return at + (self._skew_of(event.sent_at) if event.sent_at else self._skew)
 
     def _skew_of(self, sent_at: str) -> int:
         return self._received_at - _time(sent_at, "$.sentAt")
