@@ -28,7 +28,7 @@ from harken.inputs import (
 from harken.people import merge as merging
 from harken.people.apply import apply_event, seen_before
 from harken.people.consent import apply_consent
-from harken.people.profile import ConsentChange, Profile, Reach
+from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.reactions import Handling
 
 _feedback = msgspec.msgpack.Decoder(Feedback).decode
@@ -71,7 +71,11 @@ def _event(handling: Handling, record: Record) -> None:
         anonymous_id=event.anonymous_id or "",
         imported=record.imported,
     )
-    if record.imported or trigger.name[0] == "$":
+    if record.imported:
+        return
+    if trigger.name[0] == "$":
+        # An `identify` starts nothing, but what it states may make `exit_when` true.
+        handling.show(trigger)
         return
     late = record.received_at - trigger.at > definitions.workspace.late_after
     if not late:
@@ -80,6 +84,10 @@ def _event(handling: Handling, record: Record) -> None:
 
 
 def _wake(handling: Handling, wakeup: WakeUp) -> None:
+    if handling.profile == Profile(id=handling.profile.id):
+        # Forgotten since it was set: it must not bring them back.
+        handling.effects.forget = True
+        return
     kind, _, rest = wakeup.key.partition(":")
     if kind == "run":
         handling.resume(rest)
@@ -103,9 +111,21 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
         case Unmerge() as command if other is not None and other.tombstone is not None:
             _unmerge(handling, other, command, record.received_at)
         case Forget():
-            for run in handling.profile.runs.values():
-                handling.cancel_wake(run)
-            handling.effects.forget = True
+            _forget(handling)
+
+
+def _forget(handling: Handling) -> None:
+    """Erase the customer, and what merges kept of them so that they could be undone."""
+    profile = handling.profile
+    for run in profile.runs.values():
+        handling.cancel_wake(run)
+    if profile.session is not None:
+        handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
+    handling.effects.others += [
+        Profile(id=id, tombstone=Tombstone(into=profile.id, at=at, how="forgotten"))
+        for id, at in profile.absorbed.items()
+    ]
+    handling.effects.forget = True
 
 
 def _consent(handling: Handling, change: ConsentChange) -> None:
@@ -186,6 +206,8 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
     effects, survivor = handling.effects, handling.profile
     grave = tombstone.tombstone
     if grave is None or grave.into != survivor.id or at - grave.at > merging.UNDO:
+        return
+    if not grave.absorbed_before:
         return
     before = dict(survivor.runs)
     restored = merging.unmerge(survivor, tombstone, command.events_since, at)

@@ -159,10 +159,14 @@ class Handling:
 
     def react(self, event: Trigger, *, late: bool = False) -> None:
         """Let every run and every journey see the event."""
-        for run in list(self.profile.runs.values()):
-            self._see(run, event)
+        self.show(event)
         for journey in self.definitions.entries.get(event.name, ()):
             self._enter(journey, event, late)
+
+    def show(self, event: Trigger) -> None:
+        """Let every run in flight see the event."""
+        for run in list(self.profile.runs.values()):
+            self._see(run, event)
 
     def _see(self, run: Run, event: Trigger) -> None:
         """A run in flight sees an event: it may be an exception, or make `exit_when` true."""
