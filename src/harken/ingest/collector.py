@@ -203,8 +203,9 @@ class Collector:
         received_at, imported = request.received_at, request.imported
         for event in request.events:
             profile, merges = resolve(event)
-            for survivor, merge in merges:
-                add(Record(survivor, received_at, received_at, Kind.COMMAND, encode(merge)))
+            if merges:
+                for survivor, merge in merges:
+                    add(Record(survivor, received_at, received_at, Kind.COMMAND, encode(merge)))
             add(Record(profile, received_at, event.timestamp, kind, event.body, imported))
 
     def _save(self, group: list[_Request]) -> None:

@@ -163,6 +163,8 @@ class Identities:
             assert anonymous is not None
             return self._nameless(anonymous), []
         profile = self._user(user)
+        if anonymous is None and event.previous_id is None:
+            return profile, []
         merges = []
         if event.previous_id is not None:
             merges += self._alias(event.previous_id, profile)
