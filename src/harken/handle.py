@@ -31,6 +31,8 @@ from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.reactions import Handling
 
+PEOPLE_DO = ("opened", "clicked", "complained", "unsubscribed")
+
 _feedback = msgspec.msgpack.Decoder(Feedback).decode
 
 
@@ -138,6 +140,10 @@ def _consent(handling: Handling, change: ConsentChange) -> None:
 def _told(handling: Handling, feedback: Feedback) -> None:
     """Something became of a message: by the sender's loop, the provider or the recipient."""
     profile, what = handling.profile, feedback.what
+    if what not in PEOPLE_DO:
+        # A journey on `$message_sent` would otherwise send for ever.
+        sends = (send for send in profile.sends if send.id == feedback.message)
+        handling.depth = max((send.depth for send in sends), default=0)
     if what in ("failed", "aborted"):
         # It never left, so its slot under the caps is free again.
         profile.sends = [send for send in profile.sends if send.id != feedback.message]

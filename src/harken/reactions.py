@@ -51,7 +51,8 @@ class Handling:
         self.effects = Effects(profile)
         self.received_at = now
         self.duplicate = False
-        self._depth = 0
+        self.depth = 0
+        """How far this input is from what the customer did: chains of our own events are cut."""
 
     # -- history
 
@@ -79,13 +80,13 @@ class Handling:
     ) -> None:
         """An event of our own: kept, counted, and reacted to like any other."""
         self.record(name, properties, at=at, **columns)
-        if silent or self._depth >= DEEPEST:
+        if silent or self.depth >= DEEPEST:
             return
         trigger = Trigger(name=name, at=at, properties=properties)
         count_event(self.profile, trigger, self.definitions.traits, self.now)
-        self._depth += 1
+        self.depth += 1
         self.react(trigger)
-        self._depth -= 1
+        self.depth -= 1
 
     def decide(
         self,
@@ -197,6 +198,7 @@ class Handling:
             entered_at=self.received_at,
             since=self.received_at,
             event=event,
+            depth=self.depth,
         )
         if run.id in self.profile.runs:
             return
@@ -303,12 +305,15 @@ class Handling:
             if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
                 self._end(run, journey, "exit_when", {})
                 return
-            match self._take(run, journey, journey.steps[run.step]):
+            step = journey.steps[run.step]
+            match self._take(run, journey, step):
                 case Go(at=at):
                     run.step, run.since, run.due = run.step + 1, at, 0
                 case Park(until=until):
                     self.cancel_wake(run)
                     run.due, run.delayed = until, True
+                    if isinstance(step, Wait):
+                        run.depth = 0
                     self.effects.wake.append(WakeUp(until, self.profile.id, f"run:{run.id}"))
                     return
                 case End(reason=reason):
@@ -415,6 +420,7 @@ class Handling:
                 step=step.message,
                 tags=candidate.tags,
                 counts=step.counts,
+                depth=run.depth + 1,
             )
         )
         expires = run.since + step.expires_after if step.expires_after else 0

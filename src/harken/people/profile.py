@@ -69,6 +69,8 @@ class Send(Struct, omit_defaults=True, kw_only=True, gc=False):
     step: str
     tags: list[str] = field(default_factory=list)
     counts: bool = True
+    depth: int = 0
+    """The run's, one deeper: what follows from the message follows from its cause."""
 
 
 class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -98,6 +100,8 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     """When the present step was first tried: what `expires_after` counts from."""
     delayed: bool = False
     """A wait or hold has passed since the audience was last checked."""
+    depth: int = 0
+    """How many events of our own led from the customer's event to this run, without a wait."""
 
 
 class Session(Struct, omit_defaults=True, kw_only=True, gc=False):
