@@ -68,7 +68,7 @@ class Transport(Protocol):
     authorization: str
     """Opens the API."""
     write_authorization: str
-    """Lets events in."""
+    """Lets events in; empty where a write key has to be given."""
 
     def send(
         self,
@@ -92,7 +92,7 @@ class Server:
             raise BadInput(f"--server {address!r} is no address; write http://host:port")
         self._address = address.rstrip("/")
         self.authorization = bearer(os.environ.get("HARKEN_SECRET_KEY", ""))
-        self.write_authorization = basic(os.environ.get("HARKEN_WRITE_KEY", ""))
+        self.write_authorization = ""
         try:
             self._http = httpx.Client(base_url=self._address, timeout=ANSWER_SECONDS)
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:

@@ -91,7 +91,7 @@ def _state_folder(connection: Connection, mapping: Path | None, given: Path | No
 
 
 def _sender(transport: Transport, write_key: str) -> Callable[[bytes], Sequence[tuple[int, str]]]:
-    authorization = basic(write_key) or transport.write_authorization
+    authorization = transport.write_authorization or basic(write_key)
     if not authorization:
         raise BadInput("a write key is needed: --write-key, or HARKEN_WRITE_KEY")
 

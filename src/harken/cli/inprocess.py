@@ -83,4 +83,6 @@ class Folder:
         return self._harken.services.handled(offset)
 
     def close(self) -> None:
+        # What was let in but waited for by nobody (an import) is handled too.
+        self._handled(0)
         self._open.close()
