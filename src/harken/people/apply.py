@@ -3,20 +3,33 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from harken.ids import fingerprint
 from harken.ingest.protocol import Event
 from harken.inputs import Record
-from harken.people.attributes import apply_traits
+from harken.people.attributes import STANDARD, apply_traits
 from harken.people.profile import Device, EventStat, Profile, Trigger
 from harken.people.traits import Trait
+
+_encode = msgspec.msgpack.Encoder().encode
 
 TraitsByEvent = Mapping[str, Sequence[Trait]]
 
 REMEMBERED_SECONDS = 2 * 86_400
 """How long a message id is remembered."""
 SEEN_ENTRY = 12
+SEEN_IDS = 10_000
+"""Message ids remembered at most; no person does more in 48 h, and a robot must not fill a disk."""
 ANONYMOUS_IDS = 100
 """Anonymous ids kept; the oldest are forgotten (identity itself keeps them all)."""
+EVENT_NAMES = 1_000
+"""Event names counted; the ones unused for longest are forgotten."""
+DEVICES = 50
+GROUPS = 200
+ATTRIBUTES = 1_000
+ATTRIBUTE_BYTES = 256 * 1024
+"""Custom attributes beyond these are not taken up (history keeps what was stated)."""
 
 
 def seen_before(profile: Profile, message_id: str, now: int) -> bool:
@@ -31,8 +44,16 @@ def seen_before(profile: Profile, message_id: str, now: int) -> bool:
         seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
     if mark in seen:
         return True
-    profile.seen = seen + mark + second.to_bytes(4, "big")
+    profile.seen = (seen + mark + second.to_bytes(4, "big"))[-SEEN_IDS * SEEN_ENTRY :]
     return False
+
+
+def merge_seen(left: bytes, right: bytes) -> bytes:
+    """Both memories of message ids as one, oldest first."""
+    both = left + right
+    entries = [both[at : at + SEEN_ENTRY] for at in range(0, len(both), SEEN_ENTRY)]
+    entries.sort(key=lambda entry: entry[8:])
+    return b"".join(entries[-SEEN_IDS:])
 
 
 def _without_old(seen: bytes, edge: int) -> bytes:
@@ -58,9 +79,11 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
     if event.anonymous_id and event.anonymous_id not in profile.anonymous_ids:
         profile.anonymous_ids = [*profile.anonymous_ids, event.anonymous_id][-ANONYMOUS_IDS:]
     if event.type == "identify":
-        apply_traits(profile.attributes, event.traits or {})
+        state_attributes(profile, event.traits or {})
     elif event.type == "group" and event.group_id:
         profile.groups[event.group_id] = max(profile.groups.get(event.group_id, 0), at)
+        if len(profile.groups) > GROUPS:
+            del profile.groups[min(profile.groups, key=profile.groups.__getitem__)]
     if event.context is not None:
         _learn(profile, event, record)
     trigger = Trigger(
@@ -72,6 +95,15 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
     if trigger.name[0] != "$":
         count_event(profile, trigger, traits, record.received_at)
     return trigger
+
+
+def state_attributes(profile: Profile, stated: dict[str, Any]) -> None:
+    """Set attributes, as far as a document has room for them. Standard ones always have."""
+    before = dict(profile.attributes)
+    apply_traits(profile.attributes, stated)
+    now = profile.attributes
+    if len(now) > ATTRIBUTES or len(_encode(now)) > ATTRIBUTE_BYTES:
+        profile.attributes = before | {name: now[name] for name in STANDARD if name in now}
 
 
 def event_name(event: Event) -> str:
@@ -87,6 +119,8 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
     """Count an event in the totals and in the traits that its name moves."""
     stat = profile.events.get(event.name)
     if stat is None:
+        if len(profile.events) >= EVENT_NAMES:
+            del profile.events[min(profile.events, key=lambda name: profile.events[name].last)]
         profile.events[event.name] = EventStat(1, event.at, event.at)
     else:
         stat.count += 1
@@ -122,7 +156,7 @@ def _learn(profile: Profile, event: Event, record: Record) -> None:
         if isinstance(country, str) and country:
             profile.learned["country"] = country
     if event.type != "identify" and context.traits:
-        apply_traits(profile.attributes, context.traits)
+        state_attributes(profile, context.traits)
     if context.device:
         _learn_device(profile, context.device, record.received_at)
 
@@ -137,6 +171,8 @@ def _learn_device(profile: Profile, device: dict[str, Any], now: int) -> None:
             model=_text(device.get("model")),
             last_seen=now,
         )
+        if len(profile.devices) > DEVICES:
+            del profile.devices[min(profile.devices, key=lambda d: profile.devices[d].last_seen)]
 
 
 def _text(value: Any) -> str:

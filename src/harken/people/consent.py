@@ -5,13 +5,15 @@ from harken.people.profile import ConsentChange, Profile
 PURPOSES = ("marketing", "transactional", "night")
 STATES = ("opted_in", "implied", "opted_out")
 STRICTNESS = {"opted_out": 2, "implied": 1, "opted_in": 0}
+KEPT = 1_000
+"""Lines of the ledger kept with the customer; history has them all."""
 ALL = "all"
 """The channel that stands for every channel."""
 
 
 def apply_consent(profile: Profile, change: ConsentChange) -> bool:
     """Record a change; False when it is older than what is in force (it still is in the ledger)."""
-    profile.consent_log.append(change)
+    profile.consent_log = [*profile.consent_log, change][-KEPT:]
     key = f"{change.channel}:{change.purpose}"
     current = profile.consent.get(key)
     if current is not None and current.at > change.at:

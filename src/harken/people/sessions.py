@@ -5,6 +5,8 @@ from typing import Any
 from harken.people.profile import Session, Trigger
 
 MOST_PRODUCTS = 50
+MOST_NAMES = 200
+LONGEST_TEXT = 2_000
 _SEEN = ("Product Viewed", "Product Added", "Product Removed")
 _KEPT = ("product_id", "sku", "name", "brand", "category", "price", "quantity", "image_url", "url")
 
@@ -17,9 +19,10 @@ def begin(event: Trigger) -> Session:
 def follow(session: Session, event: Trigger) -> None:
     """Count an event into the session."""
     session.last = max(session.last, event.at)
-    session.events[event.name] = session.events.get(event.name, 0) + 1
+    if event.name in session.events or len(session.events) < MOST_NAMES:
+        session.events[event.name] = session.events.get(event.name, 0) + 1
     if event.name in _SEEN and len(session.products) < MOST_PRODUCTS:
-        product = {key: event.properties[key] for key in _KEPT if key in event.properties}
+        product = {key: event.properties[key] for key in _KEPT if _fits(event.properties.get(key))}
         session.products.append({"event": event.name, **product})
 
 
@@ -44,6 +47,11 @@ def cart_value(session: Session) -> float:
         sign = {"Product Added": 1, "Product Removed": -1}.get(product["event"], 0)
         total += sign * _number(product.get("price")) * _number(product.get("quantity", 1))
     return round(max(total, 0.0), 2)
+
+
+def _fits(value: Any) -> bool:
+    """A plain value of a bearable size: fifty of them stand in the customer's document."""
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) < LONGEST_TEXT)
 
 
 def _number(value: Any) -> float:
