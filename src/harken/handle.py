@@ -95,6 +95,9 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
         handling.resume(rest)
     elif kind == "session":
         handling.end_session_if_over()
+    elif kind == "merged":
+        grave = Tombstone(into=wakeup.profile_id, at=wakeup.due - merging.UNDO - 1, how="for good")
+        handling.effects.others.append(Profile(id=int(rest), tombstone=grave))
     elif kind == "feedback":
         _told(handling, _feedback(wakeup.body))
 
@@ -195,7 +198,7 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
             owner = absorbed if session is absorbed.session else survivor
             effects.cancel.append(WakeUp(session.due, owner.id, "session"))
     mine = {run.id: run.due for run in survivor.runs.values()}
-    tombstone, ended = merging.merge(survivor, absorbed, at, how)
+    tombstone, ended = merging.merge(survivor, absorbed, at, how, handling.at_any_time)
     for run in ended:
         if run.id in mine:
             effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
@@ -204,8 +207,14 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
         if run.id not in mine:
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
     handling.rewake_session()
+    effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
+
+
+def _grave_closes(tombstone: Profile, survivor: Profile, merged_at: int) -> WakeUp:
+    """When the merge cannot be undone any more, both documents as they were are let go."""
+    return WakeUp(merged_at + merging.UNDO + 1, survivor.id, f"merged:{tombstone.id}")
 
 
 def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> None:
@@ -215,11 +224,15 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
         return
     if not grave.absorbed_before:
         return
+    effects.cancel.append(_grave_closes(tombstone, survivor, grave.at))
     before = dict(survivor.runs)
     restored = merging.unmerge(survivor, tombstone, command.events_since, at)
     for id, run in before.items():
         if id not in survivor.runs:
             effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{id}"))
+    for id, run in survivor.runs.items():
+        if id not in before:
+            effects.wake.append(WakeUp(run.due, survivor.id, f"run:{id}"))
     for run in restored.runs.values():
         effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
     restored.session = None

@@ -36,6 +36,8 @@ DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
 KEPT_KEYS = 1_000
 """Entry keys remembered per journey; the oldest are forgotten."""
+RUNS_AT_ONCE = 100
+"""Runs of one journey that a customer may have in flight."""
 KEPT_SENDS = 500
 REMEMBERED_SENDS = 45 * DAY
 """Sends are remembered for the caps; none may look back further than 45 days."""
@@ -251,6 +253,9 @@ class Handling:
         if journey.audience and not journey.audience(self.profile, event, self.now):
             failed = unmet(entry.audience, self.profile, event, self.now) if entry.audience else []
             return "audience", {"failed": failed}
+        in_flight = sum(run.journey == journey.name for run in self.profile.runs.values())
+        if in_flight >= RUNS_AT_ONCE:
+            return "too_many_runs", {"in_flight": in_flight}
         return self._reentry_refusal(journey, key)
 
     def _reentry_refusal(self, journey: LiveJourney, key: str) -> tuple[str, dict[str, Any]] | None:
@@ -263,6 +268,11 @@ class Handling:
                 return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
         # One run for each value of a key, also when it lasts longer than re-entry waits.
         return ("already_in", {"key": key}) if key and self._in_flight(journey.name, key) else None
+
+    def at_any_time(self, run: Run) -> bool:
+        """Whether the run's journey may be entered again while it is in flight."""
+        journey = self.definitions.journey(run.journey, run.revision)
+        return not run.key and journey is not None and journey.source.entry.reentry == "always"
 
     def _in_flight(self, journey: str, key: str) -> bool:
         return any((run.journey, run.key) == (journey, key) for run in self.profile.runs.values())

@@ -1,34 +1,41 @@
 """Two documents become one, and can be told apart again for 30 days."""
 
+from collections.abc import Callable
 from typing import Any
 
 from harken.clock import DAY
 from harken.people import profile as documents
-from harken.people.consent import stricter
+from harken.people.apply import ANONYMOUS_IDS, merge_seen
+from harken.people.consent import KEPT, stricter
 from harken.people.profile import EventStat, Profile, Run, Session, Tombstone
+from harken.people.sessions import MOST_PRODUCTS
 from harken.people.traits import merge_times
 
 UNDO = 30 * DAY
 """How long a merge can be undone."""
+ABSORBED = 1_000
+"""Profiles remembered as joined into one, the latest; tombstones keep the way for all."""
 
 
-def merge(survivor: Profile, absorbed: Profile, now: int, how: str) -> tuple[Profile, list[Run]]:
+def merge(
+    survivor: Profile,
+    absorbed: Profile,
+    now: int,
+    how: str,
+    both: Callable[[Run], bool] = lambda run: False,
+) -> tuple[Profile, list[Run]]:
     """Join `absorbed` into `survivor`; the tombstone to stand in its place, and runs that end.
 
     The identified side wins a conflict of attributes, the stricter side one of consent. Where
-    both are in the same journey under the same key, the run that began first goes on.
+    both are in the same journey under the same key, the run that began first goes on, unless
+    `both` says that the run's journey may be entered at any time.
     """
-    tombstone = Profile(
-        id=absorbed.id,
-        created_at=absorbed.created_at,
-        seen_at=absorbed.seen_at,
-        tombstone=Tombstone(
-            into=survivor.id,
-            at=now,
-            how=how,
-            survivor_before=documents.encode(survivor),
-            absorbed_before=documents.encode(absorbed),
-        ),
+    grave = Tombstone(
+        into=survivor.id,
+        at=now,
+        how=how,
+        survivor_before=documents.encode(survivor),
+        absorbed_before=documents.encode(absorbed),
     )
     wins, loses = survivor, absorbed
     if survivor.user_id is None and absorbed.user_id is not None:
@@ -36,7 +43,8 @@ def merge(survivor: Profile, absorbed: Profile, now: int, how: str) -> tuple[Pro
     survivor.attributes = {**loses.attributes, **wins.attributes}
     survivor.learned = {**loses.learned, **wins.learned}
     survivor.user_id = wins.user_id
-    survivor.anonymous_ids = list(dict.fromkeys([*survivor.anonymous_ids, *absorbed.anonymous_ids]))
+    anonymous_ids = list(dict.fromkeys([*absorbed.anonymous_ids, *survivor.anonymous_ids]))
+    survivor.anonymous_ids = anonymous_ids[-ANONYMOUS_IDS:]
     survivor.created_at = min(survivor.created_at or now, absorbed.created_at or now)
     survivor.seen_at = max(survivor.seen_at, absorbed.seen_at)
     survivor.devices = {**absorbed.devices, **survivor.devices}
@@ -44,8 +52,17 @@ def merge(survivor: Profile, absorbed: Profile, now: int, how: str) -> tuple[Pro
     _merge_consent(survivor, absorbed)
     survivor.unreachable = {**absorbed.unreachable, **survivor.unreachable}
     _merge_behaviour(survivor, absorbed)
-    survivor.absorbed = {**absorbed.absorbed, **survivor.absorbed, absorbed.id: now}
-    return tombstone, _merge_runs(survivor, absorbed)
+    joined = {**absorbed.absorbed, **survivor.absorbed, absorbed.id: now}
+    survivor.absorbed = dict(sorted(joined.items(), key=lambda one: one[1])[-ABSORBED:])
+    ended = _merge_runs(survivor, absorbed, both)
+    grave.ended = [run.id for run in ended]
+    tombstone = Profile(
+        id=absorbed.id,
+        created_at=absorbed.created_at,
+        seen_at=absorbed.seen_at,
+        tombstone=grave,
+    )
+    return tombstone, ended
 
 
 def unmerge(
@@ -81,8 +98,9 @@ def unmerge(
         survivor.traits[id] = left
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
-    _unmerge_runs(survivor, before, restored)
-    survivor.absorbed.pop(restored.id, None)
+    _unmerge_runs(survivor, before, restored, grave.ended, now)
+    for gone in (restored.id, *restored.absorbed):
+        survivor.absorbed.pop(gone, None)
     restored.seen_at = max(restored.seen_at, now)
     return restored
 
@@ -97,7 +115,7 @@ def _merge_consent(survivor: Profile, absorbed: Profile) -> None:
         survivor.consent[key] = change if mine is None else stricter(mine, change)
     survivor.consent_log = sorted(
         [*survivor.consent_log, *absorbed.consent_log], key=lambda change: change.at
-    )
+    )[-KEPT:]
 
 
 def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
@@ -119,7 +137,7 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
         [*survivor.sends, *(send for send in absorbed.sends if send.id not in known)],
         key=lambda send: send.at,
     )
-    survivor.seen += absorbed.seen
+    survivor.seen = merge_seen(survivor.seen, absorbed.seen)
     for journey, keys in absorbed.entries.items():
         survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
     survivor.session = _merge_sessions(survivor.session, absorbed.session)
@@ -132,18 +150,15 @@ def _merge_sessions(mine: Session | None, theirs: Session | None) -> Session | N
     mine.last = max(mine.last, theirs.last)
     for name, count in theirs.events.items():
         mine.events[name] = mine.events.get(name, 0) + count
-    mine.products = [*theirs.products, *mine.products]
+    mine.products = [*theirs.products, *mine.products][-MOST_PRODUCTS:]
     return mine
 
 
-def _merge_runs(survivor: Profile, absorbed: Profile) -> list[Run]:
+def _merge_runs(survivor: Profile, absorbed: Profile, both: Callable[[Run], bool]) -> list[Run]:
     """Take the absorbed runs over; the ones that end because their twin began first."""
     ended = []
     for run in absorbed.runs.values():
-        twin = next(
-            (r for r in survivor.runs.values() if (r.journey, r.key) == (run.journey, run.key)),
-            None,
-        )
+        twin = None if both(run) else _twin(run, survivor.runs)
         if twin is None:
             survivor.runs[run.id] = run
         elif run.entered_at < twin.entered_at:
@@ -153,6 +168,11 @@ def _merge_runs(survivor: Profile, absorbed: Profile) -> list[Run]:
         else:
             ended.append(run)
     return ended
+
+
+def _twin(run: Run, runs: dict[str, Run]) -> Run | None:
+    same = (one for one in runs.values() if (one.journey, one.key) == (run.journey, run.key))
+    return next(same, None)
 
 
 def _without(now: dict[str, Any], before: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
@@ -191,22 +211,35 @@ def _subtract(
         return
     count = stat.count - theirs.count
     times = ([before.first, before.last] if before else []) + (since[1:] if since else [])
+    if count > (before.count if before else 0) + (since[0] if since else 0):
+        # Yet another profile joined since: its times cannot be told from the ones to take away.
+        times += [stat.first, stat.last]
     if count <= 0 or not times:
         del survivor.events[name]
     else:
         survivor.events[name] = EventStat(count, min(times), max(times))
 
 
-def _unmerge_runs(survivor: Profile, before: Profile, restored: Profile) -> None:
-    """Runs that came from the other side go back as they stand now, if still in flight."""
-    for id in list(restored.runs):
-        run = survivor.runs.get(id)
-        if run is None:
-            del restored.runs[id]
-        elif id not in before.runs:
+def _unmerge_runs(
+    survivor: Profile, before: Profile, restored: Profile, ended: list[str], now: int
+) -> None:
+    """Each side's runs as they stand now. One that the merge ended goes on, if its time is yet to
+    come: until then the other side's run spoke for both."""
+    for id, run in list(restored.runs.items()):
+        if id in survivor.runs and id not in before.runs:
             restored.runs[id] = survivor.runs.pop(id)
+        elif id not in ended or run.due <= now:
+            del restored.runs[id]
+    for id, run in before.runs.items():
+        if id in ended and run.due > now:
+            survivor.runs[id] = run
     for journey, keys in restored.entries.items():
         mine = survivor.entries.get(journey, {})
         for key, at in keys.items():
-            if mine.get(key) == at and before.entries.get(journey, {}).get(key) != at:
+            own = before.entries.get(journey, {}).get(key)
+            if mine.get(key) != at or own == at:
+                continue
+            if own is None:
                 del mine[key]
+            else:
+                mine[key] = own

@@ -124,6 +124,8 @@ class Tombstone(Struct, omit_defaults=True, kw_only=True, gc=False):
     survivor_before: bytes = b""
     absorbed_before: bytes = b""
     """Both documents as they were, until the 30 days in which a merge can be undone are over."""
+    ended: list[str] = field(default_factory=list)
+    """Runs that ended because the other side was in the same journey."""
 
 
 class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
