@@ -1,0 +1,48 @@
+"""docs/cli.md names every command, option and variable that there is, and no other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harken import config
+from harken.cli import commands
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
+ALL = [name for _, names in commands.THEMES.values() for name in names]
+GROUPS = ("keys", "suppressions")
+
+
+def test_every_command_is_documented_and_every_documented_one_exists() -> None:
+    assert set(re.findall(r"^    harken ([a-z-]+)", PAGE, re.M)) == set(ALL)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_commands_of_a_group_are_documented(group: str) -> None:
+    app = commands.build()[group]
+    words = {name for name in app if not name.startswith("-")}
+    assert set(re.findall(rf"[ `]{group} ([a-z]+)(?= [A-Z]|  )", PAGE)) == words
+
+
+def test_documented_options_exist() -> None:
+    app = commands.build()
+    options = {
+        name
+        for command in ALL
+        if command not in GROUPS
+        for argument in app[command].assemble_argument_collection()
+        for name in argument.names
+    }
+    assert set(re.findall(r"(--[a-z][a-z-]*)", PAGE)) - {"--help"} <= options
+
+
+def test_every_command_says_in_a_line_what_it_does() -> None:
+    app = commands.build()
+    assert not [name for name in ALL if not app[name].help]
+
+
+def test_every_variable_is_documented() -> None:
+    source = Path(config.__file__).read_text("utf-8")
+    read = set(re.findall(r'"(HARKEN_[A-Z_]+)"', source))
+    assert set(re.findall(r"HARKEN_[A-Z_]+", PAGE)) - {"HARKEN_SERVER"} == read
