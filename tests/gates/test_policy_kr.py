@@ -17,8 +17,8 @@ from gates_kit import (
 )
 
 from harken.gates import check, demands, workspace_faults
-from harken.gates.countries import country_code
 from harken.gates.packs.kr import months_later
+from harken.people.countries import country_code
 from harken.people.profile import ConsentChange
 from harken.workspace import Sender, Workspace
 

@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+from harken.people.countries import country_of
 from harken.people.profile import Profile
 from harken.values import zone
 
@@ -14,8 +15,8 @@ def zone_of(profile: Profile, default: ZoneInfo) -> ZoneInfo:
         found = zone(name)
         if found is not None:
             return found
-    country = profile.attribute("country")
-    only = _only_zones().get(country) if isinstance(country, str) else None
+    country = country_of(profile)
+    only = _only_zones().get(country) if country else None
     return (zone(only) if only else None) or default
 
 
