@@ -46,7 +46,7 @@ def unmet(rule: Rule, profile: Profile, event: Trigger | None, now: int) -> list
     match rule:
         case All():
             return [fault for part in rule.all for fault in unmet(part, profile, event, now)]
-        case Any_():
+        case Any_() if rule.any:
             return [fault for part in rule.any for fault in unmet(part, profile, event, now)]
         case _:
             return [{"rule": describe(rule), "value": _seen(rule, profile, event, now)}]
@@ -62,9 +62,9 @@ def describe(rule: Rule) -> str:
         case Did():
             return _describe_did(rule)
         case All():
-            return " and ".join(_bracket(part) for part in rule.all)
+            return " and ".join(_bracket(part) for part in rule.all) or "everybody"
         case Any_():
-            return " or ".join(_bracket(part) for part in rule.any)
+            return " or ".join(_bracket(part) for part in rule.any) or "nobody"
         case Not():
             return f"not ({describe(rule.not_)})"
 

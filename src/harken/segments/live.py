@@ -104,7 +104,9 @@ def compile_regex(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as fault:
-        raise ValueError(f"{pattern!r} is no regular expression (RE2): {fault}") from None
+        said = fault.args[0] if fault.args else ""
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise ValueError(f"{pattern!r} is no regular expression (RE2): {text}") from None
 
 
 def _attribute(path: str, passes: Passes) -> Check:
