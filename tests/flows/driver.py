@@ -1,0 +1,279 @@
+"""A shop on a virtual clock: what its customers do goes in, what Harken says comes out.
+
+Everything is real but the time: the log, the state and the history stand in a folder, mail is
+kept by the sandbox. `at` and `advance` step through every wake-up and message due on the way, in
+the order of time, as a running server would.
+"""
+
+import email
+import email.policy
+from collections import Counter
+from collections.abc import Sequence
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harken.app import Embedded
+from harken.clock import SettableClock, from_local, iso, parse_time, to_datetime
+from harken.effects import Decision
+from harken.files.plan import bundle
+from harken.files.project import load
+from harken.files.reader import read
+from harken.ingest.protocol import Envelope, Reader
+from harken.inputs import Command, Consent, Feedback, Merge, Unmerge
+from harken.journeys.model import Journey
+from harken.people.profile import ConsentChange, Profile
+from harken.reports.why import Why, why
+from harken.store.base import LedgerRow
+from harken.values import Duration, ZoneName, zone
+
+START = "2026-03-02 10:00"
+MOST_STEPS = 20_000
+
+
+def instant(text: str, zone_name: str = "UTC") -> int:
+    """The moment at which clocks in the zone show `2026-03-29 01:30`, in ms."""
+    found, ms = zone(zone_name), parse_time(text)
+    assert found is not None
+    assert ms is not None
+    return from_local(to_datetime(ms).replace(tzinfo=None), found)
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """A mail that the sandbox kept."""
+
+    to: str
+    subject: str
+    at: int
+    id: str
+    body: str
+
+
+class Shop:
+    """One data folder and its customers."""
+
+    def __init__(self, folder: Path, now: str = START, **files: str) -> None:
+        """`files` are journeys by name; `workspace` is the workspace file."""
+        self.folder = folder
+        self.clock = SettableClock(instant(now))
+        self.harken = Embedded(folder / "data", self.clock)
+        self._ids = 0
+        if files:
+            self.apply(**files)
+
+    def close(self) -> None:
+        self.harken.close()
+
+    def reopen(self) -> None:
+        """Stop, and start again on the same folder."""
+        self.close()
+        self.harken = Embedded(self.folder / "data", self.clock)
+
+    # -- definitions
+
+    def apply(self, content: dict[str, str] | None = None, **files: str) -> None:
+        """Apply a project that holds these journeys (and `workspace`), and nothing else."""
+        project = self.folder / "project"
+        for old in (*project.glob("journeys/*"), *project.glob("*.yaml")):
+            old.unlink()
+        (project / "journeys").mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            place = "workspace" if name == "workspace" else f"journeys/{name.replace('_', '-')}"
+            (project / f"{place}.yaml").write_text(text)
+        for name, text in (content or {}).items():
+            (project / "journeys" / name).write_text(text)
+        found = load(project)
+        assert not found.errors, found.errors
+        current = self.harken.store.definitions()
+        made = bundle(current, found, self.now, "a test")
+        self.harken.services.collector.append_definitions(made).result()
+        self.harken.settle()
+
+    # -- what customers do
+
+    def identify(self, user: str, anonymous: str | None = None, **traits: Any) -> None:
+        self.call("identify", userId=user, anonymousId=anonymous, traits=traits)
+
+    def track(self, user: str | None, event: str, **properties: Any) -> None:
+        """`anonymous`, `id` (the message id), `ago` and `context` are the call's own."""
+        own = {"userId": user, "event": event}
+        for name, key in (("anonymous", "anonymousId"), ("id", "messageId"), ("context",) * 2):
+            if name in properties:
+                own[key] = properties.pop(name)
+        if "ago" in properties:
+            own["timestamp"] = iso(self.now - Duration.parse(properties.pop("ago")))
+        self.call("track", **own, properties=properties)
+
+    def alias(self, previous: str, user: str) -> None:
+        self.call("alias", previousId=previous, userId=user)
+
+    def call(self, kind: str, *, imported: bool = False, **fields: Any) -> None:
+        """One Segment call, handled before this returns."""
+        self.request([self.item(kind, **fields)], imported=imported)
+
+    def item(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """A call as it stands in a batch; a message id is made up when none is given."""
+        self._ids += 1
+        given = {key: value for key, value in fields.items() if value is not None}
+        return {"type": kind, "messageId": f"m{self._ids}", **given}
+
+    def request(
+        self,
+        items: Sequence[dict[str, Any]],
+        *,
+        imported: bool = False,
+        settle: bool = True,
+        **envelope: Any,
+    ) -> None:
+        """One HTTP request's worth of calls."""
+        raw = [msgspec.Raw(msgspec.json.encode(item)) for item in items]
+        accepted, rejected = Reader(self.now, None, Envelope(raw, **envelope)).read(raw, True)
+        assert not rejected, rejected
+        sent = self.harken.services.collector.submit(
+            accepted, received_at=self.now, imported=imported
+        )
+        sent.result()
+        if settle:
+            self.harken.settle()
+
+    def consent(
+        self, user: str, state: Any, channel: str = "email", purpose: Any = "marketing"
+    ) -> None:
+        change = ConsentChange(
+            channel=channel, purpose=purpose, state=state, at=self.now, by="customer", how="a test"
+        )
+        self.command(user, Consent([change]))
+
+    def feedback(self, profile_id: int, message: str, what: Any, **fields: Any) -> None:
+        self.command(profile_id, Feedback(message, what, self.now, **fields))
+
+    def merge(self, survivor: str, absorbed: str) -> None:
+        self.command(survivor, Merge(self.id(absorbed), "operator"))
+
+    def unmerge(self, survivor: str, absorbed_id: int) -> None:
+        grave = self.harken.store.profiles([absorbed_id])[absorbed_id].tombstone
+        assert grave is not None
+        since = self.harken.history.events_since(self.id(survivor), grave.at)
+        self.command(survivor, Unmerge(absorbed_id, "operator", since))
+
+    def command(self, whose: str | int, command: Command) -> None:
+        id = self.id(whose) if isinstance(whose, str) else whose
+        self.harken.services.collector.append_commands([(id, command)]).result()
+        self.harken.settle()
+
+    # -- time
+
+    @property
+    def now(self) -> int:
+        return self.clock.now()
+
+    def at(self, text: str, zone_name: str = "UTC") -> None:
+        """Let time pass until clocks in the zone show `text`."""
+        self._until(instant(text, zone_name))
+
+    def advance(self, by: str) -> None:
+        """Let so much time pass."""
+        self._until(self.now + Duration.parse(by))
+
+    def _until(self, end: int) -> None:
+        assert end >= self.now, "time does not go back"
+        for _ in range(MOST_STEPS):
+            due = [
+                at
+                for at in (self.harken.store.next_due(), self.harken.store.next_message())
+                if at is not None and at <= end
+            ]
+            if not due:
+                break
+            self.clock.set(max(self.now, min(due)))
+            self.harken.settle()
+        else:
+            raise AssertionError("there is always something due")
+        self.clock.set(end)
+        self.harken.settle()
+
+    # -- what came of it
+
+    def id(self, user: str) -> int:
+        """The profile that the user id names now; one that begins with `?` is anonymous."""
+        if user.startswith("?"):
+            return self.harken.services.lookup.resolve(anonymous_id=user)
+        return self.harken.services.lookup.resolve(user_id=user)
+
+    def profile(self, user: str) -> Profile:
+        id = self.id(user)
+        return self.harken.store.profiles([id]).get(id) or Profile(id=id)
+
+    def mails(self, to: str | None = None) -> list[Mail]:
+        """Mail kept by the sandbox, oldest first."""
+        kept = self.harken.services.sandbox
+        found = [kept.get(one.id) for one in kept.list(limit=10_000, address=to)]
+        mails = [_read(one.id, one.address, one.at, one.raw) for one in found if one is not None]
+        return sorted(mails, key=lambda mail: mail.at)
+
+    def subjects(self, to: str | None = None) -> list[str]:
+        return [mail.subject for mail in self.mails(to)]
+
+    def ledger(self, user: str) -> list[LedgerRow]:
+        return self.harken.store.messages(profile_id=self.id(user), limit=10_000)
+
+    def decisions(self, user: str, journey: str = "cart") -> list[Decision]:
+        return self.harken.history.decisions(self.id(user), journey)
+
+    def said(self, user: str, journey: str = "cart") -> list[str]:
+        """Decisions as `outcome reason`, in order."""
+        return [f"{one.outcome} {one.reason}".strip() for one in self.decisions(user, journey)]
+
+    def why(self, user: str, journey: str = "cart") -> Why:
+        """What `harken why` answers."""
+        source = self.harken.store.definitions().journeys[journey]
+        entry = read(source.source, Journey).entry
+        force = self.harken.services.in_force
+        return why(
+            journey,
+            self.decisions(user, journey),
+            self.ledger(user),
+            self.profile(user),
+            workspace_zone=zone(ZoneName(force.workspace.timezone)) or force.zone,
+            entry_event=entry.event,
+            entries={source.revision: entry},
+        )
+
+    def story(self, user: str, journey: str = "cart") -> str:
+        """The whole answer of `why` as one text."""
+        told = self.why(user, journey)
+        return "\n".join([told.answer, *(sentence.text for sentence in told.story)])
+
+    def happened(self, user: str) -> Counter[str]:
+        """How often each event stands in the customer's history."""
+        rows = self.harken.history.query(
+            "SELECT name, count(*) FROM events WHERE profile_id = ? GROUP BY name", [self.id(user)]
+        )
+        return Counter({name: count for name, count in rows})
+
+    def properties(self, user: str, name: str) -> list[dict[str, Any]]:
+        """The properties of each of the customer's events of that name, in order."""
+        entries = self.harken.history.timeline([self.id(user)], limit=10_000)
+        return [one["properties"] for one in reversed(entries) if one.get("name") == name]
+
+    def failures(self) -> list[Any]:
+        """Inputs that could not be handled."""
+        return self.harken.history.query("SELECT * FROM events WHERE name = '$input_failed'")
+
+    def wakeups(self) -> list[tuple[int, int, str]]:
+        """All that is parked: (due, profile, key)."""
+        return [(one.due, one.profile_id, one.key) for one in self.harken.store.due(2**62, 10**6)]
+
+    def profiles(self) -> list[Profile]:
+        """Every document in the store."""
+        rows = self.harken.store.database.connection.execute("SELECT id FROM profiles").fetchall()
+        return list(self.harken.store.profiles(sorted(row[0] for row in rows)).values())
+
+
+def _read(id: str, to: str, at: int, raw: bytes) -> Mail:
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    body = message.get_body(("plain",))
+    return Mail(to, str(message["Subject"]), at, id, body.get_content() if body else "")
