@@ -34,7 +34,7 @@ FIRST_PORT = 8600
 ROOT = HERE.parent.parent
 NOTES = "demo.json"
 READY_SECONDS = 60.0
-API_DOCS = "/schema"
+API_DOCS = "/api/docs"
 
 
 class Notes(msgspec.Struct):

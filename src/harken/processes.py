@@ -5,6 +5,7 @@ one dies. A child is told what to do in a line on its standard input, which then
 child lives no longer than its parent, because it stops when that closes, however the parent ended.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -169,7 +170,8 @@ def follow_parent(stop: Callable[[], None]) -> None:
         stop()
 
     def orphaned() -> None:
-        sys.stdin.buffer.read(1)
+        # Not through `sys.stdin`: a thread that holds its lock would crash the exit.
+        os.read(0, 1)
         stop()
 
     signal.signal(signal.SIGTERM, asked)
