@@ -87,8 +87,8 @@ class Retention(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`workspace.yaml`."""
 
-    workspace: Name = Name("default")
-    timezone: ZoneName = ZoneName("UTC")
+    workspace: Name = Name.parse("default")
+    timezone: ZoneName = ZoneName.parse("UTC")
     language: str = "en"
     country: str | None = None
     """Taken for customers whose country nobody stated, by the policy packs."""
