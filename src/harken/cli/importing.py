@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from harken.cli import show
 from harken.cli.client import Connection, Transport, basic, problem
-from harken.errors import BadInput, HarkenError, Unavailable
+from harken.errors import BadDefinition, BadInput, HarkenError, Unavailable
 
 if TYPE_CHECKING:
     from harken.ingest.fileimport import Mapping, Progress
@@ -75,7 +76,12 @@ def _mapping(path: Path) -> "Mapping":
         document = yaml.parse(path.read_bytes(), path.name)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-    return read(document.value, Mapping)
+    try:
+        return read(document.value, Mapping)
+    except BadDefinition as bad:
+        raise BadDefinition(
+            [replace(one, file=path.name, line=document.line(one.path)) for one in bad.faults]
+        ) from None
 
 
 def _state_folder(connection: Connection, mapping: Path | None, given: Path | None) -> Path:
