@@ -19,7 +19,7 @@ from harken.store.log import LogReader
 from harken.web import health
 
 if TYPE_CHECKING:
-    from harken.app import Services
+    from harken.services import Services
 
 DURABLE_SECONDS = 30.0
 PATIENCE = 10.0

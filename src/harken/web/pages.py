@@ -353,7 +353,9 @@ def _page(content: str, status: int = 200) -> Page:
 def failed(request: Visit, error: Exception) -> Page:
     """Litestar's exception handler of pages: a person reads this."""
     status = status_of(error)
-    if status >= 500:
+    if status == 503:
+        log.warning("page_not_served", fault=str(error))
+    elif status >= 500:
         log.error("page_failed", status=status, exc_info=error)
     what = "missing" if status < 500 else "trouble"
     headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}

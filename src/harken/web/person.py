@@ -54,7 +54,7 @@ class RunInFlight(Struct, kw_only=True):
     key: str
     entered_at: str
     step: str
-    """The step to be taken next."""
+    """Where it is: the wait that goes on, or the message that is held."""
     due: str | None
     """When it goes on."""
 

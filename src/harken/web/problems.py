@@ -116,7 +116,9 @@ def headers_of(error: Exception) -> dict[str, str]:
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything that programs ask."""
     problem = problem_of(error, request_id(request))
-    if problem.status >= 500:
+    if problem.status == 503:
+        log.warning("request_not_served", fault=str(error))
+    elif problem.status >= 500:
         log.error("request_failed", status=problem.status, exc_info=error)
     # A path or value may hold a lone surrogate, which JSON cannot.
     problem.detail = problem.detail.encode("utf-8", "replace").decode()
@@ -148,5 +150,5 @@ def responses(*statuses: int) -> dict[int, ResponseSpec]:
             description=TITLES[status],
             media_type=MEDIA_TYPE,
         )
-        for status in (400, 401, *statuses, 500, 503)
+        for status in sorted({400, 401, 413, *statuses, 500, 503})
     }

@@ -1,12 +1,15 @@
 """OpenAPI: served as it is exact, and as one page for people, which loads nothing."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import msgspec
 from litestar import Litestar
+from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 import harken
@@ -19,16 +22,24 @@ CONFIG = OpenAPIConfig(
     title="Harken",
     version=harken.__version__,
     description="The REST API of Harken. Every request under /api/v1 needs a secret key.",
-    path="/api/v1/schema-by-litestar",
-    render_plugins=(),
     components=Components(
         security_schemes={"secretKey": SecurityScheme(type="http", scheme="bearer")}
     ),
 )
 
 
-def schema_of(app: Litestar) -> dict[str, Any]:
-    """The OpenAPI document, with what Litestar cannot know put right."""
+def schema_of(handlers: Sequence[ControllerRouterHandler]) -> dict[str, Any]:
+    """The OpenAPI document of the routes, with what Litestar cannot know put right.
+
+    Made by an application of its own: one that has the document also serves it in pages that
+    load their scripts from elsewhere.
+    """
+    app = Litestar(
+        handlers,
+        openapi_config=CONFIG,
+        logging_config=None,
+        dependencies={"api": Provide(lambda: None, sync_to_thread=False)},
+    )
     document: dict[str, Any] = msgspec.json.decode(
         msgspec.json.encode(app.openapi_schema.to_schema())
     )
@@ -42,7 +53,22 @@ def schema_of(app: Litestar) -> dict[str, Any]:
         for method in METHODS:
             if method in item and path.startswith(BASE):
                 item[method]["security"] = [{"secretKey": []}]
+                for parameter in item[method].get("parameters", []):
+                    parameter["schema"] = _without_null(parameter["schema"])
     return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out; a query or path cannot spell null."""
+    found = {key: value for key, value in schema.items() if key != "oneOf"}
+    for option in schema.get("oneOf", []):
+        if option.get("type") != "null":
+            found.update(option)
+    if isinstance(found.get("type"), list):
+        found["type"] = next(type_ for type_ in found["type"] if type_ != "null")
+    if "enum" in found:
+        found["enum"] = [value for value in found["enum"] if value is not None]
+    return found
 
 
 def _all_structs() -> list[type[Struct]]:

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,7 +33,7 @@ from harken.web.routes import (
 )
 
 if TYPE_CHECKING:
-    from harken.app import Services
+    from harken.services import Services
 
 MOST_BYTES = 1_000_000
 _SLOW = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -135,23 +135,41 @@ def metrics() -> Response[bytes]:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@lru_cache(maxsize=4)
-def _reference(app: Litestar) -> tuple[bytes, str]:
-    document = reference.schema_of(app)
+@cache
+def _reference() -> tuple[bytes, str]:
+    document = reference.schema_of([hooks.routes, _routes()])
     return msgspec.json.encode(document), reference.page_of(document)
 
 
 @get("/api/v1/openapi.json", include_in_schema=False, sync_to_thread=True)
-def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+def openapi() -> Response[bytes]:
     """The API's exact description."""
-    return Response(_reference(request.app)[0], media_type=MediaType.JSON)
+    return Response(_reference()[0], media_type=MediaType.JSON)
 
 
 @get("/api/docs", include_in_schema=False, sync_to_thread=True)
-def api_docs(request: Request[Any, Any, Any]) -> Response[str]:
+def api_docs() -> Response[str]:
     """The API's routes, for people."""
-    page = _reference(request.app)[1]
+    page = _reference()[1]
     return Response(page, media_type=MediaType.HTML, headers=page_html.headers())
+
+
+def _routes() -> Router:
+    return Router(
+        path=reference.BASE,
+        guards=[needs_secret_key, knows_questions],
+        route_handlers=[
+            people.routes,
+            journeys.routes,
+            definitions.routes,
+            messages.routes,
+            preview.routes,
+            operations.routes,
+            keys.routes,
+            suppressions.routes,
+            sandbox.routes,
+        ],
+    )
 
 
 def litestar(api: Api) -> Litestar:
@@ -166,25 +184,11 @@ def litestar(api: Api) -> Litestar:
             api_docs,
             hooks.routes,
             pages.routes,
-            Router(
-                path=reference.BASE,
-                guards=[needs_secret_key, knows_questions],
-                route_handlers=[
-                    people.routes,
-                    journeys.routes,
-                    definitions.routes,
-                    messages.routes,
-                    preview.routes,
-                    operations.routes,
-                    keys.routes,
-                    suppressions.routes,
-                    sandbox.routes,
-                ],
-            ),
+            _routes(),
         ],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={Exception: _failed},
-        openapi_config=reference.CONFIG,
+        openapi_config=None,
         request_max_body_size=MOST_BYTES,
         logging_config=None,
     )

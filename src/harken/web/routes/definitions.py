@@ -102,7 +102,7 @@ def show_definitions(api: TheApi) -> Current:
     "/definitions/check",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=responses(413, 422),
+    responses=responses(422),
     sync_to_thread=True,
 )
 def check_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Checked:
@@ -119,7 +119,7 @@ def check_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Checked
     "/definitions/plan",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=responses(413, 422),
+    responses=responses(422),
     sync_to_thread=True,
 )
 def plan_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Planned:
@@ -136,7 +136,7 @@ def plan_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Planned:
     "/definitions/apply",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=responses(413, 422),
+    responses=responses(422),
     sync_to_thread=True,
 )
 def apply_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Applied:

@@ -34,7 +34,7 @@ def take_posted(api: Api, content_type: str, body: bytes) -> Taken:
     "/hooks/bounces/{token:str}",
     status_code=200,
     request_max_body_size=MOST_WEBHOOK,
-    responses={status: spec for status, spec in responses(404, 413).items() if status != 401},
+    responses={status: spec for status, spec in responses(404).items() if status != 401},
     tags=["hooks"],
 )
 async def take_bounces(

@@ -66,7 +66,7 @@ class TestSend(Struct, kw_only=True):
     "/preview",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=responses(404, 409, 413, 422),
+    responses=responses(404, 409, 422),
     sync_to_thread=True,
 )
 def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
@@ -86,7 +86,7 @@ def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
     "/test-send",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=responses(404, 409, 413, 422),
+    responses=responses(404, 409, 422),
     sync_to_thread=True,
 )
 def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:

@@ -1,0 +1,176 @@
+"""Check, plan, apply; preview and test send; pausing a journey."""
+
+import copy
+from typing import Any
+
+import pytest
+from web_kit import PROJECT, Shop
+
+
+def changed(**step: Any) -> dict[str, Any]:
+    project = copy.deepcopy(PROJECT)
+    project["journeys"]["abandoned-cart"]["source"]["steps"][1] |= step
+    return project
+
+
+def broken() -> dict[str, Any]:
+    project = changed(chanel="email")
+    project["workspace"]["timezone"] = "Mars"
+    return project
+
+
+def test_apply_puts_in_force_and_says_what_changed(shop: Shop) -> None:
+    applied = shop.apply()
+    assert applied["in_force"] is True
+    assert applied["revision"] == 1
+    assert ("journey", "abandoned-cart", "new") in [
+        (one["kind"], one["name"], one["action"]) for one in applied["changes"]
+    ]
+    again = shop.apply()
+    assert again["revision"] == 1
+    assert {one["action"] for one in again["changes"]} == {"unchanged"}
+
+
+def test_plan_changes_nothing(open_shop: Shop) -> None:
+    planned = open_shop.post("/definitions/plan", changed(priority="high"))
+    [change] = [one for one in planned["changes"] if one["action"] == "changed"]
+    assert change["detail"] == ["steps[1].priority: 'high' added"]
+    assert open_shop.get("/definitions")["revision"] == 1
+
+
+def test_every_fault_is_told_and_nothing_applied(shop: Shop) -> None:
+    checked = shop.post("/definitions/check", broken())
+    assert checked["ok"] is False
+    places = {(one["kind"], one["name"], one["path"]) for one in checked["faults"]}
+    assert ("workspace", "", "$.timezone") in places
+    assert ("journey", "abandoned-cart", "$.steps[1].chanel") in places
+    refused = shop.ask("POST", "/api/v1/definitions/apply", json=broken())
+    assert refused.status_code == 422
+    assert len(refused.json()["faults"]) == len(checked["faults"])
+    assert shop.get("/definitions")["revision"] == 0
+
+
+def test_a_journey_has_one_name(shop: Shop) -> None:
+    project = copy.deepcopy(PROJECT)
+    project["journeys"]["other"] = project["journeys"].pop("abandoned-cart")
+    refused = shop.ask("POST", "/api/v1/definitions/apply", json=project)
+    assert refused.status_code == 422
+    assert "is called `abandoned-cart`" in refused.json()["faults"][0]["problem"]
+
+
+def test_apply_waits_for_no_dead_engine(shop: Shop) -> None:
+    shop.apply()
+    shop.troubled = True
+    answer = shop.ask("POST", "/api/v1/definitions/apply", json=changed(priority="high"))
+    assert answer.status_code == 503
+
+
+def test_what_to_know_before_applying(open_shop: Shop) -> None:
+    """Who lives in Korea, and whose first name a variant lacks, is told before."""
+    open_shop.customer("u1", country="KR")
+    open_shop.send("identify", userId="u2", traits={"email": "u2@mail.example"})
+    for user in ("u1", "u2"):
+        open_shop.leaves_cart(user)
+    checked = open_shop.post("/definitions/check", changed(priority="high"))
+    assert checked["warnings"]["packs_off"] == ["kr"]
+    [cover] = checked["warnings"]["coverage"]
+    assert (cover["customers"], cover["to_default"], cover["share_to_default"]) == (2, 1, 0.5)
+    assert cover["by_variant"] == {"premium": 1, "default": 1}
+    assert any("profile.first_name" in reason for reason in cover["reasons"])
+
+
+def test_a_journey_is_paused_and_resumed(open_shop: Shop) -> None:
+    paused = open_shop.post("/journeys/abandoned-cart/pause", {})
+    assert (paused["state"], paused["in_force"]) == ("paused", True)
+    assert open_shop.get("/journeys")["journeys"][0]["state"] == "paused"
+    open_shop.send(
+        "track", userId="u1", event="Cart Abandoned", properties={"cart_id": "c", "cart_value": 150}
+    )
+    assert open_shop.get("/people/u1")["runs"] == []
+    assert open_shop.post("/journeys/abandoned-cart/resume", {})["state"] == "live"
+    open_shop.leaves_cart(cart="d")
+    counts = open_shop.get("/journeys/abandoned-cart")["counts"]
+    found = {(one["outcome"], one["reason"]): one["decisions"] for one in counts}
+    assert found["not_entered", "paused"] == 1
+    assert found["entered", "event"] == 1
+    assert open_shop.ask("POST", "/api/v1/journeys/none/pause").status_code == 404
+
+
+def test_an_archived_journey_is_not_resumed(open_shop: Shop) -> None:
+    open_shop.apply({**PROJECT, "journeys": {}})
+    assert open_shop.get("/journeys/abandoned-cart")["state"] == "archived"
+    assert open_shop.ask("POST", "/api/v1/journeys/abandoned-cart/resume").status_code == 409
+
+
+@pytest.mark.parametrize("kind", ["workspace", "journey", "segment"])
+def test_schemas(shop: Shop, kind: str) -> None:
+    assert shop.get(f"/schemas/{kind}")["title"] == f"Harken {kind} file"
+
+
+WISH = {"journey": "abandoned-cart", "step": "nudge", "user_id": "u1"}
+
+
+def test_preview_takes_the_latest_event_or_the_given(open_shop: Shop) -> None:
+    without = open_shop.post("/preview", WISH)
+    assert (without["variant"], without["subject"]) == ("default", "You left something behind")
+    open_shop.leaves_cart()
+    latest = open_shop.post("/preview", WISH)
+    assert (latest["variant"], latest["subject"]) == ("premium", "Minji, your Acme")
+    given = open_shop.post("/preview", {**WISH, "event": {"cart_value": 300, "brand": "Zed"}})
+    assert given["subject"] == "Minji, your Zed"
+    asked = open_shop.post("/preview", {**WISH, "variant": "default"})
+    assert "asked for in a test" in asked["why_variant"]
+    assert "https://shop.example/cart" in asked["html"]
+
+
+def test_preview_of_a_draft_in_another_language(open_shop: Shop) -> None:
+    draft = changed(
+        default={
+            "subject": "Draft",
+            "text": "Hello",
+            "locales": {"ko": {"subject": "초안", "text": "안녕하세요"}},
+        }
+    )
+    wish = {**WISH, "project": draft, "language": "ko"}
+    shown = open_shop.post("/preview", wish)
+    assert (shown["subject"], shown["language"]) == ("초안", "ko")
+    faulty = open_shop.ask("POST", "/api/v1/preview", json={**WISH, "project": broken()})
+    assert faulty.status_code == 422
+
+
+def test_the_law_s_label_shows_in_a_preview(shop: Shop) -> None:
+    project = copy.deepcopy(PROJECT)
+    sender = {"from": "Shop <hi@shop.example>", "phone": "02-123-4567", "postal_address": "Seoul 1"}
+    project["workspace"] |= {"policy_packs": ["kr"], "senders": {"default": sender}}
+    shop.apply(project)
+    shop.customer(country="KR")
+    consent = {"channel": "email", "purpose": "marketing", "state": "opted_in"}
+    shop.post("/people/u1/consent", {"changes": [consent]}, "PUT")
+    assert shop.post("/preview", WISH)["subject"].startswith("(광고)")
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [
+        ({"journey": "none"}, 404),
+        ({"step": "none"}, 404),
+        ({"user_id": "none"}, 404),
+        ({"variant": "none"}, 400),
+    ],
+)
+def test_previews_of_nothing(open_shop: Shop, wish: dict[str, str], status: int) -> None:
+    assert open_shop.ask("POST", "/api/v1/preview", json={**WISH, **wish}).status_code == status
+
+
+def test_a_test_send_is_marked_and_leaves_no_trace(open_shop: Shop) -> None:
+    open_shop.leaves_cart()
+    sent = open_shop.post("/test-send", {**WISH, "to": "me@shop.example"})
+    assert (sent["state"], sent["transport"]) == ("sent", "sandbox")
+    mail = open_shop.get(f"/sandbox/{sent['id']}")
+    assert mail["to"] == "me@shop.example"
+    assert mail["subject"] == "Minji, your Acme"
+    assert ["X-Harken-Test", "yes"] in mail["headers"]
+    assert "/l/" not in mail["html"]
+    assert len(open_shop.get("/messages")["messages"]) == 1
+    bad = open_shop.ask("POST", "/api/v1/test-send", json={**WISH, "to": "no address"})
+    assert bad.status_code == 400

@@ -1,0 +1,167 @@
+"""What the API says of customers, and what it changes about them."""
+
+import pytest
+from web_kit import Shop
+
+from harken.clock import DAY
+
+
+def test_everything_known_of_a_customer(open_shop: Shop) -> None:
+    open_shop.send("track", userId="u1", anonymousId="a1", event="Product Viewed")
+    message = open_shop.leaves_cart()
+    person = open_shop.get("/people/u1")
+    assert person["user_id"] == "u1"
+    assert person["attributes"] == {"email": "u1@mail.example", "first_name": "Minji"}
+    assert person["timezone"] == "Asia/Seoul"
+    assert person["anonymous_ids"] == ["a1"]
+    viewed = person["events"]["Product Viewed"]
+    assert viewed == {"count": 1, "first": "2026-03-02T03:00:00.000Z", "last": viewed["first"]}
+    assert [row["id"] for row in person["messages"]] == [message]
+    assert person["messages"][0]["state"] == "sent"
+
+
+@pytest.mark.parametrize("id", ["u1", "anonymous:a1", "profile:{profile_id}"])
+def test_a_customer_has_three_names(open_shop: Shop, id: str) -> None:
+    open_shop.send("track", userId="u1", anonymousId="a1", event="Product Viewed")
+    known = open_shop.get("/people/u1")
+    assert open_shop.get(f"/people/{id.format(**known)}") == known
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/people/nobody", 404),
+        ("/people/anonymous:nobody", 404),
+        ("/people/profile:1", 404),
+        ("/people/profile:x", 400),
+        ("/people/profile:99999999999999999999", 400),
+        ("/people/u1/why/nothing", 404),
+        ("/people/u1/timeline?before=yesterday", 400),
+        ("/people/u1/timeline?limit=0", 400),
+        ("/people/u1/timeline?limt=5", 400),
+    ],
+)
+def test_bad_questions_get_problems(open_shop: Shop, path: str, status: int) -> None:
+    answer = open_shop.ask("GET", f"/api/v1{path}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+def test_an_unknown_question_names_the_near_one(open_shop: Shop) -> None:
+    answer = open_shop.ask("GET", "/api/v1/people/u1/timeline?limt=5")
+    assert answer.json()["detail"] == (
+        "unknown query parameter `limt`; did you mean `limit`?; this route has: before, limit"
+    )
+
+
+def test_a_run_in_flight_is_shown(open_shop: Shop) -> None:
+    open_shop.send(
+        "track", userId="u1", event="Cart Abandoned", properties={"cart_id": "c", "cart_value": 150}
+    )
+    [run] = open_shop.get("/people/u1")["runs"]
+    assert (run["journey"], run["step"], run["key"]) == ("abandoned-cart", "wait-1", "c")
+    assert run["due"] == "2026-03-02T03:30:00.000Z"
+
+
+def test_the_time_line_reads_and_pages(open_shop: Shop) -> None:
+    open_shop.leaves_cart()
+    page = open_shop.get("/people/u1/timeline?limit=3")
+    texts = [line["text"] for line in page["timeline"]]
+    assert any("They were sent the message nudge of abandoned-cart" in text for text in texts)
+    older = open_shop.get(f"/people/u1/timeline?before={page['next']}")["timeline"]
+    assert any(
+        "Cart Abandoned (" in line["text"] and "cart_value 250" in line["text"] for line in older
+    )
+    assert all(line["at"] < page["next"] for line in older)
+
+
+def test_why(open_shop: Shop) -> None:
+    open_shop.leaves_cart()
+    why = open_shop.get("/people/u1/why/abandoned-cart")
+    assert why["answer"].startswith("1 message was sent.")
+    assert why["zone"] == "Asia/Seoul"
+    assert why["story"][0]["text"].startswith("On 2 March 2026 at 12:00 (Asia/Seoul) they entered")
+
+
+def test_attributes_are_stated_and_taken_away(open_shop: Shop) -> None:
+    changed = open_shop.post("/people/u1/attributes", {"city": "Seoul"}, "PATCH")
+    assert changed["attributes"]["city"] == "Seoul"
+    assert changed["attributes"]["first_name"] == "Minji"
+    replaced = open_shop.post("/people/u1/attributes", {"lastName": "Kim"}, "PUT")
+    assert replaced["attributes"] == {"last_name": "Kim"}
+
+
+def test_attributes_of_someone_without_user_id(open_shop: Shop) -> None:
+    open_shop.send("track", anonymousId="a9", event="Product Viewed")
+    changed = open_shop.post("/people/anonymous:a9/attributes", {"city": "Busan"}, "PATCH")
+    assert changed["attributes"] == {"city": "Busan"}
+
+
+def test_attributes_have_a_size(open_shop: Shop) -> None:
+    answer = open_shop.ask("PATCH", "/api/v1/people/u1/attributes", json={"a": "x" * 40_000})
+    assert answer.status_code == 400
+    assert "32768 is the most" in answer.json()["detail"]
+
+
+def test_consent_is_recorded_with_who_and_how(open_shop: Shop) -> None:
+    change = {"channel": "email", "purpose": "marketing", "state": "opted_out", "how": "by phone"}
+    person = open_shop.post("/people/u1/consent", {"changes": [change]}, "PUT")
+    [line] = person["consent_log"]
+    assert (line["state"], line["by"], line["how"]) == ("opted_out", "key environment", "by phone")
+    assert person["consent"] == [line]
+    answer = open_shop.ask(
+        "PUT", "/api/v1/people/u1/consent", json={"changes": [{**change, "channel": "pigeon"}]}
+    )
+    assert answer.status_code == 400
+
+
+def test_a_merge_and_its_undoing(open_shop: Shop) -> None:
+    open_shop.customer("u2", city="Busan")
+    other = open_shop.get("/people/u2")["profile_id"]
+    merged = open_shop.post("/people/u1/merge", {"absorb": "u2"})
+    assert merged["attributes"]["city"] == "Busan"
+    assert open_shop.get("/people/u2")["profile_id"] == merged["profile_id"]
+    again = open_shop.ask("POST", "/api/v1/people/u1/merge", json={"absorb": "u2"})
+    assert again.status_code == 409
+    parted = open_shop.post("/people/u1/unmerge", {"profile": other})
+    assert "city" not in parted["attributes"]
+    assert open_shop.get("/people/u2")["attributes"]["city"] == "Busan"
+    assert (
+        open_shop.ask("POST", "/api/v1/people/u1/unmerge", json={"profile": other}).status_code
+        == 409
+    )
+
+
+def test_a_merge_can_be_undone_for_thirty_days(open_shop: Shop) -> None:
+    open_shop.customer("u2")
+    other = open_shop.get("/people/u2")["profile_id"]
+    open_shop.post("/people/u1/merge", {"absorb": "u2"})
+    open_shop.pass_time(30 * DAY + 1)
+    answer = open_shop.ask("POST", "/api/v1/people/u1/unmerge", json={"profile": other})
+    assert answer.status_code == 409
+    assert "30 days" in answer.json()["detail"]
+
+
+def test_an_erased_customer_is_nowhere(open_shop: Shop) -> None:
+    message = open_shop.leaves_cart()
+    bad = {"userId": "u1", "event": "", "type": "track"}
+    open_shop.ask("POST", "/v1/track", key=None, json={**bad, "writeKey": "hw_test"})
+    assert "u1" in open_shop.get("/rejected")["rejected"][0]["excerpt"]
+    answer = open_shop.ask("DELETE", "/api/v1/people/u1")
+    assert (answer.status_code, answer.json()) == (200, {"in_force": True})
+    open_shop.harken.settle()
+    assert open_shop.ask("GET", "/api/v1/people/u1").status_code == 404
+    assert open_shop.get("/sandbox")["mails"] == []
+    assert open_shop.get("/rejected")["rejected"] == []
+    assert open_shop.get(f"/messages/{message}")["address"] == ""
+    assert open_shop.harken.history.query("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_an_export_holds_everything(open_shop: Shop) -> None:
+    open_shop.leaves_cart()
+    export = open_shop.get("/people/u1/export")
+    assert export["person"]["user_id"] == "u1"
+    names = {entry["name"] for entry in export["history"] if entry["kind"] == "event"}
+    assert {"$identify", "Cart Abandoned", "$message_sent"} <= names
+    assert [mail["to"] for mail in export["sandbox"]] == ["u1@mail.example"]
