@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from web_kit import Shop
+from web_kit import PROJECT, Shop
 
 from harken.web.page_words import LANGUAGES, WORDS, language_of
 
@@ -166,6 +166,14 @@ def test_preferences_keep_what_changed(mail: Mail) -> None:
     assert len(mail.consent()) == 1
     mail.visit("p", "POST", data={"email:marketing": "on", "language": "ko"})
     assert mail.consent()[-1][2] == "opted_in"
+
+
+def test_without_a_choice_the_workspace_says_what_is_on(mail: Mail) -> None:
+    workspace = {**PROJECT["workspace"], "consent": {"marketing": "opted_in"}}
+    mail.shop.apply({**PROJECT, "workspace": workspace})
+    assert "checked" not in mail.visit("p").text
+    mail.visit("p", "POST", data={"email:marketing": "on"})
+    assert mail.consent() == [("email", "marketing", "opted_in", "preference page")]
 
 
 def test_stop_everything(mail: Mail) -> None:

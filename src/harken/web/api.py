@@ -48,6 +48,8 @@ class Api:
         self.log = LogReader(services.settings.log)
         self.applying = threading.Lock()
         """Held while definitions change: each revision follows the one before."""
+        self.copying = threading.Lock()
+        """Held while a backup is made."""
         self._handled = handled or services.handled
         self._patience = patience
         self._ready = ready or dict

@@ -53,8 +53,16 @@ def back_up(api: Api, name: str) -> Backup:
     """Copy everything to `data/backups/<name>`. Raises BadInput, Conflict or Unavailable."""
     if not NAME.fullmatch(name):
         raise BadInput("a backup's name has letters, digits, '-', '_' and '.', at most 64")
-    services = api.services
-    data = services.settings.data
+    if not api.copying.acquire(blocking=False):
+        raise Conflict("a backup is being made; try again when it is done")
+    try:
+        return _back_up(api, name)
+    finally:
+        api.copying.release()
+
+
+def _back_up(api: Api, name: str) -> Backup:
+    data = api.services.settings.data
     target = data / "backups" / name
     making = data / "backups" / f".{name}.making"
     if target.exists():

@@ -193,9 +193,12 @@ async def view_in_browser(api: TheApi, request: Visit, token: Token) -> Page:
 
 def choices(api: Api, profile: Profile) -> list[html.Choice]:
     """What the customer can choose: e-mail, and nights where their law knows consent to them."""
+    workspace = api.services.in_force.workspace
     own = consent_for(profile, "email", "marketing")
-    found = [html.Choice(name="email:marketing", on=own is None or own.state != "opted_out")]
-    if "kr" in api.services.in_force.workspace.policy_packs:
+    state = own.state if own is not None else "implied"
+    enough = {"opted_in", workspace.consent.marketing}
+    found = [html.Choice(name="email:marketing", on=state in enough)]
+    if "kr" in workspace.policy_packs:
         night = consent_for(profile, ALL, "night")
         found.append(
             html.Choice(name="all:night", on=night is not None and night.state == "opted_in")
