@@ -81,7 +81,10 @@ def latency(rate: int, seconds: int) -> None:
                     harken.send([order(number)])
                 wait_for(sink, count)
                 rows = arrived(harken, count)
-            took = sorted((at - sent[rows[id]]) / 1e6 for at, id in sink.arrivals() if id in rows)
+            took = sorted(
+                (at - sent[rows[id.strip("<>").partition("@")[0]]]) / 1e6
+                for at, id in sink.arrivals()
+            )
         print(
             f"event to SMTP acceptance at {rate}/s ({len(took)} mails):"
             f" p50 {statistics.median(took):.1f} ms, p99 {took[int(len(took) * 0.99)]:.1f} ms,"
