@@ -21,6 +21,7 @@ from harken.effects import Decision
 from harken.files.plan import bundle
 from harken.files.project import load
 from harken.files.reader import read
+from harken.history.base import History
 from harken.ingest.protocol import Envelope, Reader
 from harken.inputs import Command, Consent, Feedback, Merge, Unmerge
 from harken.journeys.model import Journey
@@ -89,7 +90,7 @@ class Shop:
         current = self.harken.store.definitions()
         made = bundle(current, found, self.now, "a test")
         self.harken.services.collector.append_definitions(made).result()
-        self.harken.settle()
+        self.work()
 
     # -- what customers do
 
@@ -136,7 +137,7 @@ class Shop:
         )
         sent.result()
         if settle:
-            self.harken.settle()
+            self.work()
 
     def consent(
         self, user: str, state: Any, channel: str = "email", purpose: Any = "marketing"
@@ -155,13 +156,13 @@ class Shop:
     def unmerge(self, survivor: str, absorbed_id: int) -> None:
         grave = self.harken.store.profiles([absorbed_id])[absorbed_id].tombstone
         assert grave is not None
-        since = self.harken.history.events_since(self.id(survivor), grave.at)
+        since = self.history.events_since(self.id(survivor), grave.at)
         self.command(survivor, Unmerge(absorbed_id, "operator", since))
 
     def command(self, whose: str | int, command: Command) -> None:
         id = self.id(whose) if isinstance(whose, str) else whose
         self.harken.services.collector.append_commands([(id, command)]).result()
-        self.harken.settle()
+        self.work()
 
     # -- time
 
@@ -177,22 +178,33 @@ class Shop:
         """Let so much time pass."""
         self._until(self.now + Duration.parse(by))
 
+    def work(self) -> None:
+        """Handle all that is there now. History follows when somebody looks at it."""
+        while self.harken.engine.turn() or self.harken.sender.turn():
+            pass
+
+    @property
+    def history(self) -> History:
+        """All that happened until now."""
+        self.harken.feeder.flush()
+        return self.harken.history
+
     def _until(self, end: int) -> None:
         assert end >= self.now, "time does not go back"
         for _ in range(MOST_STEPS):
             due = [
                 at
                 for at in (self.harken.store.next_due(), self.harken.store.next_message())
-                if at is not None and at <= end
+                if at is not None and self.now < at <= end
             ]
             if not due:
                 break
-            self.clock.set(max(self.now, min(due)))
-            self.harken.settle()
+            self.clock.set(min(due))
+            self.work()
         else:
             raise AssertionError("there is always something due")
         self.clock.set(end)
-        self.harken.settle()
+        self.work()
 
     # -- what came of it
 
@@ -220,7 +232,7 @@ class Shop:
         return self.harken.store.messages(profile_id=self.id(user), limit=10_000)
 
     def decisions(self, user: str, journey: str = "cart") -> list[Decision]:
-        return self.harken.history.decisions(self.id(user), journey)
+        return self.history.decisions(self.id(user), journey)
 
     def said(self, user: str, journey: str = "cart") -> list[str]:
         """Decisions as `outcome reason`, in order."""
@@ -246,21 +258,21 @@ class Shop:
         told = self.why(user, journey)
         return "\n".join([told.answer, *(sentence.text for sentence in told.story)])
 
-    def happened(self, user: str) -> Counter[str]:
+    def happened(self, user: str) -> Counter[Any]:
         """How often each event stands in the customer's history."""
-        rows = self.harken.history.query(
+        rows = self.history.query(
             "SELECT name, count(*) FROM events WHERE profile_id = ? GROUP BY name", [self.id(user)]
         )
-        return Counter({name: count for name, count in rows})
+        return Counter(dict(rows))
 
     def properties(self, user: str, name: str) -> list[dict[str, Any]]:
         """The properties of each of the customer's events of that name, in order."""
-        entries = self.harken.history.timeline([self.id(user)], limit=10_000)
+        entries = self.history.timeline([self.id(user)], limit=10_000)
         return [one["properties"] for one in reversed(entries) if one.get("name") == name]
 
     def failures(self) -> list[Any]:
         """Inputs that could not be handled."""
-        return self.harken.history.query("SELECT * FROM events WHERE name = '$input_failed'")
+        return self.history.query("SELECT * FROM events WHERE name = '$input_failed'")
 
     def wakeups(self) -> list[tuple[int, int, str]]:
         """All that is parked: (due, profile, key)."""

@@ -34,7 +34,8 @@ steps:
       subject: "You left something behind"
       mjml: abandoned.mjml
 """
-MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>%s</mj-text></mj-column></mj-section></mj-body></mjml>"
+COLUMN = "<mj-section><mj-column><mj-text>%s</mj-text></mj-column></mj-section>"
+MJML = f"<mjml><mj-body>{COLUMN}</mj-body></mjml>"
 CONTENT = {
     "abandoned-premium.mjml": MJML % "The cart of {{ profile.first_name }}",
     "abandoned.mjml": MJML % "Still there",
@@ -281,7 +282,7 @@ def test_an_identify_right_before_a_track_is_always_seen_by_it(shop: Shop) -> No
         else:
             shop.request([known], settle=False)
             shop.request([left], settle=False)
-    shop.harken.settle()
+    shop.work()
     shop.advance("30m")
     assert len(shop.mails()) == 40
 

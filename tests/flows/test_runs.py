@@ -183,7 +183,7 @@ def test_a_wait_is_measured_from_when_it_was_due(open_shop: Open) -> None:
     start = shop.now
     shop.advance("1h")
     shop.clock.advance(90 * 60_000)
-    shop.harken.settle()
+    shop.work()
     shop.advance("1d")
     assert [mail.at - start for mail in shop.mails()] == [3_600_000, 3 * 3_600_000]
 

@@ -1,0 +1,209 @@
+"""Whatever happens in whatever order, these hold.
+
+Random histories of events, merges, choices and time, handled by the whole of Harken.
+"""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from driver import Shop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plain import journey, say, wait
+
+from harken.channels.sandbox import Sandbox
+from harken.clock import DAY, SettableClock
+from harken.config import Settings
+from harken.engine import Engine
+from harken.inputs import Record
+from harken.sending import Sender
+from harken.store.log import Log, LogReader
+from harken.store.sqlite import SqliteStore
+
+JOURNEYS = {
+    "workspace": (
+        "caps: [{at_most: 3, per: 1d}, {tag: promo, at_most: 1, per: 6h}]\n"
+        'quiet_hours: {from: "22:00", to: "07:00"}\nholdout_percent: 20\n'
+    ),
+    "cart": journey(
+        "Left",
+        entry_key="cart",
+        entry_reentry="{after: 3h}",
+        exceptions="[{event: Bought}]",
+        tags="[promo]",
+        steps=wait("30m") + say("nudge", when_capped="hold", expires_after="12h"),
+    ),
+    "visit": journey(
+        "Seen",
+        name="visit",
+        entry_reentry="always",
+        exceptions="[{event: Seen}]",
+        exit_when="{did: Bought, at_least: 2, within: 1d}",
+        steps=wait("1h") + say("look") + wait('{time: "09:00"}') + say("again"),
+    ),
+    "left": journey(
+        "$session_ended", name="left", entry_where="{ordered: false}", entry_reentry="always"
+    ),
+    "thanks": journey("$message_sent", name="thanks", entry_reentry="always", steps=say("thanks")),
+}
+USERS = ("u1", "u2", "u3")
+DEVICES = ("?a", "?b")
+
+users, devices = st.sampled_from(USERS), st.sampled_from(DEVICES)
+events = st.sampled_from(("Left", "Seen", "Bought"))
+ids = st.sampled_from(("", "", "", "same"))
+step = st.one_of(
+    st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
+    st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
+    st.tuples(st.just("identify"), users, st.one_of(st.none(), devices)),
+    st.tuples(st.just("alias"), users, users),
+    st.tuples(st.just("consent"), users, st.sampled_from(("opted_in", "opted_out"))),
+    st.tuples(st.just("advance"), st.sampled_from(("1m", "29m", "31m", "3h", "26h"))),
+    st.tuples(st.just("unmerge"), users),
+)
+BOUNDED = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+
+
+def play(shop: Shop, history: list[tuple[Any, ...]]) -> None:
+    for user in USERS:
+        shop.identify(user, email=f"{user}@shop.example")
+    for what, *rest in history:
+        match what:
+            case "track":
+                who, event, cart, id = rest
+                user, anonymous = (None, who) if who in DEVICES else (who, None)
+                own = {"id": id} if id else {}
+                shop.track(user, event, anonymous=anonymous, cart=cart, **own)
+            case "identify":
+                shop.identify(rest[0], rest[1])
+            case "alias" if rest[0] != rest[1]:
+                shop.alias(*rest)
+            case "consent":
+                shop.consent(*rest)
+            case "advance":
+                shop.advance(rest[0])
+            case "unmerge":
+                for absorbed in list(shop.profile(rest[0]).absorbed)[-1:]:
+                    shop.unmerge(rest[0], absorbed)
+
+
+@BOUNDED
+@given(st.lists(step, max_size=40))
+def test_invariants(history: list[tuple[Any, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder), **JOURNEYS)
+        play(shop, history)
+        waits(shop)
+        shop.advance("4d")
+        waits(shop)
+        considered(shop)
+        capped(shop)
+        assert not [run for profile in shop.profiles() for run in profile.runs]
+        assert not shop.failures()
+        shop.close()
+        replayed(shop)
+
+
+def waits(shop: Shop) -> None:
+    """Every run waits for exactly one wake-up, and no wake-up is for nothing."""
+    parked = Counter(key for _, _, key in shop.wakeups() if key.startswith("run:"))
+    runs = [profile_run for one in shop.profiles() for profile_run in one.runs.values()]
+    assert parked == Counter(f"run:{run.id}" for run in runs)
+    due = {key: at for at, _, key in shop.wakeups()}
+    assert all(due[f"run:{run.id}"] == run.due > shop.now for run in runs)
+    sessions = [one.id for one in shop.profiles() if one.session is not None]
+    assert sorted(id for _, id, key in shop.wakeups() if key == "session") == sorted(sessions)
+
+
+def considered(shop: Shop) -> None:
+    """Sent + held + dropped + control is what was considered; nobody gets a message twice."""
+    rows = shop.history.query(
+        "SELECT outcome, run, step, message FROM decisions WHERE gate <> '' OR step <> ''",
+        limit=100_000,
+    )
+    said = [row for row in rows if row[0] in ("passed", "held", "dropped", "control")]
+    last = {(run, step): outcome for outcome, run, step, _ in said}
+    final = Counter((run, step) for outcome, run, step, _ in said if outcome != "held")
+    assert all(count == 1 for count in final.values()), final
+    messages = shop.harken.store.messages(limit=10_000)
+    passed = [message for outcome, _, _, message in said if outcome == "passed"]
+    assert Counter(passed) == Counter(row.id for row in messages)
+    assert len({(row.run, row.step) for row in messages}) == len(messages)
+    assert all(row.state == "sent" for row in messages), [row.state for row in messages]
+    assert len(last) >= len(final)
+    assert {mail.id for mail in shop.mails()} == {row.id for row in messages}
+
+
+def capped(shop: Shop) -> None:
+    """No profile has had more than the caps allow, its own sends taken together."""
+    for profile in shop.profiles():
+        if profile.absorbed:
+            # What both sides had been sent before they became one may be more than one may have.
+            continue
+        times = sorted(send.at for send in profile.sends)
+        assert all(sum(at - DAY < t <= at for t in times) <= 3 for at in times), times
+        promo = sorted(send.at for send in profile.sends if "promo" in send.tags)
+        assert all(sum(at - DAY // 4 < t <= at for t in promo) <= 1 for at in promo), promo
+
+
+def replayed(shop: Shop) -> None:
+    """A fresh store and the same log, at the same times: the same documents and messages."""
+    data = shop.folder / "data"
+    original = SqliteStore(data / "state.db")
+    again = Settings(data=shop.folder / "again")
+    again.data.mkdir()
+    clock = SettableClock(0)
+    with Log(again.log) as log, LogReader(data / "log") as reader:
+        store = SqliteStore(again.state)
+        engine = Engine(store, LogReader(again.log), clock)
+        sender = Sender(again, clock, "embedded")
+        offset, records = 0, []
+        while True:
+            some, offset = reader.read(offset)
+            records += some
+            if not some:
+                break
+        for record in records:
+            until(store, engine, sender, clock, record.received_at)
+            log.append([_unplaced(record)])
+            work(engine, sender)
+        until(store, engine, sender, clock, shop.now)
+        assert documents(store) == documents(original)
+        assert messages(store) == messages(original)
+        sender.close()
+        store.close()
+    original.close()
+    Sandbox(again.sandbox).close()
+
+
+def until(
+    store: SqliteStore, engine: Engine, sender: Sender, clock: SettableClock, end: int
+) -> None:
+    while (due := store.next_due()) is not None and clock.now() < due <= end:
+        clock.set(due)
+        work(engine, sender)
+    clock.set(end)
+    work(engine, sender)
+
+
+def work(engine: Engine, sender: Sender) -> None:
+    while engine.turn() or sender.turn():
+        pass
+
+
+def _unplaced(record: Record) -> Record:
+    return msgspec.structs.replace(record, offset=-1)
+
+
+def documents(store: SqliteStore) -> dict[int, bytes]:
+    rows = store.database.connection.execute("SELECT id, document FROM profiles")
+    return {id: bytes(document) for id, document in rows}
+
+
+def messages(store: SqliteStore) -> list[tuple[str, str, int]]:
+    return [(row.id, row.state, row.sent_at) for row in store.messages(limit=10_000)]
