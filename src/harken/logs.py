@@ -5,11 +5,33 @@ Profiles are named by their id (a hash), messages by theirs; never an address, a
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 # Without the values of local variables: they hold what customers told us.
 TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+class Forgiving:
+    """A stream whose lines are lost when it cannot take them.
+
+    Standard error may be a file on the same full disk, or a pipe that nobody reads any more; the
+    work that the line tells of must go on.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def set_up(level: str, role: str) -> None:
@@ -25,7 +47,7 @@ def set_up(level: str, role: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Forgiving(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)

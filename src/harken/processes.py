@@ -153,7 +153,11 @@ class Family:
     def _watch(self) -> None:
         while not self._stopping.wait(0.05):
             for child in self.children:
-                child.watch()
+                try:
+                    child.watch()
+                except OSError as fault:
+                    # It died before it had its orders, or there is no room for it now.
+                    log.error("a process was not started", child=child.role, fault=str(fault))
 
 
 def take_orders() -> tuple[Orders, Bells]:

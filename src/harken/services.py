@@ -6,6 +6,7 @@ from harken.channels.sandbox import Sandbox
 from harken.clock import Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
+from harken.errors import Damaged
 from harken.history.base import History
 from harken.ingest.collector import Collector
 from harken.ingest.identity import Identities, Lookup
@@ -32,6 +33,15 @@ class Services:
         self.links = Links(settings.base_url, link_secret(settings.data))
         self.sandbox = Sandbox(settings.sandbox)
         log = Log(settings.log)
+        handled = self.store.offset()
+        if log.end < handled:
+            # Going on would give new records places that the engine has passed: it would never
+            # handle them.
+            log.close()
+            raise Damaged(
+                f"{settings.log}: the log ends at {log.end}, but was handled up to {handled};"
+                " a part that was acknowledged is missing"
+            )
         identities = Identities(connect(settings.intake))
         with LogReader(settings.log) as reader:
             identities.catch_up(reader)
