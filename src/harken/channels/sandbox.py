@@ -4,13 +4,16 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from harken.channels.base import Outcome
-from harken.channels.dkim import Signer
-from harken.channels.smtp import Letter
 from harken.clock import Clock
+
+if TYPE_CHECKING:
+    from harken.channels.dkim import Signer
+    from harken.channels.smtp import Letter
 
 BUSY_TIMEOUT = 30.0
 
@@ -130,7 +133,7 @@ class SandboxTransport:
 
     lanes = 1
     repeatable = True
-    signer: Signer | None = None
+    signer: "Signer | None" = None
     return_path: str | None = None
 
     def __init__(self, sandbox: Sandbox, clock: Clock, name: str = "sandbox") -> None:
@@ -152,7 +155,7 @@ class SandboxTransport:
     def next_room(self) -> float:
         return 0.0
 
-    def send(self, letters: Sequence[Letter], deadline: float) -> list[Outcome]:
+    def send(self, letters: "Sequence[Letter]", deadline: float) -> list[Outcome]:
         at = self._clock.now()
         mails = [
             SandboxMail(

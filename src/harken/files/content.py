@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harken.files.words import nearest
-from harken.files.yaml import LARGEST
+from harken.files.words import LARGEST, nearest
 
 SUFFIXES = (".html", ".htm", ".mjml", ".txt", ".liquid")
 FIELDS = ("mjml", "html", "text")

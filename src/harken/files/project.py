@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
 
 from harken.errors import BadDefinition, BadInput, Fault
-from harken.files import content, yaml
+from harken.files import content
 from harken.files.reader import try_read
 from harken.journeys.model import Journey
 from harken.segments.model import Segment
 from harken.workspace import Workspace
+
+if TYPE_CHECKING:
+    from harken.files import yaml
 
 Kind = Literal["workspace", "journey", "segment"]
 
@@ -36,7 +39,7 @@ class Place(NamedTuple):
 
     file: str
     """Below the project's folder, with `/`."""
-    document: yaml.Document
+    document: "yaml.Document"
 
 
 class Project(Struct):
@@ -133,8 +136,10 @@ class _Loading:
         if isinstance(name, str):
             self.keep(kind, name, path, document, files)
 
-    def document(self, path: Path) -> yaml.Document | None:
+    def document(self, path: Path) -> "yaml.Document | None":
         try:
+            from harken.files import yaml  # loads slowly, and a server reads no files
+
             document = yaml.parse(content.read_bytes(path), self.relative(path))
         except BadDefinition as bad:
             self.project.faults += bad.faults
@@ -148,7 +153,7 @@ class _Loading:
         return document
 
     def keep(
-        self, kind: Kind, name: str, path: Path, document: yaml.Document, files: dict[str, str]
+        self, kind: Kind, name: str, path: Path, document: "yaml.Document", files: dict[str, str]
     ) -> None:
         earlier = self.project.places.get((kind, name))
         if earlier:
@@ -167,7 +172,7 @@ class _Loading:
         else:
             self.project.segments[name] = document.value
 
-    def files(self, path: Path, document: yaml.Document) -> dict[str, str]:
+    def files(self, path: Path, document: "yaml.Document") -> dict[str, str]:
         files: dict[str, str] = {}
         for named in content.named_files(document.value):
             if named.name in files:
@@ -191,7 +196,7 @@ class _Loading:
         path: Path,
         where: str,
         problem: str,
-        document: yaml.Document | None = None,
+        document: "yaml.Document | None" = None,
         warning: bool = False,
     ) -> None:
         line = document.line(where) if document else 0

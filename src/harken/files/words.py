@@ -19,6 +19,8 @@ _PLAIN: dict[Any, str] = {
 }
 _SHOWN = 40
 
+LARGEST = 1_000_000
+"""Bytes in a file."""
 LONGEST_KEY = 200
 LONGEST_PATH = 1_000
 """Characters in a key, and in all keys that lead to a value: each value's path is kept."""

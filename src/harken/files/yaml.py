@@ -28,10 +28,8 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from harken.errors import BadDefinition, Fault
-from harken.files.words import LONGEST_KEY, LONGEST_PATH
+from harken.files.words import LARGEST, LONGEST_KEY, LONGEST_PATH
 
-LARGEST = 1_000_000
-"""Bytes in a file."""
 DEEPEST = 50
 """Mappings and lists inside one another."""
 MOST = 200_000

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from harken import clock
 from harken.messages import footer
-from harken.messages.compile import DEFAULT, CompiledMessage
+from harken.messages.choose import DEFAULT
+from harken.messages.compile import CompiledMessage
 from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
 from harken.messages.links import MessageLinks, before_body_end, track_links
 from harken.messages.text import html_to_text, tidy

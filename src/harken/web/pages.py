@@ -15,16 +15,12 @@ from harken.channels.scanners import machine
 from harken.clock import SECOND
 from harken.errors import HarkenError, NotFound, Unavailable
 from harken.inputs import Command, Consent, Feedback
-from harken.messages.context import context_of
-from harken.messages.evaluate import Aborted
 from harken.messages.links import PATHS, Link, Purpose
-from harken.messages.render import render
 from harken.people.consent import ALL, consent_for
 from harken.people.profile import ConsentChange, ConsentState, Profile
 from harken.web import page_html as html
 from harken.web.api import Api, TheApi
 from harken.web.page_words import LANGUAGES, language_of
-from harken.web.previews import trigger_of_run
 from harken.web.problems import status_of
 from harken.web.routes.people import identify
 
@@ -238,6 +234,12 @@ async def _keep_language(api: Api, profile: Profile, language: str) -> None:
 
 def _again(api: Api, link: Link) -> str | None:
     """The message rendered anew; None when it, or the customer, is not known any more."""
+    # Not at the top: what renders takes longer to load than Harken may take to start.
+    from harken.messages.context import context_of
+    from harken.messages.evaluate import Aborted
+    from harken.messages.render import render
+    from harken.web.previews import trigger_of_run
+
     services = api.services
     row = services.store.message(link.message)
     profile = api.known(link.profile_id)

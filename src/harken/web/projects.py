@@ -16,7 +16,6 @@ from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
 from harken.journeys.model import Message
-from harken.messages.coverage import coverage
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
 
@@ -168,6 +167,8 @@ def warnings_of(api: Api, draft: InForce, changes: Sequence[Change]) -> Warnings
 
 
 def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
+    from harken.messages.coverage import coverage
+
     audience = list(_audience(api, journey))
     if not audience:
         return

@@ -1,14 +1,16 @@
 """Preview and test send: a message as a given customer would get it."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import Router, post
 from msgspec import Meta, Struct
 
 from harken.web.api import Asked, TheApi
-from harken.web.previews import Wanted, send_test, show
 from harken.web.problems import responses
 from harken.web.projects import ProjectBody
+
+if TYPE_CHECKING:
+    from harken.web.previews import Wanted
 
 MOST_BYTES = 20_000_000
 Word = Annotated[str, Meta(min_length=1, max_length=300)]
@@ -71,6 +73,8 @@ class TestSend(Struct, kw_only=True):
 )
 def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
     """A message as a given customer would get it now."""
+    from harken.web.previews import show
+
     rendered = show(api, _wanted(data), f"key {request.user}").rendered
     return Preview(
         subject=rendered.subject,
@@ -91,6 +95,8 @@ def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
 )
 def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:
     """Send a message to an address of yours as a given customer would get it."""
+    from harken.web.previews import send_test
+
     shown, outcome, id = send_test(api, _wanted(data), data.to, f"key {request.user}")
     return TestSend(
         id=id,
@@ -104,7 +110,11 @@ def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:
     )
 
 
-def _wanted(wish: PreviewWish) -> Wanted:
+def _wanted(wish: PreviewWish) -> "Wanted":
+    # Here and above, and not at the top: the libraries of templates and mail take longer to load
+    # than Harken may take to start.
+    from harken.web.previews import Wanted
+
     return Wanted(
         journey=wish.journey,
         step=wish.step,
