@@ -295,7 +295,7 @@ def test_transactional_mail_is_not_held_out(open_shop: Open) -> None:
 
 
 KOREA = """
-policy_packs: [kr]
+policy_packs: [KR]
 senders:
   default: {from: "Shop <hello@shop.example>", phone: "02-123-4567", postal_address: "Seoul 1"}
 """

@@ -1,0 +1,83 @@
+"""A journey is validated whole; local times are found on every night of the year."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from harken.clock import from_local, to_datetime
+from harken.files.reader import read
+from harken.journeys.compile import journey_faults
+from harken.journeys.model import Journey
+from harken.journeys.steps import next_local
+from harken.values import TimeOfDay
+
+MESSAGE = {
+    "message": "nudge", "channel": "email", "default": {"subject": "Hi", "html": "<p>Hi</p>"},
+}  # fmt: skip
+
+
+def faults(**parts: Any) -> list[str]:
+    source = {"journey": "cart", "entry": {"event": "Go"}, "steps": [MESSAGE], **parts}
+    return [f"{fault.path}: {fault.problem}" for fault in journey_faults(read(source, Journey))]
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "problem"),
+    [
+        ({"steps": []}, "$.steps", "at least one step"),
+        ({"steps": [MESSAGE, MESSAGE]}, "$.steps[1]", "called `nudge` too"),
+        ({"steps": [{"exit": True}, MESSAGE]}, "$.steps[0]", "can never run"),
+        ({"window": {"starts_at": "2026-02-01", "ends_at": "2026-01-01"}}, "$.window", "before"),
+        ({"control_percent": 101}, "$.control_percent", "0 to 100"),
+        ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
+        ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
+        (
+            {"steps": [{"wait": {"event_property": "d", "before": "1d", "after": "1d"}}]},
+            "$.steps[0].wait",
+            "not both",
+        ),
+        ({"steps": [{**MESSAGE, "pace": {"at_most": 0, "per": "1m"}}]}, "$.steps[0].pace", "1 or"),
+    ],
+)
+def test_faults_name_the_place_and_the_problem(parts: dict, path: str, problem: str) -> None:
+    [fault] = faults(**parts)
+    assert fault.startswith(path)
+    assert problem in fault
+
+
+def test_a_sound_journey_has_no_faults() -> None:
+    steps = [{"wait": "1h"}, {"exit": {"attribute": "vip", "equals": True}}, MESSAGE]
+    assert faults(steps=steps) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "after", "time", "days", "found"),
+    [
+        ("Europe/Berlin", "2026-03-28 12:00", "02:30", [], "2026-03-29 03:00"),
+        ("Europe/Berlin", "2026-03-29 03:00", "02:30", [], "2026-03-30 02:30"),
+        ("Europe/Berlin", "2026-10-25 01:00", "02:30", [], "2026-10-25 02:30"),
+        ("America/Santiago", "2026-09-05 12:00", "00:00", [], "2026-09-06 01:00"),
+        ("Pacific/Apia", "2011-12-29 12:00", "12:00", [], "2011-12-31 00:00"),
+        ("Asia/Seoul", "2026-03-02 10:00", "10:00", [], "2026-03-03 10:00"),
+        ("Asia/Seoul", "2026-03-02 10:00", "09:00", ["sun"], "2026-03-08 09:00"),
+        ("Asia/Seoul", "2026-03-02 10:00", "24:00", [], "2026-03-03 00:00"),
+    ],
+)
+def test_the_next_local_time(zone: str, after: str, time: str, days: list, found: str) -> None:
+    where = ZoneInfo(zone)
+    start = from_local(datetime.fromisoformat(after), where)
+    at = next_local(start, TimeOfDay.parse(time), days, where)
+    assert f"{to_datetime(at, where):%Y-%m-%d %H:%M}" == found
+
+
+def test_every_local_day_of_a_year_has_one_such_time() -> None:
+    for zone in ("America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran"):
+        where = ZoneInfo(zone)
+        at = from_local(datetime(2026, 1, 1), where)
+        dates = []
+        for _ in range(365):
+            at = next_local(at, TimeOfDay.parse("02:15"), [], where)
+            dates.append(to_datetime(at, where).date())
+        assert len(set(dates)) == 365
