@@ -18,7 +18,7 @@ from harken import metrics
 from harken.clock import Clock
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outgoing
-from harken.errors import BadDefinition
+from harken.errors import BadDefinition, Unavailable
 from harken.gates.pace import Pacer
 from harken.handle import handle
 from harken.history.rows import Collector
@@ -127,14 +127,16 @@ class Engine:
         if not records and not woken:
             return 0
         try:
-            turn = self._handle_all(records, woken, now, careful=False)
+            self._commit(self._handle_all(records, woken, now, careful=False), end)
+        except Unavailable:
+            raise
         except Exception:
-            # Some input cannot be handled. Nothing was committed: take the batch again on copies
-            # of the documents, so that only that input is left out.
+            # Some input cannot be handled, or what came of it cannot be written. Nothing was
+            # committed: take the batch again on copies of the documents, so that only that input
+            # is left out.
             log.exception("an input failed; taking its batch again with care")
             self._cache.clear()
-            turn = self._handle_all(records, woken, now, careful=True)
-        self._commit(turn, end)
+            self._commit(self._handle_all(records, woken, now, careful=True), end)
         metrics.INPUTS.inc(len(records) + len(woken))
         return len(records) + len(woken)
 
@@ -155,7 +157,9 @@ class Engine:
     def _careful(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
         before = documents.encode(self._owner(turn, input.profile_id))
         try:
-            return self._one(turn, input, now)
+            effects = self._one(turn, input, now)
+            _try_to_write(effects)
+            return effects
         except Exception as fault:
             metrics.FAILED_INPUTS.inc()
             log.exception("an input was left out", profile=input.profile_id)
@@ -275,6 +279,17 @@ class Engine:
         self.store.commit(empty)
         self.definitions, self.offset = definitions, end
         log.info("definitions in force", revision=written.revision)
+
+
+def _try_to_write(effects: Effects) -> None:
+    """Raises what the commit would raise on account of these effects."""
+    for document in (effects.profile, *effects.others):
+        documents.encode(document)
+    for message in effects.messages:
+        msgspec.msgpack.encode(message.context)
+    history = Collector()
+    history.add(effects)
+    history.encode()
 
 
 def _load_pacer(note: bytes) -> Pacer:

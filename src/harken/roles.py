@@ -1,10 +1,13 @@
 """What the child processes do: `python -m harken.roles engine | sender`."""
 
+import fcntl
 import gc
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -35,6 +38,9 @@ def main(role: str) -> None:
         bell.ring()
 
     follow_parent(stop)
+    place = orders.settings.run / f"{role}-{orders.number}.lock"
+    if not alone(place, stopping):
+        return
     # Documents hold no cycles: looking for some after every 700 of them costs more than it frees.
     gc.set_threshold(50_000, 50, 50)
     lock = orders.settings.run / f"{role}-{orders.number}.lock"
@@ -43,6 +49,23 @@ def main(role: str) -> None:
             run_engine(orders.settings, bells, stopping)
         elif mine:
             run_sender(orders, bells, stopping)
+
+
+def alone(place: Path, stopping: threading.Event) -> bool:
+    """Wait until this process is the only one in its role; False when told to stop instead.
+
+    After a crash of the parent the new one's children may start while the old ones, orphans now,
+    still finish what they hold: two senders of one name would take each other's mail for lost.
+    The lock is let go with the process.
+    """
+    lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while not stopping.is_set():
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            stopping.wait(0.05)
+    return False
 
 
 def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:

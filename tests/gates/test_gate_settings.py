@@ -15,8 +15,8 @@ from harken.workspace import Workspace
 @pytest.mark.parametrize(
     ("fields", "path", "problem"),
     [
-        ({"policy_packs": ["kr", "kor"]}, "$.policy_packs[1]", "did you mean 'kr'?"),
-        ({"policy_packs": ["zzz"]}, "$.policy_packs[0]", "known are kr"),
+        ({"policy_packs": ["KR", "KOR"]}, "$.policy_packs[1]", "did you mean 'KR'?"),
+        ({"policy_packs": ["zzz"]}, "$.policy_packs[0]", "known are KR"),
         ({"caps": [cap(-1, "1d")]}, "$.caps[0].at_most", "less than 0"),
         ({"caps": [cap(1, "0s")]}, "$.caps[0].per", "longer than nothing"),
         (
@@ -52,7 +52,7 @@ def test_a_sound_workspace_has_no_faults() -> None:
         quiet_hours=quiet("21:00", "09:00"),
         sending_hours=sending("00:00", "24:00"),
         caps=[cap(0, "1d"), cap(2, "calendar week", channel="email", tag="news")],
-        policy_packs=["kr", "kr"],
+        policy_packs=["KR", "KR"],
         holdout_percent=100.0,
     )
     assert workspace_faults(sound) == []
@@ -80,6 +80,6 @@ def test_step_faults(fields: dict[str, Any], path: str | None) -> None:
 
 
 def test_packs_of_countries_where_customers_live_are_missed_when_off() -> None:
-    assert packs_off(workspace(), ["US", "South Korea"]) == ["kr"]
-    assert packs_off(workspace(policy_packs=["kr"]), ["KR"]) == []
+    assert packs_off(workspace(), ["US", "South Korea"]) == ["KR"]
+    assert packs_off(workspace(policy_packs=["KR"]), ["KR"]) == []
     assert packs_off(workspace(), ["US"]) == []

@@ -82,7 +82,7 @@ def test_the_first_gate_that_says_no_decides() -> None:
     where = workspace(
         quiet_hours=quiet("09:00", "08:00", "drop"),
         caps=[cap(1, "1d")],
-        policy_packs=["kr"],
+        policy_packs=["KR"],
         holdout_percent=5.0,
     )
     what = candidate(journey_live=False, audience=nobody, recheck_audience=True)

@@ -1,4 +1,4 @@
-"""The pack `kr`: what Korean law asks of advertisements."""
+"""The pack `KR`: what Korean law asks of advertisements."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from harken.workspace import Sender, Workspace
 SEOUL = "Asia/Seoul"
 NOON = at("2026-03-11 12:00", SEOUL)
 KOREAN = {"country": "KR", "timezone": SEOUL}
-KR = workspace(policy_packs=["kr"], timezone="UTC")
+KR = workspace(policy_packs=["KR"], timezone="UTC")
 PHONE = {"sms", "kakao", "alimtalk"}
 
 
@@ -80,7 +80,7 @@ def test_a_refusal_says_what_it_was_decided_on() -> None:
     purchase = at("2025-08-31 10:00", SEOUL)
     who = profile(attributes=KOREAN, events=bought(purchase))
     assert decide(ad(), who, NOON, KR).facts == {
-        "pack": "kr",
+        "pack": "KR",
         "state": "implied",
         "purchase": purchase,
         "purchase_until": at("2026-02-28 10:00", SEOUL),
@@ -149,7 +149,7 @@ def test_consent_to_the_night_lapses_after_two_years_too() -> None:
 
 
 def test_a_hold_by_law_ends_when_the_other_hours_are_open_too() -> None:
-    where = workspace(policy_packs=["kr"], quiet_hours=quiet("21:00", "09:00"))
+    where = workspace(policy_packs=["KR"], quiet_hours=quiet("21:00", "09:00"))
     who = profile(attributes=KOREAN, consent=choices(agreed("all")))
     verdict = decide(ad("sms"), who, at("2026-03-11 23:00", SEOUL), where)
     assert (verdict.gate, verdict.until) == ("policy_pack", at("2026-03-12 09:00", SEOUL))
@@ -198,7 +198,7 @@ def test_what_an_ad_must_show_travels_with_it(
 @pytest.mark.parametrize(
     ("stated", "learned", "channel", "home", "bound"),
     [
-        ({"country": "KR"}, {}, "email", None, True),
+        ({"country": "kr"}, {}, "email", None, True),
         ({"country": "kr"}, {}, "email", None, True),
         ({"country": "KOR"}, {}, "email", None, True),
         ({"country": "South Korea"}, {}, "email", None, True),
@@ -219,7 +219,7 @@ def test_what_an_ad_must_show_travels_with_it(
 def test_whose_law_it_is(
     stated: dict[str, Any], learned: dict[str, Any], channel: str, home: str | None, bound: bool
 ) -> None:
-    where = workspace(policy_packs=["kr"], country=home)
+    where = workspace(policy_packs=["KR"], country=home)
     who = profile(attributes=stated, learned=learned)
     reason = decide(ad(channel), who, NOON, where).reason
     assert reason == ("no_express_consent" if bound else "")
@@ -242,6 +242,6 @@ def test_senders_that_cannot_show_what_the_law_demands_are_warned_of() -> None:
         "default": Sender(from_="Shop <a@shop.example>"),
         "whole": Sender(from_="Shop <a@shop.example>", phone="02-1", postal_address="Seoul"),
     }
-    faults = workspace_faults(Workspace(policy_packs=["kr"], senders=senders))
+    faults = workspace_faults(Workspace(policy_packs=["KR"], senders=senders))
     assert [(fault.path, fault.warning) for fault in faults] == [("$.senders.default", True)]
-    assert workspace(policy_packs=["kr"], senders=senders).packs
+    assert workspace(policy_packs=["KR"], senders=senders).packs

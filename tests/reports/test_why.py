@@ -225,17 +225,17 @@ SENTENCES: list[tuple[Decision, str]] = [
         " workspace asks for it."),
     ),
     (
-        gate("dropped", "policy_pack", "no_express_consent", {"pack": "kr", "state": "implied"}),
+        gate("dropped", "policy_pack", "no_express_consent", {"pack": "KR", "state": "implied"}),
         ("the message nudge was not sent: the law of Korea asks for their express consent to ads"
         " (it is implied)."),
     ),
     (
-        gate("dropped", "policy_pack", "consent_not_reconfirmed", {"pack": "kr", "since": AT}),
+        gate("dropped", "policy_pack", "consent_not_reconfirmed", {"pack": "KR", "since": AT}),
         ("the message nudge was not sent: the law of Korea asks to have consent confirmed every"
         " two years; theirs is of 3 March 2026."),
     ),
     (
-        gate("held", "policy_pack", "ad_hours", HOURS | {"pack": "kr"}, MORNING),
+        gate("held", "policy_pack", "ad_hours", HOURS | {"pack": "KR"}, MORNING),
         ("the message nudge was held by the law of Korea on hours for ads (09:00-21:00 in their"
         " zone Asia/Seoul; it was 22:14) until 09:00 on 4 March 2026."),
     ),

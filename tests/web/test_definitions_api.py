@@ -72,7 +72,7 @@ def test_what_to_know_before_applying(open_shop: Shop) -> None:
     for user in ("u1", "u2"):
         open_shop.leaves_cart(user)
     checked = open_shop.post("/definitions/check", changed(priority="high"))
-    assert checked["warnings"]["packs_off"] == ["kr"]
+    assert checked["warnings"]["packs_off"] == ["KR"]
     [cover] = checked["warnings"]["coverage"]
     assert (cover["customers"], cover["to_default"], cover["share_to_default"]) == (2, 1, 0.5)
     assert cover["by_variant"] == {"premium": 1, "default": 1}
@@ -141,7 +141,7 @@ def test_preview_of_a_draft_in_another_language(open_shop: Shop) -> None:
 def test_the_law_s_label_shows_in_a_preview(shop: Shop) -> None:
     project = copy.deepcopy(PROJECT)
     sender = {"from": "Shop <hi@shop.example>", "phone": "02-123-4567", "postal_address": "Seoul 1"}
-    project["workspace"] |= {"policy_packs": ["kr"], "senders": {"default": sender}}
+    project["workspace"] |= {"policy_packs": ["KR"], "senders": {"default": sender}}
     shop.apply(project)
     shop.customer(country="KR")
     consent = {"channel": "email", "purpose": "marketing", "state": "opted_in"}

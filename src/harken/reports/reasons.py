@@ -13,7 +13,7 @@ from harken.reports.words import Words, condition, counted, joined, length, met,
 Clause = Callable[[Decision, Words], str]
 
 CHANNEL_NAMES = {"email": "e-mail", "sms": "text message", "push": "push message"}
-PACK_NAMES = {"kr": "Korea"}
+PACK_NAMES = {"KR": "Korea"}
 
 
 def clause(decision: Decision, words: Words) -> str:

@@ -194,7 +194,7 @@ def choices(api: Api, profile: Profile) -> list[html.Choice]:
     state = own.state if own is not None else "implied"
     enough = {"opted_in", workspace.consent.marketing}
     found = [html.Choice(name="email:marketing", on=state in enough)]
-    if "kr" in workspace.policy_packs:
+    if "KR" in workspace.policy_packs:
         night = consent_for(profile, ALL, "night")
         found.append(
             html.Choice(name="all:night", on=night is not None and night.state == "opted_in")

@@ -28,9 +28,9 @@ GATE = "policy_pack"
 
 
 class Korea:
-    """The pack `kr`."""
+    """The pack `KR`."""
 
-    key = "kr"
+    key = "KR"
     country = "KR"
     dialling = "+82"
 
