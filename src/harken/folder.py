@@ -3,15 +3,11 @@
 import errno
 import fcntl
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harken.errors import BadInput, Conflict
-
-LOOK_EVERY = 0.05
-"""Seconds between looks at a lock that another process has."""
 
 
 @contextmanager
@@ -31,28 +27,6 @@ def held(data: Path) -> Iterator[None]:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield
-    finally:
-        os.close(lock)
-
-
-@contextmanager
-def only_one(path: Path, stopping: threading.Event) -> Iterator[bool]:
-    """Be the one process that holds the lock at `path`, waiting until it is; whether it came to it.
-
-    After a kill of the web process its children finish what they have begun, beside those of the
-    next one: these wait. False when `stopping` was set before.
-    """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while not stopping.is_set():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stopping.wait(LOOK_EVERY)
-            else:
-                yield True
-                return
-        yield False
     finally:
         os.close(lock)
 

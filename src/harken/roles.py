@@ -16,7 +16,6 @@ from harken.bell import Bell
 from harken.clock import SystemClock
 from harken.config import Settings
 from harken.errors import Unavailable
-from harken.folder import only_one
 from harken.processes import Bells, Orders, follow_parent, take_orders
 
 log = structlog.get_logger("roles")
@@ -43,12 +42,10 @@ def main(role: str) -> None:
         return
     # Documents hold no cycles: looking for some after every 700 of them costs more than it frees.
     gc.set_threshold(50_000, 50, 50)
-    lock = orders.settings.run / f"{role}-{orders.number}.lock"
-    with only_one(lock, stopping) as mine:
-        if mine and role == "engine":
-            run_engine(orders.settings, bells, stopping)
-        elif mine:
-            run_sender(orders, bells, stopping)
+    if role == "engine":
+        run_engine(orders.settings, bells, stopping)
+    else:
+        run_sender(orders, bells, stopping)
 
 
 def alone(place: Path, stopping: threading.Event) -> bool:
