@@ -149,7 +149,9 @@ class Delivery(Generic[Compiled, Links]):
         """
         now = self._clock.now()
         back = [
-            self._result(row, "queued", "the sender stopped", now, not_before=row.not_before)
+            self._result(
+                row, "queued", "the sender stopped", now, not_before=row.not_before, untried=True
+            )
             for chunk in self._waiting
             for row in chunk.rows
         ]
@@ -269,7 +271,10 @@ class Delivery(Generic[Compiled, Links]):
         channel = self._channels.get(chunk.rows[0].channel)
         now = self._clock.now()
         if time.monotonic() > chunk.deadline:
-            return [self._result(r, "queued", "not begun in time", now) for r in chunk.rows]
+            return [
+                self._result(r, "queued", "not begun in time", now, untried=True)
+                for r in chunk.rows
+            ]
         results, prepared = [], []
         for row in chunk.rows:
             made = self._prepare(row, chunk.suppressed, now, channel is not None)
@@ -338,18 +343,24 @@ class Delivery(Generic[Compiled, Links]):
         if wait is None:
             wait = self._retries.wait(row.id, row.attempts)
         again = now + wait
+        # A server that was down for hours must not have used up the tries of what it never saw.
+        untried = not outcome.transport
         if row.expires_at and again >= row.expires_at:
             return self._result(
                 row, "failed", f"expired; last: {outcome.reason}", now, transport=outcome.transport
             )
-        if (
-            row.attempts >= self._retries.max_attempts
-            or again > row.queued_at + self._retries.max_age
-        ):
+        worn_out = row.attempts >= self._retries.max_attempts and not untried
+        if worn_out or again > row.queued_at + self._retries.max_age:
             why = f"given up after {row.attempts} tries; last: {outcome.reason}"
             return self._result(row, "failed", why, now, transport=outcome.transport)
         return self._result(
-            row, "queued", outcome.reason, now, transport=outcome.transport, not_before=again
+            row,
+            "queued",
+            outcome.reason,
+            now,
+            transport=outcome.transport,
+            not_before=again,
+            untried=untried,
         )
 
     def _result(
@@ -365,6 +376,7 @@ class Delivery(Generic[Compiled, Links]):
         variant: str = "",
         why_variant: str = "",
         hard: bool = False,
+        untried: bool = False,
     ) -> Result:
         return Result(
             id=row.id,
@@ -383,4 +395,5 @@ class Delivery(Generic[Compiled, Links]):
             channel=row.channel,
             address=row.address,
             hard=hard,
+            untried=untried,
         )

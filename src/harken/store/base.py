@@ -91,6 +91,8 @@ class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     address: str = ""
     hard: bool = False
     """Of `failed`: the provider says that the address does not exist."""
+    untried: bool = False
+    """Of `queued`: no provider heard of it, so this was no attempt."""
 
 
 class Store(Protocol):

@@ -312,6 +312,7 @@ RETURNING {LEDGER_COLUMNS}
 # Only who holds the claim may settle it. The context goes once it can no longer be needed.
 SETTLE = """
 UPDATE messages SET state = :state, reason = :reason, sender = '', lease_until = 0,
+    attempts = attempts - :untried,
     variant = CASE WHEN :variant = '' THEN variant ELSE :variant END,
     why_variant = CASE WHEN :why_variant = '' THEN why_variant ELSE :why_variant END,
     transport = :transport, provider_id = :provider_id,
