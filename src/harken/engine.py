@@ -107,7 +107,8 @@ class Engine:
         self._on_history = on_history
         self._cached = cached
         self._cache: OrderedDict[int, Profile] = OrderedDict()
-        self._pacer = _load_pacer(store.note("pace"))
+        self._paced_note = store.note("pace")
+        self._pacer = _load_pacer(self._paced_note)
 
     def turn(self) -> int:
         """Handle one batch; how many inputs it had. 0 means there is nothing to do now."""
@@ -122,10 +123,20 @@ class Engine:
                 break
         # While the log is behind, time is where the log is: a wake-up must not overtake events
         # that were received before it was due.
-        behind = len(records) == RECORDS
+        behind = bool(records) and end < self._reader.durable()
         woken = self.store.due(min(now, records[-1].received_at) if behind else now, WAKEUPS)
         if not records and not woken:
             return 0
+        try:
+            self._take(records, woken, now, end)
+        except BaseException:
+            # What is in memory is ahead of the store, wherever it failed.
+            self._start_over()
+            raise
+        metrics.INPUTS.inc(len(records) + len(woken))
+        return len(records) + len(woken)
+
+    def _take(self, records: Sequence[Record], woken: list[WakeUp], now: int, end: int) -> None:
         try:
             self._commit(self._handle_all(records, woken, now, careful=False), end)
         except Unavailable:
@@ -135,10 +146,13 @@ class Engine:
             # committed: take the batch again on copies of the documents, so that only that input
             # is left out.
             log.exception("an input failed; taking its batch again with care")
-            self._cache.clear()
+            self._start_over()
             self._commit(self._handle_all(records, woken, now, careful=True), end)
-        metrics.INPUTS.inc(len(records) + len(woken))
-        return len(records) + len(woken)
+
+    def _start_over(self) -> None:
+        """Let go of what is in memory and was not committed: documents, and slots handed out."""
+        self._cache.clear()
+        self._pacer = _load_pacer(self._paced_note)
 
     def _handle_all(
         self, records: Sequence[Record], woken: list[WakeUp], now: int, *, careful: bool
@@ -160,6 +174,8 @@ class Engine:
             effects = self._one(turn, input, now)
             _try_to_write(effects)
             return effects
+        except Unavailable:
+            raise
         except Exception as fault:
             metrics.FAILED_INPUTS.inc()
             log.exception("an input was left out", profile=input.profile_id)
@@ -224,13 +240,9 @@ class Engine:
             history=turn.history.encode(),
             notes=notes,
         )
-        try:
-            self.store.commit(batch)
-        except BaseException:
-            # The documents in memory are ahead of the store.
-            self._cache.clear()
-            raise
+        self.store.commit(batch)
         self.offset = offset
+        self._paced_note = notes.get("pace", self._paced_note)
         self._remember(turn.documents, gone)
         self._count(turn.decisions)
         if messages:

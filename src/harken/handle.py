@@ -48,6 +48,10 @@ def handle(
     Raises nothing on a well-formed input; `msgspec.DecodeError` on a body that is none.
     """
     handling = Handling(profile, now, definitions)
+    handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
+    for run in profile.runs.values():
+        # Revisions are compiled when needed: here, before what their rules count goes by uncounted.
+        definitions.journey(run.journey, run.revision)
     if isinstance(input, WakeUp):
         _wake(handling, input)
     elif input.kind == Kind.EVENT:
@@ -61,7 +65,6 @@ def _event(handling: Handling, record: Record) -> None:
     profile, definitions = handling.profile, handling.definitions
     event = decode_event(record.body)
     if event.message_id and seen_before(profile, event.message_id, record.received_at):
-        handling.duplicate = True
         return
     trigger = apply_event(profile, event, record, definitions.traits)
     handling.received_at = record.received_at

@@ -52,7 +52,9 @@ class Handling:
         self.definitions = definitions
         self.effects = Effects(profile)
         self.received_at = now
-        self.duplicate = False
+        self.upto = now
+        """When the input was due or received: what came later is not known yet. A wait that ends
+        after it parks, however late we are, so that its exceptions are seen first."""
         self.depth = 0
         """How far this input is from what the customer did: chains of our own events are cut."""
 
@@ -334,7 +336,7 @@ class Handling:
     def _take(self, run: Run, journey: LiveJourney, step: Step) -> Result:
         match step:
             case Wait():
-                return take_wait(step, run, self.profile, self.now, self.definitions.zone)
+                return take_wait(step, run, self.profile, self.upto, self.definitions.zone)
             case Exit():
                 return take_exit(journey.exits[run.step], run, self.profile, self.now)
             case Message():

@@ -1,0 +1,170 @@
+"""An engine that was away, or whose store fails: nothing overtakes, is lost, or counts twice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from driver import Shop
+from plain import journey, say, wait
+
+from harken import engine
+from harken.clock import MINUTE
+from harken.errors import Unavailable
+from harken.ids import profile_id
+from harken.inputs import Feedback
+
+Open = Callable[..., Shop]
+
+UNLESS_BOUGHT = "\n  - event: Buy\n"
+CART = journey(steps=wait("30m") + say(), exceptions=UNLESS_BOUGHT)
+
+
+def customer(shop: Shop, user: str = "mina") -> None:
+    shop.identify(user, email=f"{user}@shop.example")
+
+
+def unhandled(shop: Shop, event: str, user: str = "mina", **properties: Any) -> None:
+    """Durable, while the engine is away."""
+    item = shop.item("track", userId=user, event=event, properties=properties)
+    shop.request([item], settle=False)
+
+
+def later(shop: Shop, minutes: int) -> None:
+    """Time passes while the engine is away."""
+    shop.clock.set(shop.now + minutes * MINUTE)
+
+
+def test_a_wait_that_ended_meanwhile_does_not_overtake_its_exception(open_shop: Open) -> None:
+    shop = open_shop(cart=CART)
+    customer(shop)
+    unhandled(shop, "Go")
+    later(shop, 10)
+    unhandled(shop, "Buy")
+    later(shop, 60)
+    shop.work()
+    assert shop.said("mina") == ["entered event", "ended exception"]
+    assert shop.mails() == []
+
+
+def test_a_wait_that_ended_meanwhile_goes_on_at_once(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=wait("30m") + wait("20m") + say()))
+    customer(shop)
+    unhandled(shop, "Go")
+    later(shop, 60)
+    shop.work()
+    assert len(shop.mails()) == 1
+
+
+def test_a_wake_up_waits_for_what_the_batch_had_no_room_for(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(cart=CART)
+    customer(shop)
+    shop.track("mina", "Go")
+    later(shop, 10)
+    monkeypatch.setattr(engine, "MOST_BYTES", 1_000)
+    for _ in range(5):
+        unhandled(shop, "Big", "other", text="x" * 1_000)
+    unhandled(shop, "Buy")
+    later(shop, 60)
+    shop.work()
+    assert shop.mails() == []
+
+
+def test_a_wake_up_waits_for_what_stands_behind_new_definitions(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(cart=CART)
+    customer(shop)
+    shop.track("mina", "Go")
+    later(shop, 10)
+    with monkeypatch.context() as away:
+        away.setattr(shop, "work", lambda: None)
+        unhandled(shop, "Look", "other")
+        shop.apply(cart=CART, other=journey("Other", name="other"))
+        unhandled(shop, "Buy")
+    later(shop, 60)
+    shop.work()
+    assert shop.mails() == []
+
+
+def test_a_second_wait_does_not_overtake_the_log(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RECORDS", 1)
+    steps = wait("30m") + wait("20m") + say()
+    shop = open_shop(cart=journey(steps=steps, exceptions=UNLESS_BOUGHT))
+    customer(shop)
+    shop.track("mina", "Go")
+    later(shop, 35)
+    unhandled(shop, "Look", "other")
+    later(shop, 5)
+    unhandled(shop, "Buy")
+    later(shop, 60)
+    shop.work()
+    assert shop.mails() == []
+
+
+def test_a_commit_that_fails_uses_up_no_slots(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(cart=journey(steps=say(pace="{at_most: 1, per: 1h}")))
+    customer(shop)
+    unhandled(shop, "Go")
+
+    def full(batch: object) -> None:
+        raise Unavailable("disk full")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(shop.harken.store, "commit", full)
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                shop.harken.engine.turn()
+    shop.work()
+    assert len(shop.mails()) == 1
+
+
+def test_a_read_that_fails_half_way_through_a_batch_loses_nothing(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(cart=journey())
+    for user in ("mina", "old", "new"):
+        customer(shop, user)
+    # A forwarding that only the documents know, as after the merge of an anonymous profile.
+    shop.request(
+        [
+            shop.item("track", anonymousId="?a", event="Look"),
+            shop.item("identify", userId="new", anonymousId="?a"),
+        ]
+    )
+    shop.harken.engine._cache.clear()
+    shop.track("mina", "Look")
+    unhandled(shop, "Go")
+    told = Feedback("m", "delivered", shop.now)
+    absorbed = profile_id("anonymous", "?a")
+    shop.harken.services.collector.append_commands([(absorbed, told)]).result()
+    read, calls = shop.harken.store.profiles, []
+
+    def flaky(ids: list[int]) -> object:
+        calls.append(ids)
+        if len(calls) == 2:
+            raise Unavailable("input/output error")
+        return read(ids)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(shop.harken.store, "profiles", flaky)
+        with pytest.raises(Unavailable):
+            shop.harken.engine.turn()
+    shop.work()
+    assert shop.happened("mina")["Go"] == 1
+    assert len(shop.mails()) == 1
+
+
+def test_what_only_a_past_revision_counts_is_still_counted(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=wait("1h") + say(), exit_when="{did: Buy, within: 1d}"))
+    customer(shop)
+    shop.track("mina", "Go")
+    shop.apply(cart=journey(steps=wait("1h") + say()))
+    shop.track("mina", "Buy")
+    shop.advance("2h")
+    assert shop.mails() == []
