@@ -32,6 +32,8 @@ from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
 NOW = parse_time("2026-06-01T12:00:00Z") or 0
+PER_MS = 12
+"""Events received in a millisecond: the rate that is aimed at."""
 NAMES = ["Page Viewed", "Product Viewed", "Product Added", "Cart Viewed", "Products Searched"]
 RARE = [f"Milestone {number}" for number in range(40)]
 
@@ -60,10 +62,9 @@ def run(folder: Path, shape: str, profiles: int, events: int, profiled: bool) ->
     floor = measure_floor(store, owners)
     with Log(folder / "log") as log:
         write_events(log, owners)
-    clock = SettableClock(NOW + DAY)
+    clock = SettableClock(NOW + len(owners) // PER_MS)
     engine = Engine(store, LogReader(folder / "log"), clock)
     engine.turn()
-    clock.set(NOW)
     profiler = cProfile.Profile(time.process_time) if profiled else None
     if profiler:
         profiler.enable()
@@ -169,7 +170,8 @@ def write_events(log: Log, owners: list[int]) -> None:
             "context": {"library": {"name": "bench", "version": "1"}, "locale": "ko-KR"},
         }
         id = profile_id("user", f"user-{owner}")
-        records.append(Record(id, NOW, NOW, Kind.EVENT, msgspec.json.encode(body)))
+        at = NOW + number // PER_MS
+        records.append(Record(id, at, at, Kind.EVENT, msgspec.json.encode(body)))
         if len(records) == 20_000:
             log.append(records)
             records = []

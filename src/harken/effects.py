@@ -10,7 +10,7 @@ from harken.people.profile import Profile
 Outcome = Literal["entered", "not_entered", "ended", "passed", "held", "dropped", "control"]
 
 
-class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Decision(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """What was decided about a customer in a journey, and why.
 
     `reason` is a stable code (`frequency_cap`, `audience`, `exception`); `facts` holds the values
@@ -34,7 +34,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-class Happening(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Happening(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """An event as history keeps it: a client's, or one of our own (`$...`)."""
 
     at: int
@@ -83,8 +83,8 @@ class Effects(Struct):
     """Everything that came of one input. `profile` is the changed document."""
 
     profile: Profile
-    forget: bool = False
-    """Delete the document."""
+    forgotten: list[int] = field(default_factory=list)
+    """Documents to delete."""
     others: list[Profile] = field(default_factory=list)
     """Other documents that changed: the tombstone of a merge."""
     wake: list[WakeUp] = field(default_factory=list)

@@ -68,9 +68,9 @@ class Turn(Struct):
             self.documents[changed.id] = changed
             self.touched.add(changed.id)
             self.forgotten.discard(changed.id)
-        if effects.forget:
-            self.forgotten.add(effects.profile.id)
-            self.documents[effects.profile.id] = Profile(id=effects.profile.id)
+        for id in effects.forgotten:
+            self.forgotten.add(id)
+            self.documents[id] = Profile(id=id)
         for wakeup in effects.cancel:
             # One set earlier in this batch is not in the store yet.
             if self.wake.pop((wakeup.due, wakeup.profile_id, wakeup.key), None) is None:

@@ -32,6 +32,7 @@ from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.reactions import Handling
 
 PEOPLE_DO = ("opened", "clicked", "complained", "unsubscribed")
+PROVIDERS_TELL = ("delivered", "bounced", "complained")
 
 _feedback = msgspec.msgpack.Decoder(Feedback).decode
 
@@ -89,9 +90,7 @@ def _event(handling: Handling, record: Record) -> None:
 
 
 def _wake(handling: Handling, wakeup: WakeUp) -> None:
-    if handling.profile == Profile(id=handling.profile.id):
-        # Forgotten since it was set: it must not bring them back.
-        handling.effects.forget = True
+    if _unknown(handling):
         return
     kind, _, rest = wakeup.key.partition(":")
     if kind == "run":
@@ -99,10 +98,20 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
     elif kind == "session":
         handling.end_session_if_over()
     elif kind == "merged":
-        grave = Tombstone(into=wakeup.profile_id, at=wakeup.due - merging.UNDO - 1, how="for good")
-        handling.effects.others.append(Profile(id=int(rest), tombstone=grave))
+        absorbed, at = int(rest), wakeup.due - merging.UNDO - 1
+        if handling.profile.absorbed.get(absorbed) == at:
+            grave = Tombstone(into=wakeup.profile_id, at=at, how="for good")
+            handling.effects.others.append(Profile(id=absorbed, tombstone=grave))
     elif kind == "feedback":
         _told(handling, _feedback(wakeup.body))
+
+
+def _unknown(handling: Handling) -> bool:
+    """Whether the customer was forgotten since: what was left behind must not bring them back."""
+    if handling.profile != Profile(id=handling.profile.id):
+        return False
+    handling.effects.forgotten.append(handling.profile.id)
+    return True
 
 
 def _command(handling: Handling, record: Record, other: Profile | None) -> None:
@@ -112,6 +121,8 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             for change in changes:
                 _consent(handling, change)
         case Feedback() as feedback:
+            if _unknown(handling) or _told_before(handling, feedback):
+                return
             handling.effects.feedback.append(feedback)
             _told(handling, feedback)
         case Merge(how=how) if other is not None:
@@ -129,11 +140,8 @@ def _forget(handling: Handling) -> None:
         handling.cancel_wake(run)
     if profile.session is not None:
         handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
-    handling.effects.others += [
-        Profile(id=id, tombstone=Tombstone(into=profile.id, at=at, how="forgotten"))
-        for id, at in profile.absorbed.items()
-    ]
-    handling.effects.forget = True
+    # No tombstones stay: an identifier that led there may name someone new from now on.
+    handling.effects.forgotten += [profile.id, *profile.absorbed]
 
 
 def _consent(handling: Handling, change: ConsentChange) -> None:
@@ -141,6 +149,15 @@ def _consent(handling: Handling, change: ConsentChange) -> None:
     facts = msgspec.structs.asdict(change)
     name = "$unsubscribed" if change.state == "opted_out" else "$consent_given"
     handling.emit(name, facts, at=change.at, channel=change.channel)
+
+
+def _told_before(handling: Handling, feedback: Feedback) -> bool:
+    """Providers tell of a message until they are answered, so sometimes twice."""
+    what = feedback.what
+    if what not in PROVIDERS_TELL:
+        return False
+    mark = f"${what} {'hard ' if feedback.hard else ''}{feedback.message}"
+    return seen_before(handling.profile, mark, handling.received_at)
 
 
 def _told(handling: Handling, feedback: Feedback) -> None:

@@ -27,8 +27,9 @@ class Services:
         settings.data.mkdir(parents=True, exist_ok=True)
         settings.run.mkdir(exist_ok=True)
         self.settings, self.clock, self.history = settings, clock, history
-        # Each thread that answers has a connection, and each connection a cache.
-        self.store = SqliteStore(settings.state, cache_mib=4)
+        # Each thread that answers has a connection, and each connection a cache. Durable, because
+        # what an operator was told is done (an address suppressed) stands in no log.
+        self.store = SqliteStore(settings.state, durable=True, cache_mib=4)
         self.keys = Keys(settings.data / "keys.json", settings.write_key, settings.secret_key)
         self.links = Links(settings.base_url, link_secret(settings.data))
         self.sandbox = Sandbox(settings.sandbox)

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+from msgspec.structs import asdict
 
 from harken.effects import Decision, Happening
 from harken.history.rows import Page, Rekey
@@ -141,7 +142,9 @@ def _texts(rows: Sequence[Happening] | Sequence[Decision]) -> Iterator[str]:
     parts: list[bytes] = []
     size = 0
     for start in range(0, len(rows), SLICE):
-        part = _json.encode(rows[start : start + SLICE])[1:-1]
+        # By name: the rows themselves are arrays, to be small on their way here.
+        named = [asdict(row) for row in rows[start : start + SLICE]]
+        part = _json.encode(named)[1:-1]
         parts.append(part)
         size += len(part)
         if size >= STATEMENT_BYTES:

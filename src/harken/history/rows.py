@@ -49,8 +49,8 @@ class Collector:
         page.decisions += effects.decisions
         if effects.others:
             page.rekey += rekeys(effects)
-        if effects.forget:
-            page.forget.append(effects.profile.id)
+        if effects.forgotten:
+            page.forget += effects.forgotten
             self._pages.append(Page())
 
     def encode(self) -> bytes:

@@ -5,7 +5,6 @@ from typing import Protocol
 
 import structlog
 
-from harken.errors import HarkenError
 from harken.history.base import History
 
 GATHER = 0.2
@@ -79,10 +78,11 @@ class Feeder:
             try:
                 self.flush()
                 self.trouble, wait = "", RETRY
-            except HarkenError as fault:
-                # The rows stay in the store; nothing is lost by trying later.
-                self.trouble = str(fault)
-                log.warning("history cannot take rows", fault=str(fault), retry_in=wait)
+            except Exception as fault:
+                # The rows stay in the store; nothing is lost by trying later. Whatever it was,
+                # this thread must live on: nobody would start it again.
+                self.trouble = str(fault) or repr(fault)
+                log.warning("history cannot take rows", fault=repr(fault), retry_in=wait)
                 self._stopping.wait(wait)
                 wait = min(2 * wait, LONGEST_RETRY)
                 self.ring()

@@ -184,9 +184,11 @@ class Identities:
         apart = owner is not None and owner.apart
         if owner is None or self.root(owner.profile) != profile:
             self._owners[anonymous] = Owner(profile, apart)
-        if owner is None or owner.profile or apart:
+        own = ids.profile_id("anonymous", anonymous)
+        if owner is None or owner.profile or apart or self.root(own) != own:
+            # In the last case an operator joined it into another, who may be a user of their own.
             return []
-        return self._join(ids.profile_id("anonymous", anonymous), profile, anonymous, "identify")
+        return self._join(own, profile, anonymous, "identify")
 
     def _alias(self, previous: str, profile: int) -> list[tuple[int, Merge]]:
         """`previous` is an anonymous id that was seen, or else a user id."""
