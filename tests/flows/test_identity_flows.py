@@ -346,3 +346,15 @@ def test_a_forgotten_customer_leaves_nothing(open_shop: Open) -> None:
     assert shop.mails() == []
     assert shop.failures() == []
     assert profile_id("user", "mina") == id
+
+
+def test_whom_an_operator_joined_is_not_joined_again_by_a_shared_device(open_shop: Open) -> None:
+    shop = open_shop()
+    visit(shop, "?tablet")
+    customer(shop, "mina")
+    shop.merge("mina", "?tablet")
+    customer(shop, "joon", "?tablet")
+    visit(shop, "?tablet")
+    assert shop.id("mina") != shop.id("joon")
+    assert shop.profile("mina").events["Go"].count == 1
+    assert shop.profile("joon").events["Go"].count == 1

@@ -310,8 +310,13 @@ RETURNING {LEDGER_COLUMNS}
 """
 
 # Only who holds the claim may settle it. The context goes once it can no longer be needed.
+# A provider may have told of a message before we wrote down that it was sent.
 SETTLE = """
-UPDATE messages SET state = :state, reason = :reason, sender = '', lease_until = 0,
+UPDATE messages SET
+    state = CASE WHEN :state NOT IN ('sent', 'unsure') THEN :state
+        WHEN bounced_at > 0 THEN 'bounced' WHEN delivered_at > 0 THEN 'delivered'
+        ELSE :state END,
+    reason = :reason, sender = '', lease_until = 0,
     attempts = attempts - :untried,
     variant = CASE WHEN :variant = '' THEN variant ELSE :variant END,
     why_variant = CASE WHEN :why_variant = '' THEN why_variant ELSE :why_variant END,
@@ -338,8 +343,10 @@ FEEDBACK = {
             state = CASE WHEN state IN ('sent', 'unsure') THEN 'delivered' ELSE state END
         WHERE id = :message""",
     "bounced": """
-        UPDATE messages SET bounced_at = :at, reason = :detail, state = 'bounced', context = x''
-        WHERE id = :message AND state IN ('sent', 'delivered', 'unsure', 'bounced')""",
+        UPDATE messages SET bounced_at = :at, reason = :detail,
+            state = CASE WHEN state = 'handed' THEN state ELSE 'bounced' END,
+            context = CASE WHEN state = 'handed' THEN context ELSE x'' END
+        WHERE id = :message AND state IN ('handed', 'sent', 'delivered', 'unsure', 'bounced')""",
     "opened": """
         UPDATE messages SET
             opened_at = CASE WHEN opened_at = 0 AND NOT :machine THEN :at ELSE opened_at END,

@@ -1,0 +1,56 @@
+"""Who was erased stays erased, with all that was joined into them; a newcomer is somebody new."""
+
+from collections.abc import Callable
+
+from driver import Shop
+from plain import journey
+
+from harken.clock import DAY
+from harken.ids import profile_id
+from harken.inputs import Feedback, Forget
+
+Open = Callable[..., Shop]
+
+
+def mina(shop: Shop) -> None:
+    """A visitor who got a mail, then said who they are."""
+    shop.call("identify", anonymousId="?a", traits={"email": "mina@shop.example"})
+    shop.track(None, "Go", anonymous="?a")
+    shop.identify("mina", "?a")
+
+
+def test_the_ledger_forgets_addresses_of_before_the_merge(open_shop: Open) -> None:
+    shop = open_shop(cart=journey())
+    mina(shop)
+    shop.command("mina", Forget("an operator"))
+    assert [row.address for row in shop.harken.store.messages(limit=10)] == [""]
+    assert shop.profiles() == []
+
+
+def test_a_newcomer_on_the_same_device_is_somebody_new(open_shop: Open) -> None:
+    shop = open_shop()
+    mina(shop)
+    shop.command("mina", Forget("an operator"))
+    shop.track(None, "Look", anonymous="?a")
+    shop.identify("joon", "?a")
+    assert shop.profile("joon").events["Look"].count == 1
+    shop.identify("mina", "?b", email="mina@shop.example")
+    shop.advance("31d")
+    # The merge of before, closing after 30 days, changes nothing any more.
+    found = {one.id: one.tombstone for one in shop.profiles()}
+    grave = found[profile_id("anonymous", "?a")]
+    assert grave is not None
+    assert grave.into == shop.id("joon")
+
+
+def test_an_old_link_brings_nobody_back(open_shop: Open) -> None:
+    shop = open_shop(cart=journey())
+    mina(shop)
+    id = shop.id("mina")
+    message = shop.harken.store.messages(limit=1)[0].id
+    shop.command("mina", Forget("an operator"))
+    shop.command(id, Feedback(message, "opened", shop.now))
+    shop.clock.set(shop.now + DAY)
+    shop.work()
+    assert shop.profiles() == []
+    assert shop.happened("mina") == {}
