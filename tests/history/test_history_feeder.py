@@ -177,3 +177,24 @@ def test_many_threads_read_while_one_writes(duck: DuckHistory) -> None:
         reader.join()
     assert faults == []
     assert duck.query("SELECT count(*) FROM events") == [(10 * EACH,)]
+
+
+def test_no_fault_ends_the_thread(
+    duck: DuckHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harken.history.worker.RETRY", 0.01)
+    store = SqliteStore(tmp_path / "state.db")
+    feeder = Feeder(store, duck, gather=0.01)
+    store.commit(batch_of(1))
+
+    def broken(batches: object) -> None:
+        raise RuntimeError("of nobody's making")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(duck, "append", broken)
+        feeder.start()
+        until(lambda: feeder.trouble)
+    until(lambda: duck.watermark() == 1)
+    feeder.stop()
+    assert duck.query(COUNT) == [(EACH, EACH)]
+    store.close()
