@@ -166,7 +166,9 @@ class Handling:
         """Let every run and every journey see the event."""
         self.show(event)
         for journey in self.definitions.entries.get(event.name, ()):
-            self._enter(journey, event, late)
+            # One that does not fit is no decision about the customer: see `reports.misses`.
+            if journey.fits(event.properties):
+                self._enter(journey, event, late)
 
     def show(self, event: Trigger) -> None:
         """Let every run in flight see the event."""
@@ -239,9 +241,6 @@ class Handling:
     ) -> tuple[str, dict[str, Any]] | None:
         """Why the event does not start the journey: (reason, facts), or None."""
         entry = journey.source.entry
-        failed = journey.unmet(event.properties)
-        if failed:
-            return "where", {"failed": failed}
         if journey.source.state == "paused":
             return "paused", {}
         if late:

@@ -27,6 +27,7 @@ from harken.ingest.protocol import Envelope, Reader
 from harken.inputs import Command, Consent, Feedback, Merge, Unmerge
 from harken.journeys.model import Journey
 from harken.people.profile import ConsentChange, Profile
+from harken.reports.misses import misses
 from harken.reports.why import Why, why
 from harken.store.base import LedgerRow
 from harken.values import Duration, ZoneName, zone
@@ -246,7 +247,16 @@ class Shop:
         force = self.harken.services.in_force
         return why(
             journey,
-            self.decisions(user, journey),
+            sorted(
+                [
+                    *self.decisions(user, journey),
+                    *misses(
+                        force.journeys[journey],
+                        self.history.latest(self.id(user), entry.event, 20),
+                    ),
+                ],
+                key=lambda decision: decision.at,
+            ),
             self.ledger(user),
             self.profile(user),
             workspace_zone=zone(ZoneName(force.workspace.timezone)) or force.zone,

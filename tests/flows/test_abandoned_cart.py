@@ -95,8 +95,6 @@ def test_each_customer_gets_the_variant_that_fits(
 @pytest.mark.parametrize(
     ("attributes", "properties", "reason"),
     [
-        ({}, {"value": 99.99}, "where"),
-        ({}, {"value": "250"}, "where"),
         ({"country": "DE"}, {}, "audience"),
         ({"country": None}, {}, "audience"),
         ({}, {"cart": ""}, "no_key"),
@@ -110,6 +108,18 @@ def test_who_does_not_enter_and_why(
     shop.advance("2h")
     assert shop.said("mina", "abandoned-cart") == [f"not_entered {reason}"]
     assert shop.mails() == []
+
+
+@pytest.mark.parametrize("value", [99.99, "250"])
+def test_an_event_that_does_not_fit_leaves_no_decision_but_why_tells(
+    shop: Shop, value: object
+) -> None:
+    customer(shop)
+    abandon(shop, value=value)
+    shop.advance("2h")
+    assert shop.said("mina", "abandoned-cart") == []
+    assert shop.mails() == []
+    assert f"cart_value was {value}" in shop.story("mina", "abandoned-cart")
 
 
 def test_an_order_ends_the_run_at_once(shop: Shop) -> None:

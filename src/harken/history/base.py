@@ -74,6 +74,9 @@ class History(Protocol):
     def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
         """(profile id, event): the latest events of that name, one for each customer."""
 
+    def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
+        """A customer's latest events of one name, newest first."""
+
     def rekey(self, absorbed: int, survivor: int) -> None:
         """Give the past of `absorbed` to `survivor`, for a merge. Undone by `restore`."""
 

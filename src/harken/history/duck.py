@@ -47,6 +47,10 @@ OWN_SINCE = """
 SELECT name, count(*), min(ts), max(ts) FROM events
 WHERE profile_id = $1 AND origin = $1 AND received >= $2 GROUP BY name ORDER BY name
 """
+OF_NAME = f"""
+SELECT {EVENT_FIELDS} FROM events WHERE profile_id = $1 AND name = $2
+ORDER BY ts DESC, rowid DESC LIMIT $3
+"""
 # The latest rows first, then one a customer: a window over all customers would not fit in memory.
 LATEST = f"""
 SELECT {EVENT_FIELDS} FROM (SELECT * FROM events WHERE name = $1 ORDER BY ts DESC LIMIT 10 * $2)
@@ -146,6 +150,9 @@ class DuckHistory:
     def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
         events = [_event(row) for row in self._rows(LATEST, [event_name, limit])]
         return [(event.profile_id, event) for event in events]
+
+    def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
+        return [_event(row) for row in self._rows(OF_NAME, [profile_id, event_name, limit])]
 
     def rekey(self, absorbed: int, survivor: int) -> None:
         with self._transaction() as cursor:

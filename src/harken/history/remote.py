@@ -36,6 +36,7 @@ VERBS = frozenset(
         "decisions",
         "events_since",
         "recent_triggers",
+        "latest",
         "rekey",
         "restore",
         "forget",
@@ -180,6 +181,9 @@ class RemoteHistory:
 
     def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
         return self._ask("recent_triggers", [event_name, limit], list[tuple[int, Happening]])
+
+    def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
+        return self._ask("latest", [profile_id, event_name, limit], list[Happening])
 
     def rekey(self, absorbed: int, survivor: int) -> None:
         self._ask("rekey", [absorbed, survivor], type(None))

@@ -48,6 +48,10 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     def steps(self) -> list[Step]:
         return self.source.steps
 
+    def fits(self, properties: dict[str, Any]) -> bool:
+        """Whether an event with these properties may start the journey."""
+        return all(condition.passes(lookup(properties, condition.path)) for condition in self.where)
+
     def unmet(self, properties: dict[str, Any]) -> list[dict[str, Any]]:
         """The conditions on the event that do not hold: `{"rule": words, "value": seen}`."""
         failed = []

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from harken.clock import iso
@@ -57,8 +56,8 @@ class Line(Struct, kw_only=True):
 def line_of(entry: Mapping[str, Any], words: Words) -> Line:
     """An entry of `History.timeline` as a line."""
     if entry["kind"] == "decision":
-        return _decided(msgspec.convert(_without_kind(entry), Decision), words)
-    return _happened(msgspec.convert(_without_kind(entry), Happening), words)
+        return _decided(Decision(**_without_kind(entry)), words)
+    return _happened(Happening(**_without_kind(entry)), words)
 
 
 def _happened(event: Happening, words: Words) -> Line:

@@ -18,6 +18,7 @@ from harken.people.consent import ALL, PURPOSES
 from harken.people.merge import UNDO
 from harken.people.place import zone_of
 from harken.people.profile import ConsentChange, ConsentState, Profile
+from harken.reports.misses import misses
 from harken.reports.why import why
 from harken.reports.words import Words
 from harken.web.api import Api, Asked, TheApi, profile_number
@@ -27,6 +28,7 @@ from harken.web.timeline import Line, line_of
 
 LONGEST_ID = 300
 LONGEST_WORD = 200
+MOST_MISSES = 20
 
 PersonId = Annotated[
     str,
@@ -200,13 +202,19 @@ def why_person(
     live = in_force.journeys.get(journey)
     if live is None:
         raise NotFound(f"there is no journey {journey!r}")
+    history, event = api.services.history, live.source.entry.event
+    decided = [
+        *history.decisions(profile.id, journey),
+        *misses(live, history.latest(profile.id, event, MOST_MISSES)),
+    ]
     answer = why(
         journey,
-        api.services.history.decisions(profile.id, journey),
+        sorted(decided, key=lambda decision: decision.at),
         rows_of(api, profile, 500),
         profile,
         workspace_zone=ZoneInfo(in_force.workspace.timezone),
-        entry_event=live.source.entry.event,
+        entry_event=event,
+        entries={live.revision: live.source.entry},
         applied_at=in_force.written.applied_at if live.revision == 1 else 0,
         state="archived" if live.archived else live.source.state,
     )

@@ -1,0 +1,35 @@
+"""Events that did not start a journey because their properties do not fit its `where`.
+
+Such an event says nothing about the customer, and there may be fifty journeys to every page view:
+no decision is kept for it. Whether it fits is plain from the event itself, so it is asked when
+somebody wants to know.
+"""
+
+from collections.abc import Iterable
+
+from harken.effects import Decision, Happening
+from harken.journeys.compile import LiveJourney
+
+
+def misses(journey: LiveJourney, events: Iterable[Happening]) -> list[Decision]:
+    """What would have been decided about those of `events` that do not fit, oldest first.
+
+    `events` are a customer's, of the name that starts the journey. Imported ones start none and
+    are left out. The conditions are those of the revision given.
+    """
+    found = []
+    for event in events:
+        failed = journey.unmet(event.properties)
+        if failed and not event.imported:
+            found.append(
+                Decision(
+                    at=event.received_at,
+                    profile_id=event.profile_id,
+                    journey=journey.name,
+                    revision=journey.revision,
+                    outcome="not_entered",
+                    reason="where",
+                    facts={"event": event.name, "failed": failed},
+                )
+            )
+    return sorted(found, key=lambda decision: decision.at)
