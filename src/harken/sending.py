@@ -16,9 +16,11 @@ from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
+from harken.gates import Candidate, Verdict, check, decision
 from harken.messages.compile import CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
 from harken.messages.render import render
+from harken.people.profile import Profile, Run, Trigger
 from harken.store.base import LedgerRow, MessageState
 from harken.store.sqlite import SqliteStore
 
@@ -51,7 +53,7 @@ class Sender:
         self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
             self._store,
             self._channels(),
-            Rendering(compiled=self._message, links=self._links_of, render=render),
+            Rendering(compiled=self._message, links=self._links_of, render=render, look=self._look),
             clock,
             name,
             count=self._settled,
@@ -116,6 +118,17 @@ class Sender:
         )
         return {"email": email}
 
+    def _look(self, row: LedgerRow, now: int) -> Verdict | None:
+        profile = self._owner(row.profile_id)
+        return ask_again(row, profile, self._in_force, now) if profile is not None else None
+
+    def _owner(self, id: int) -> Profile | None:
+        """The document a message belongs to: after a merge, the survivor's."""
+        found = self._store.profiles([id]).get(id)
+        while found is not None and found.tombstone is not None:
+            found = self._store.profiles([found.tombstone.into]).get(found.tombstone.into)
+        return found
+
     def _message(self, journey: str, revision: int, step: str) -> CompiledMessage | None:
         return self._in_force.message(journey, revision, step)
 
@@ -147,3 +160,38 @@ class Sender:
     def _settled(self, state: MessageState, transport: str) -> None:
         metrics.MESSAGES.labels(state).inc()
         self._on_outcome()
+
+
+def ask_again(row: LedgerRow, profile: Profile, in_force: InForce, now: int) -> Verdict | None:
+    """What forbids or delays a message that has waited since its gates were passed, or None.
+
+    Between the two a customer may have opted out, the night begun, or the journey been paused:
+    pace, retries and an outage all make messages wait. The audience is not asked again (the run
+    it belonged to may be over), and the message keeps the slot that it has under the caps.
+    """
+    journey = in_force.journey(row.journey, row.revision)
+    step = in_force.message_step(row.journey, row.revision, row.step)
+    if journey is None or step is None:
+        return None
+    candidate = Candidate(
+        message_id=row.id,
+        journey=row.journey,
+        revision=row.revision,
+        run=Run(
+            id=row.run,
+            journey=row.journey,
+            revision=row.revision,
+            entered_at=row.queued_at,
+            event=Trigger(name=journey.source.entry.event, at=row.queued_at),
+        ),
+        step=step,
+        purpose="marketing" if row.purpose == "marketing" else "transactional",
+        tags=[*journey.source.tags, *step.tags],
+        channel=row.channel,
+        address=row.address,
+        since=row.queued_at,
+        ends_at=journey.ends_at,
+        journey_live=in_force.live(row.journey),
+    )
+    verdict = decision(check(candidate, profile, now, in_force.policy))
+    return verdict if verdict.outcome in ("hold", "drop") else None

@@ -376,3 +376,34 @@ def test_every_decision_tells_reason_inputs_and_next_time(open_shop: Open) -> No
         "the cap of 1 message",
     ):
         assert part in story, story
+
+
+PACED = """
+journey: drip
+entry: {event: Go, reentry: always}
+steps:
+  - message: hello
+    channel: email
+    sending_hours: {from: "08:00", to: "20:00"}
+    pace: {at_most: 1, per: 1h}
+    default: {subject: "Hello", html: "<p>Hello</p>"}
+"""
+
+
+def test_a_message_that_waited_for_its_slot_is_asked_again_before_it_leaves(
+    open_shop: Open,
+) -> None:
+    shop = open_shop(drip=PACED)
+    shop.at("2026-03-02 18:30")
+    for user in ("a", "b", "c", "d"):
+        customer(shop, user)
+        shop.track(user, "Go")
+    shop.consent("c", "opted_out")
+    for _ in range(16):
+        shop.advance("15m")
+    assert [mail.to for mail in shop.mails()] == ["a@shop.example", "b@shop.example"]
+    for _ in range(12):
+        shop.advance("1h")
+    assert sorted(mail.to for mail in shop.mails())[2:] == ["d@shop.example"]
+    dropped = [(row.state, row.reason) for row in shop.ledger("c")]
+    assert dropped == [("aborted", "dropped by consent: opted_out")]

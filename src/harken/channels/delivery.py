@@ -20,12 +20,15 @@ from harken.channels.base import Channel, Outcome, Prepared, Rendered
 from harken.channels.retries import Retries
 from harken.clock import MINUTE, SECOND, Clock
 from harken.errors import Unavailable
+from harken.gates import Verdict
 from harken.messages.evaluate import Aborted
 from harken.store.base import LedgerRow, MessageState, Result, Store
 
 CLAIM = 128
 CHUNK = 16
 LEASE = 15 * MINUTE
+WAITED = MINUTE
+"""A message that was queued so long ago is looked at once more before it leaves."""
 # While messages are under way, a doorbell waits no longer than this before it is answered.
 PATIENCE = 0.02
 # Finished messages are settled in groups: as many as gather in this long, while more go on.
@@ -46,6 +49,8 @@ class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
     render: Callable[[Compiled, str, dict[str, Any], Links], Rendered]
     """(message, variant, context, links) -> what it says. Raises Aborted when the template says
     no, and may raise anything else for a row that is bad."""
+    look: Callable[[LedgerRow, int], Verdict | None] = lambda row, now: None
+    """Asked about a message that has waited: what now forbids or delays it, or None."""
 
 
 class _Chunk(Struct):
@@ -295,6 +300,14 @@ class Delivery(Generic[Compiled, Links]):
         """The row in words, or why it ends here. One bad row fails alone."""
         if row.expires_at and now >= row.expires_at:
             return self._result(row, "failed", "expired", now)
+        verdict = self._rendering.look(row, now) if now - row.queued_at >= WAITED else None
+        if verdict is not None:
+            why = f"{verdict.gate}: {verdict.reason}"
+            if verdict.outcome == "hold":
+                return self._result(
+                    row, "queued", f"held by {why}", now, not_before=verdict.until, untried=True
+                )
+            return self._result(row, "aborted", f"dropped by {why}", now)
         if row.address in suppressed:
             return self._result(row, "failed", f"suppressed: {suppressed[row.address]}", now)
         if not has_channel:

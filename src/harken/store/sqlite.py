@@ -78,7 +78,7 @@ class SqliteStore:
                 )
             if batch.wake:
                 sql.executemany(
-                    "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)",
+                    SET_WAKEUP,
                     [(w.due, w.profile_id, w.key, w.body) for w in batch.wake],
                 )
             if batch.messages:
@@ -158,7 +158,7 @@ class SqliteStore:
                 if sql.execute(SETTLE, values).rowcount:
                     written.append(result)
             sql.executemany(
-                "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)",
+                SET_WAKEUP,
                 [_outcome(result) for result in written if result.state != "queued"],
             )
         return [result.id for result in written]
@@ -261,7 +261,12 @@ class SqliteStore:
     def resolve(self, id: str, action: Literal["resend", "close"], now: int, by: str) -> bool:
         with self.database.transaction() as sql:
             values = {"id": id, "now": now, "by": by}
-            return sql.execute(RESEND if action == "resend" else CLOSE, values).rowcount > 0
+            done = sql.execute(RESEND if action == "resend" else CLOSE, values).rowcount > 0
+            row = self.message(id) if done and action == "close" else None
+            if row is not None:
+                # It counts as never sent from now on: the engine frees its slot under the caps.
+                sql.execute(SET_WAKEUP, _outcome(_closed(row, now)))
+            return done
 
     def counts(self) -> dict[str, int]:
         """How many profiles and parked wake-ups there are."""
@@ -326,6 +331,8 @@ UPDATE messages SET
     context = CASE WHEN :state IN ('sent', 'failed', 'aborted') THEN x'' ELSE context END
 WHERE id = :id AND state = 'handed' AND sender = :sender
 """
+
+SET_WAKEUP = "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)"
 
 RESEND = """
 UPDATE messages SET state = 'queued', not_before = :now, reason = 'resent by ' || :by
@@ -405,3 +412,19 @@ def _outcome(result: Result) -> tuple[int, int, str, bytes]:
         hard=result.hard,
     )
     return (result.at, result.profile_id, f"feedback:{result.id}:{result.state}", _encode(feedback))
+
+
+def _closed(row: LedgerRow, now: int) -> Result:
+    return Result(
+        id=row.id,
+        profile_id=row.profile_id,
+        state="failed",
+        at=now,
+        reason=row.reason,
+        variant=row.variant,
+        journey=row.journey,
+        revision=row.revision,
+        step=row.step,
+        channel=row.channel,
+        address=row.address,
+    )
