@@ -128,12 +128,14 @@ class Engine:
         if not records and not woken:
             return 0
         try:
-            self._take(records, woken, now, end)
+            with metrics.BATCH.time():
+                self._take(records, woken, now, end)
         except BaseException:
             # What is in memory is ahead of the store, wherever it failed.
             self._start_over()
             raise
         metrics.INPUTS.inc(len(records) + len(woken))
+        metrics.LAG.set(self._reader.durable() - end)
         return len(records) + len(woken)
 
     def _take(self, records: Sequence[Record], woken: list[WakeUp], now: int, end: int) -> None:

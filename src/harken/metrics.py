@@ -6,7 +6,7 @@ The processes of one Harken share a folder of counters (`PROMETHEUS_MULTIPROC_DI
 
 from prometheus_client import Counter, Gauge, Histogram
 
-EVENTS = Counter("harken_events_accepted_total", "Events acknowledged", ["type"])
+EVENTS = Counter("harken_events_accepted_total", "Events acknowledged")
 REJECTED = Counter("harken_events_rejected_total", "Events refused, with their reason logged")
 INPUTS = Counter("harken_inputs_handled_total", "Log records and wake-ups handled by the engine")
 FAILED_INPUTS = Counter("harken_inputs_failed_total", "Inputs that could not be handled")

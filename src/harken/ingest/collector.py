@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 from msgspec import Struct, field
 
+from harken import metrics
 from harken.clock import Clock
 from harken.errors import BadInput, Unavailable
 from harken.ingest.identity import EVENT_MERGES, Identities
@@ -174,6 +175,8 @@ class Collector:
         self._save(group)
         for request in group:
             request.future.set_result(end)
+            metrics.EVENTS.inc(len(request.events))
+            metrics.REJECTED.inc(len(request.rejected))
         if records:
             self._ring()
 
