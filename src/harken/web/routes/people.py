@@ -185,7 +185,8 @@ def change_consent(api: TheApi, request: Asked, person_id: PersonId, data: Conse
             known = ", ".join((*CHANNELS, ALL))
             raise BadInput(f"there is no channel {change.channel!r}; known are {known}")
         if change.purpose not in PURPOSES:
-            raise BadInput(f"there is no purpose {change.purpose!r}; known are {PURPOSES}")
+            known = ", ".join(PURPOSES)
+            raise BadInput(f"there is no purpose {change.purpose!r}; known are {known}")
     api.command([(profile.id, Consent(changes))])
     return person_of(api, api.person(person_id))
 
