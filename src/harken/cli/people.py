@@ -114,7 +114,7 @@ def timeline(
 
 def _show_timeline(lines: list[dict[str, Any]]) -> None:
     for one in lines:
-        show.line(one["text"], "" if one["kind"] == "event" else "cyan")
+        show.sentence(one["text"], "" if one["kind"] == "event" else "cyan")
     if not lines:
         show.line("nothing yet", "dim")
 
@@ -134,9 +134,9 @@ def why(customer: str, journey: str, /, *, connection: Connection = Connection()
     if connection.json:
         show.as_json(answer)
         return
-    show.line(answer["answer"], "bold")
+    show.sentence(answer["answer"], "bold")
     for one in answer["story"]:
-        show.line(f"  {one['text']}")
+        show.line("  " + show.one_line(one["text"]))
 
 
 def consent(

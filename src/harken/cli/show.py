@@ -29,6 +29,16 @@ def line(text: str = "", style: str = "") -> None:
     console().print(Text(clean(text), style=style))
 
 
+def sentence(text: str, style: str = "") -> None:
+    """A sentence on one line: what it quotes of events cannot begin a line and pass for another."""
+    line(one_line(text), style)
+
+
+def one_line(text: str) -> str:
+    """Text with each run of blanks and line ends as one blank."""
+    return " ".join(text.split())
+
+
 def heading(text: str) -> None:
     console().print(Text(f"\n{clean(text)}", style="bold"))
 
