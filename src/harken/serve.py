@@ -39,6 +39,7 @@ log = structlog.get_logger("serve")
 
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises BadInput and Conflict when it cannot start."""
+    _check(settings)
     with held(settings.data), listening(settings.host, settings.port, "--port") as listener:
         settings = replace(settings, port=listener.getsockname()[1])
         if settings.lmtp_port:
@@ -56,6 +57,22 @@ def serve(settings: Settings) -> None:
             _answer(settings, bells, family, listener)
         finally:
             family.stop()
+
+
+def _check(settings: Settings) -> None:
+    """Refuse to start with a transport or sender that could never send."""
+    from harken.channels.addresses import parse_mailbox
+    from harken.channels.smtp import parse_url
+
+    for name, text, parse in (
+        ("HARKEN_SMTP_URL", settings.smtp_url, parse_url),
+        ("HARKEN_FROM", settings.sender, parse_mailbox),
+    ):
+        try:
+            if text:
+                parse(text)
+        except BadInput as fault:
+            raise BadInput(f"{name}: {fault}") from None
 
 
 @contextmanager

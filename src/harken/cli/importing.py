@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harken.ingest.fileimport import Mapping, Progress
 
 SHOWN = 20
+WIDEST = 120
+"""Characters of a refused event in the table; `--json` has more."""
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between tries while the server does not take more; a longer `Retry-After` counts."""
 
@@ -206,7 +208,7 @@ def rejected(
         show.as_json(page)
         return
     columns = ("at", "key", "path", "reason", "excerpt")
-    rows = [[row[name] for name in columns] for row in page["rejected"]]
+    rows = [[str(row[name])[:WIDEST] for name in columns] for row in page["rejected"]]
     show.table(columns, rows, "nothing was refused")
     if page.get("next"):
         show.line(f"more: --before {page['next']}", "dim")

@@ -272,4 +272,4 @@ def sandbox(
         return
     show.facts({name: whole[name] for name in ("from", "to", "subject", "at")})
     show.line()
-    show.line(whole["text"])
+    show.line(whole["text"].replace("\r\n", "\n"))

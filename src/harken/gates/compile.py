@@ -57,6 +57,11 @@ def workspace_faults(workspace: Workspace) -> list[Fault]:
             faults.append(Fault(f"$.policy_packs[{index}]", problem))
         else:
             faults += PACKS[name].faults(workspace)
+    names = [transport.name for transport in workspace.transports]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            problem = f"another transport is called {name!r} too"
+            faults.append(Fault(f"$.transports[{index}].name", problem))
     for index, cap in enumerate(workspace.caps):
         faults += _cap_faults(cap, f"$.caps[{index}]")
     rules: list[Hours] = []

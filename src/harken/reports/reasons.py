@@ -32,7 +32,7 @@ def entered(decision: Decision, words: Words) -> str:
         text += f", because of the event {event}"
         if held := conditions(facts):
             text += f" with {joined([met(part) for part in held])}"
-        elif shown := "where" not in facts and facts.get("properties"):
+        elif shown := facts.get("properties"):
             text += f" with {value(shown)}"
     if facts.get("control"):
         text += ", as a member of the control group"

@@ -89,7 +89,7 @@ def _decided(decision: Decision, words: Words) -> Line:
     return Line(
         at=iso(decision.at),
         kind="decision",
-        text=f"{words.on(decision.at)} {clause(decision, words)}.",
+        text=f"{words.on(decision.at)}, journey {decision.journey}: {clause(decision, words)}.",
         name=decision.outcome,
         reason=decision.reason,
         journey=decision.journey,

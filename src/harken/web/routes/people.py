@@ -8,12 +8,14 @@ from litestar import Router, delete, get, patch, post, put
 from litestar.params import Parameter
 from msgspec import Meta, Struct, field
 
+from harken.channels.addresses import parse_address
 from harken.clock import iso, parse_time
 from harken.errors import BadInput, Conflict, NotFound
 from harken.gates.base import CHANNELS
 from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES, Accepted, Reader
 from harken.inputs import Consent, Forget, Merge, Unmerge
+from harken.people.attributes import standard_name
 from harken.people.consent import ALL, PURPOSES
 from harken.people.merge import UNDO
 from harken.people.place import zone_of
@@ -21,6 +23,7 @@ from harken.people.profile import ConsentChange, ConsentState, Profile
 from harken.reports.misses import misses
 from harken.reports.why import why
 from harken.reports.words import Words
+from harken.values import zone
 from harken.web.api import Api, Asked, TheApi, profile_number
 from harken.web.person import Person, person_of, rows_of
 from harken.web.problems import responses
@@ -322,6 +325,7 @@ def identify(
     profile: Profile, anonymous_ids: list[str], traits: dict[str, Any], now: int
 ) -> Accepted:
     """An `identify` of a customer whom we know. Raises BadInput for what ingest would refuse."""
+    _refuse_useless(traits)
     who = {"userId": profile.user_id}
     if profile.user_id is None:
         if not anonymous_ids:
@@ -338,6 +342,19 @@ def identify(
     if rejected:
         raise BadInput(f"{rejected[0].path}: {rejected[0].reason}")
     return accepted[0]
+
+
+def _refuse_useless(traits: dict[str, Any]) -> None:
+    """An operator's slip is told at once; what a client states is kept as it is."""
+    for key, stated in traits.items():
+        name = standard_name(key)
+        if name == "timezone" and stated is not None and zone(stated) is None:
+            raise BadInput(f"$.{key}: {stated!r} is no IANA time zone, such as Asia/Seoul")
+        if name == "email" and stated is not None:
+            try:
+                parse_address(str(stated))
+            except BadInput as fault:
+                raise BadInput(f"$.{key}: {fault}") from None
 
 
 routes = Router(
