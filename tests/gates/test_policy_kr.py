@@ -198,7 +198,7 @@ def test_what_an_ad_must_show_travels_with_it(
 @pytest.mark.parametrize(
     ("stated", "learned", "channel", "home", "bound"),
     [
-        ({"country": "kr"}, {}, "email", None, True),
+        ({"country": "KR"}, {}, "email", None, True),
         ({"country": "kr"}, {}, "email", None, True),
         ({"country": "KOR"}, {}, "email", None, True),
         ({"country": "South Korea"}, {}, "email", None, True),
