@@ -128,13 +128,19 @@ class Family:
     def __init__(self, settings: Settings, bells: Bells) -> None:
         roles = [("engine", 0), *(("sender", number) for number in range(settings.senders))]
         self.children = [Child(role, number, settings, bells) for role, number in roles]
+        self._begun = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="children", daemon=True)
 
-    def start(self) -> None:
-        for child in self.children:
-            child.watch()
+    def start_engine(self) -> None:
+        """Start the engine, and watch over the children."""
+        self._begun = 1
+        self.children[0].watch()
         self._thread.start()
+
+    def start_senders(self) -> None:
+        """Start the rest: later, so that engine and web process load on a core each."""
+        self._begun = len(self.children)
 
     def alive(self) -> dict[str, bool]:
         """Which children run."""
@@ -152,7 +158,7 @@ class Family:
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.05):
-            for child in self.children:
+            for child in self.children[: self._begun]:
                 try:
                     child.watch()
                 except OSError as fault:

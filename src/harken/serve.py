@@ -52,7 +52,7 @@ def serve(settings: Settings) -> None:
             Log(settings.log).close()
         bells = Bells.new()
         family = Family(settings, bells)
-        family.start()
+        family.start_engine()
         try:
             _answer(settings, bells, family, listener)
         finally:
@@ -114,6 +114,7 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
     try:
         _greet(services, settings)
         app = asgi(services, children=family.alive)
+        family.start_senders()
         config = uvicorn.Config(
             app,
             loop="uvloop",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harken.channels.smtp import Letter
 
 BUSY_TIMEOUT = 30.0
+SANDBOX_URL = "sandbox:"
+"""The URL of a transport that keeps mail here."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sandbox_mail (

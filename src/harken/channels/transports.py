@@ -10,7 +10,7 @@ from msgspec import structs
 from harken import workspace as definitions
 from harken.channels.base import Outcome
 from harken.channels.dkim import Signer, signer
-from harken.channels.sandbox import Sandbox, SandboxTransport
+from harken.channels.sandbox import SANDBOX_URL, Sandbox, SandboxTransport
 from harken.channels.smtp import Connection, Letter, NoConnection, Server, parse_url
 from harken.clock import SECOND, Clock
 from harken.errors import BadInput
@@ -19,7 +19,6 @@ from harken.values import Name
 from harken.workspace import Workspace
 
 PRESET = "HARKEN_SMTP_URL"
-SANDBOX_URL = "sandbox:"
 FIRST_REST = 1.0
 LONGEST_REST = 60.0
 # Servers drop an idle client after minutes; reopening costs less than a mail that finds it gone.

@@ -1,10 +1,8 @@
 """Gate 4: is there an address, can it be one, and has it not been found dead."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
-
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from harken.gates.base import PULLED, Candidate, Verdict
 from harken.gates.policy import CompiledWorkspace
@@ -18,7 +16,6 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # accepts only a part of what that accepts (a test holds it to that).
 _PLAIN = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
 _LONGEST = 254
-_SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 
 
 def reachable(
@@ -52,14 +49,24 @@ def address_problem(address: str) -> str:
         plain is not None
         and len(address) <= _LONGEST
         and "--" not in address
-        and plain[1].lower() not in _SPECIAL
+        and plain[1].lower() not in _special()
     ):
         return ""
     return _thorough(address[: 2 * _LONGEST])
 
 
+@cache
+def _special() -> frozenset[str]:
+    from email_validator import SPECIAL_USE_DOMAIN_NAMES
+
+    return frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
+
+
 @lru_cache(maxsize=10_000)
 def _thorough(address: str) -> str:
+    # Here and in `_special`, and not at the top: it loads slowly, and no start should wait for it.
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         found = validate_email(
             address, strict=True, check_deliverability=False, test_environment=True

@@ -7,7 +7,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 import harken
-from harken.channels.transports import SANDBOX_URL
+from harken.channels.sandbox import SANDBOX_URL
 from harken.clock import iso
 from harken.web.api import Api, TheApi
 from harken.web.backup import Backup, back_up
