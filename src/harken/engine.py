@@ -11,7 +11,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 
 import msgspec
-import structlog
 from msgspec import Struct, field
 
 from harken import metrics
@@ -32,6 +31,7 @@ from harken.inputs import (
     decode_command,
     decode_definitions,
 )
+from harken.logs import structlog
 from harken.people import profile as documents
 from harken.people.profile import Profile
 from harken.reactions import at_slot, pace_of

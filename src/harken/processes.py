@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-import structlog
 from msgspec import Struct, json
 
 from harken.bell import Bell
 from harken.config import Settings
+from harken.logs import structlog
 
 log = structlog.get_logger("processes")
 

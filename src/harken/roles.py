@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from harken import logs
 from harken.bell import Bell
 from harken.clock import SystemClock
 from harken.config import Settings
 from harken.errors import Unavailable
+from harken.logs import structlog
 from harken.processes import Bells, Orders, follow_parent, take_orders
 
 log = structlog.get_logger("roles")

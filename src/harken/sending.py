@@ -3,8 +3,6 @@
 import os
 from collections.abc import Callable
 
-import structlog
-
 from harken import metrics, workspace
 from harken.channels.base import Channel
 from harken.channels.closed import Closed
@@ -17,6 +15,7 @@ from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
 from harken.gates import Candidate, Verdict, check, decision
+from harken.logs import structlog
 from harken.messages.compile import CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
 from harken.messages.render import render

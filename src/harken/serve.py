@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import structlog
 from msgspec.structs import replace
 
 from harken import clock, logs
 from harken.config import Settings
 from harken.errors import BadInput, HarkenError, Unavailable
 from harken.folder import held
+from harken.logs import structlog
 from harken.processes import Bells, Family
 from harken.store.log import Log
 

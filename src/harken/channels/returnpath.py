@@ -13,9 +13,10 @@ from typing import Any
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from structlog import get_logger
 
-log = get_logger(__name__)
+from harken.logs import structlog
+
+log = structlog.get_logger(__name__)
 
 Accept = Callable[[bytes, list[str]], Awaitable[None]]
 """Takes a mail and its recipients; when it returns, what the mail says is durable."""

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, HarkenError, Unavailable
 from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row
+from harken.logs import structlog
 
 VERBS = frozenset(
     {

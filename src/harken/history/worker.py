@@ -3,9 +3,8 @@
 import threading
 from typing import Protocol
 
-import structlog
-
 from harken.history.base import History
+from harken.logs import structlog
 
 GATHER = 0.2
 """Seconds to wait for more rows: a commit costs an fsync however small it is."""

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from itertools import chain
 from pathlib import Path
 
-import structlog
 from msgspec import Struct, field
 
 from harken import metrics
@@ -24,6 +23,7 @@ from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, Rejected
 from harken.ingest.rejected import RejectedLog
 from harken.inputs import Command, Definitions, Kind, Merge, Record, encode
+from harken.logs import structlog
 from harken.store.log import Log, LogReader
 
 WAITING_BYTES = 64 * 1024 * 1024

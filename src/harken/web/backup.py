@@ -13,10 +13,10 @@ from pathlib import Path
 from struct import Struct as Packed
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from harken.errors import BadInput, Conflict, Unavailable
+from harken.logs import structlog
 from harken.store.log import LogReader
 from harken.web.api import Api
 

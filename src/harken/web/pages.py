@@ -7,7 +7,6 @@ from html import escape
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, quote
 
-import structlog
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.params import Parameter
 
@@ -15,6 +14,7 @@ from harken.channels.scanners import machine
 from harken.clock import SECOND
 from harken.errors import HarkenError, NotFound, Unavailable
 from harken.inputs import Command, Consent, Feedback
+from harken.logs import structlog
 from harken.messages.links import PATHS, Link, Purpose
 from harken.people.consent import ALL, consent_for
 from harken.people.profile import ConsentChange, ConsentState, Profile

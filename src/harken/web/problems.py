@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
@@ -21,6 +20,7 @@ from harken.errors import (
     TooMany,
     Unavailable,
 )
+from harken.logs import structlog
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import structlog
 from msgspec import Struct, field
 
 from harken import definitions
@@ -16,6 +15,7 @@ from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
 from harken.journeys.model import Message
+from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
 

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import structlog
 from msgspec import Struct
 
 from harken.channels.bounces import Report, parse
 from harken.inputs import Command, Consent, Feedback
+from harken.logs import structlog
 from harken.people.profile import ConsentChange
 from harken.store.base import LedgerRow
 

@@ -8,7 +8,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import structlog
 from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.di import Provide
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -16,6 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from harken.ingest.http import Ingest, Message, Receive, Scope, Send
 from harken.ingest.limits import RateLimits
+from harken.logs import structlog
 from harken.web import page_html, pages, problems, reference
 from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
