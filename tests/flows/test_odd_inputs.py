@@ -239,7 +239,7 @@ def test_odd_values_pass_through_the_whole_of_it(open_shop: Open, value: object)
     )
     shop.advance("2d")
     assert shop.failures() == []
-    assert shop.said("mina")[0] in ("entered event", "not_entered where")
+    assert shop.said("mina")[:1] in ([], ["entered event"])
     assert shop.happened("mina")["$session_ended"] == 1
     shop.track("joon", "Go", v="2026-03-05", key="k")
     shop.identify("joon", email="joon@shop.example")

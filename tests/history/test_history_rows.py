@@ -36,7 +36,7 @@ def test_who_is_forgotten_and_comes_back_in_one_batch_keeps_what_came_after(
 ) -> None:
     collector = Collector()
     collector.add(Effects(Profile(id=1), happenings=[event(0, 1, "before"), event(0, 2, "other")]))
-    collector.add(Effects(Profile(id=1), forget=True, happenings=[event(1, 1, "last")]))
+    collector.add(Effects(Profile(id=1), forgotten=[1], happenings=[event(1, 1, "last")]))
     collector.add(Effects(Profile(id=1), happenings=[event(2, 1, "after")]))
     duck.append([(1, collector.encode())])
     assert duck.query("SELECT name FROM events ORDER BY ts") == [("other",), ("after",)]

@@ -428,7 +428,7 @@ def test_an_entry_is_told_with_what_its_revision_asked_for() -> None:
     ]
     lead = f"{ON}they entered, because of the event Cart Abandoned"
     assert texts == [
-        f"{lead}.",
+        f"{lead} with cart value 250, brand Han.",
         f"{lead} with cart.value 250 (at least 100 was asked) and brand Han.",
         f"{lead} with cart value 250, brand Han.",
     ]
