@@ -30,20 +30,25 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--customers", type=int, default=20_000)
     arguments.add_argument("--seconds", type=int, default=20)
+    arguments.add_argument("--senders", type=int, default=2, help="sender processes")
     arguments.add_argument("--rate", type=int, default=100)
     given = arguments.parse_args()
     for signed in (False, True):
-        throughput(given.customers, signed)
-    latency(given.rate, given.seconds)
+        throughput(given.customers, given.senders, signed)
+    if given.seconds:
+        latency(given.rate, given.seconds)
 
 
-def throughput(customers: int, signed: bool) -> None:
+def throughput(customers: int, senders: int, signed: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
     try:
         with Sink() as sink:
             floor = measure_floor(sink.port, customers)
             before = sink.count()
-            environment = {"HARKEN_SMTP_URL": f"smtp://127.0.0.1:{sink.port}"}
+            environment = {
+                "HARKEN_SMTP_URL": f"smtp://127.0.0.1:{sink.port}",
+                "HARKEN_SENDERS": str(senders),
+            }
             if signed:
                 environment["BENCH_DKIM"] = private_key()
             with Running(folder, **environment) as harken:
@@ -56,7 +61,7 @@ def throughput(customers: int, signed: bool) -> None:
                 wait_for(sink, before + customers)
                 taken = time.perf_counter() - began
         print(
-            f"{'signed RSA-2048' if signed else 'unsigned'}: {customers / taken:,.0f} mails/s"
+            f"{'signed RSA-2048' if signed else 'unsigned'}, {senders} senders: {customers / taken:,.0f} mails/s"
             f" (all events acknowledged after {sent:.1f} s of {taken:.1f} s);"
             f" floor {floor:,.0f}/s; ratio {customers / taken / floor:.2f}",
             flush=True,
