@@ -61,7 +61,8 @@ def throughput(customers: int, senders: int, signed: bool) -> None:
                 wait_for(sink, before + customers)
                 taken = time.perf_counter() - began
         print(
-            f"{'signed RSA-2048' if signed else 'unsigned'}, {senders} senders: {customers / taken:,.0f} mails/s"
+            f"{'signed RSA-2048' if signed else 'unsigned'}, {senders} senders:"
+            f" {customers / taken:,.0f} mails/s"
             f" (all events acknowledged after {sent:.1f} s of {taken:.1f} s);"
             f" floor {floor:,.0f}/s; ratio {customers / taken / floor:.2f}",
             flush=True,

@@ -93,6 +93,8 @@ class Child:
             [sys.executable, "-m", "harken.roles", self.role],
             pass_fds=descriptors,
             stdin=subprocess.PIPE,
+            # An arena of memory a thread would hold on to what bursts needed, many times over.
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             start_new_session=True,
         )
         assert self._process.stdin is not None

@@ -73,7 +73,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
-    store = SqliteStore(settings.state, cache_mib=32)
+    store = SqliteStore(settings.state, cache_mib=16)
     history = DuckHistory(settings.history, memory=settings.history_memory)
     feeder = Feeder(store, history)
     server = remote.serve(history, settings.run / "history.address")
