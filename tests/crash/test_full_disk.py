@@ -37,6 +37,8 @@ def test_a_full_disk_refuses_and_recovers(serving: Callable[..., Harken]) -> Non
     family = [harken.web, *harken.children()]
     assert engine is not None
     assert len(family) == 3
+    early = f"{harken.url}/api/v1/people/early"
+    until(lambda: harken.http.get(early).status_code == 200, "the engine has handled them")
     engine.suspend()
     customers.act(["acknowledged"], 20)
 
