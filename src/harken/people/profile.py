@@ -149,8 +149,14 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     unreachable: dict[str, Reach] = field(default_factory=dict)
     """By channel: an address found dead."""
     events: dict[str, EventStat] = field(default_factory=dict)
-    traits: dict[str, list[int]] = field(default_factory=dict)
-    """By trait id: times (ms, ascending) of the events that a behavioural condition counts."""
+    traits: dict[str, Any] = field(default_factory=dict)
+    """By trait id: what a behavioural condition has counted so far (see `people.traits`)."""
+    segments: dict[str, int] = field(default_factory=dict)
+    """The segments that the customer is in, and since when."""
+    segments_due: int = 0
+    """When time alone may move them between segments: their wake-up `segments`; 0 for none."""
+    lists: dict[str, int] = field(default_factory=dict)
+    """The uploaded lists that they stand on, and since when."""
     sends: list[Send] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     entries: dict[str, dict[str, int]] = field(default_factory=dict)
