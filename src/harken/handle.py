@@ -19,6 +19,7 @@ from harken.inputs import (
     Feedback,
     Forget,
     Kind,
+    Listed,
     Merge,
     Record,
     Unmerge,
@@ -131,6 +132,8 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             _unmerge(handling, other, command, record.received_at)
         case Forget():
             _forget(handling)
+        case Listed(name=name, on=on):
+            _listed(handling, name, on=on)
 
 
 def _forget(handling: Handling) -> None:
@@ -142,6 +145,16 @@ def _forget(handling: Handling) -> None:
         handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
     # No tombstones stay: an identifier that led there may name someone new from now on.
     handling.effects.forgotten += [profile.id, *profile.absorbed]
+
+
+def _listed(handling: Handling, name: str, *, on: bool) -> None:
+    """A list makes no customers: one who was forgotten since it was uploaded stays so."""
+    if _unknown(handling):
+        return
+    if on:
+        handling.profile.lists.setdefault(name, handling.received_at)
+    else:
+        handling.profile.lists.pop(name, None)
 
 
 def _consent(handling: Handling, change: ConsentChange) -> None:

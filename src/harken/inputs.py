@@ -91,7 +91,14 @@ class Forget(Struct, tag="forget", frozen=True):
     by: str
 
 
-Command = Merge | Unmerge | Consent | Feedback | Forget
+class Listed(Struct, tag="listed", frozen=True):
+    """Put the customer on an uploaded list, or take them off it."""
+
+    name: str
+    on: bool
+
+
+Command = Merge | Unmerge | Consent | Feedback | Forget | Listed
 
 
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):
