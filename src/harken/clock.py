@@ -3,6 +3,7 @@
 Times are integers: milliseconds since 1970-01-01T00:00:00Z.
 """
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -18,6 +19,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 # Milliseconds that datetime can hold in every zone (years 2 to 9998).
 EARLIEST = -62_100_000_000_000
 LATEST = 253_300_000_000_000
+
+DATE_FORM = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$"
+)
+"""What a customer's or event's value must look like to be a date; RE2 reads it the same way."""
+_date_form = re.compile(DATE_FORM.removesuffix("$") + r"\Z")
 
 
 class Clock(Protocol):
@@ -110,3 +119,13 @@ def parse_time(text: str) -> int | None:
         return from_datetime(at)
     except OverflowError:
         return None
+
+
+def parse_date(value: object) -> int | None:
+    """A value that is a date in `DATE_FORM`, as milliseconds, else None. Without a zone it is UTC.
+
+    Strict, so that every engine that answers a rule takes the same values for dates.
+    """
+    if not isinstance(value, str) or not _date_form.match(value):
+        return None
+    return parse_time(value)
