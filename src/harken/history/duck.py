@@ -18,7 +18,7 @@ from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
 from harken.history import duck_write
 from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row
-from harken.history.rows import Page, Rekey, decode_batch
+from harken.history.rows import Rekey, decode_batch
 
 EVENT_FIELDS = (
     "ts, received, profile_id, name, message_id, props::JSON::VARCHAR, journey, step, variant,"
@@ -80,7 +80,7 @@ class DuckHistory:
             fresh = [(number, blob) for number, blob in batches if number > upto]
             if not fresh:
                 return
-            pages = [page for _, blob in fresh for page in decode_batch(blob)]
+            pages = [(number, page) for number, blob in fresh for page in decode_batch(blob)]
             try:
                 self._take(pages, fresh[-1][0])
             except duck_write.Unfit:
@@ -237,7 +237,7 @@ class DuckHistory:
             self._close()
             self._open()
 
-    def _take(self, pages: Sequence[Page], upto: int) -> None:
+    def _take(self, pages: Sequence[duck_write.NumberedPage], upto: int) -> None:
         with self._committed():
             duck_write.take(self._writer, pages)
             self._writer.execute("UPDATE taken SET upto = $1", [upto])

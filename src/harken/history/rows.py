@@ -1,16 +1,19 @@
 """The blob that carries a batch's rows from the engine's store to history.
 
-MessagePack of a list of pages. In a page the rows come first, then the merges, then who is to be
-forgotten; a new page begins after a forgetting, so that rows of a customer who comes back in the
-same batch are kept.
+MessagePack of a list of pages. In a page the rows come first, then the merges, then how customers
+stand, then who is to be forgotten; a new page begins after a forgetting, so that rows of a customer
+who comes back in the same batch are kept.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from harken.clock import parse_date
 from harken.effects import Decision, Effects, Happening
+from harken.people.profile import Profile
 
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
@@ -24,16 +27,36 @@ class Rekey(Struct, frozen=True, array_like=True):
     undo: bool = False
 
 
+class Snapshot(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """What rules can ask about a customer, as it stands: the row that history holds of them."""
+
+    profile_id: int
+    user_id: str | None
+    created_at: int
+    attributes: dict[str, Any]
+    """What was stated, over what a client's context taught us."""
+    dates: dict[str, Any]
+    """The attributes that are dates, in ms, at the same paths."""
+    reachable: list[str]
+    """Channels with an address that may be written to."""
+    consent: list[str]
+    """The choices in force, `email:marketing:opted_in`; explicit ones only."""
+    lists: list[str]
+    latitude: float | None = None
+    longitude: float | None = None
+
+
 class Page(Struct, omit_defaults=True):
-    """Rows, and what is then to be done to rows taken so far."""
+    """Rows, and what is then to be done to rows taken so far: merges, snapshots, forgetting."""
 
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     rekey: list[Rekey] = field(default_factory=list)
     forget: list[int] = field(default_factory=list)
+    people: list[Snapshot] = field(default_factory=list)
 
     def empty(self) -> bool:
-        return not (self.happenings or self.decisions or self.rekey or self.forget)
+        return self == Page()
 
 
 class Collector:
@@ -49,14 +72,68 @@ class Collector:
         page.decisions += effects.decisions
         if effects.others:
             page.rekey += rekeys(effects)
+            gone = {other.id for other in effects.others if other.tombstone is not None}
+            page.people = [one for one in page.people if one.profile_id not in gone]
         if effects.forgotten:
             page.forget += effects.forgotten
             self._pages.append(Page())
+
+    def people(self, snapshots: Iterable[Snapshot]) -> None:
+        """Take customers as they stand now; of one customer's snapshots the last holds.
+
+        Who was absorbed or forgotten has none.
+        """
+        self._pages[-1].people += snapshots
 
     def encode(self) -> bytes:
         """The blob; empty when there is nothing for history to know."""
         pages = [page for page in self._pages if not page.empty()]
         return _encode(pages) if pages else b""
+
+
+def snapshot_of(profile: Profile, reachable: Sequence[str], consent: Sequence[str]) -> Snapshot:
+    """The row of a living customer; `reachable` and `consent` as `gates` tell them."""
+    attributes = {**profile.learned, **profile.attributes}
+    latitude, longitude = _place(profile)
+    return Snapshot(
+        profile_id=profile.id,
+        user_id=profile.user_id,
+        created_at=profile.created_at,
+        attributes=attributes,
+        dates=dates_in(attributes),
+        reachable=list(reachable),
+        consent=list(consent),
+        lists=sorted(profile.lists),
+        latitude=latitude,
+        longitude=longitude,
+    )
+
+
+def dates_in(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of the values, nested objects included, that are dates, in ms."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        date = dates_in(value) if isinstance(value, dict) else parse_date(value)
+        if date is not None and date != {}:
+            found[name] = date
+    return found
+
+
+def _place(profile: Profile) -> tuple[float | None, float | None]:
+    """Where the customer is: stated, else learned."""
+    for values in (profile.attributes, profile.learned):
+        place = values.get("location")
+        if isinstance(place, dict):
+            latitude, longitude = _number(place.get("latitude")), _number(place.get("longitude"))
+            if latitude is not None and longitude is not None:
+                return latitude, longitude
+    return None, None
+
+
+def _number(value: Any) -> float | None:
+    if type(value) is float:
+        return value
+    return float(value) if type(value) is int and SMALLEST <= value <= LARGEST else None
 
 
 def rekeys(effects: Effects) -> list[Rekey]:
@@ -75,9 +152,10 @@ def encode_batch(
     decisions: list[Decision],
     rekey: list[Rekey] | None = None,
     forget: list[int] | None = None,
+    people: list[Snapshot] | None = None,
 ) -> bytes:
-    """A blob of one page: the rows, then the merges, then the forgetting."""
-    return _encode([Page(happenings, decisions, rekey or [], forget or [])])
+    """A blob of one page: the rows, then the merges, the snapshots and the forgetting."""
+    return _encode([Page(happenings, decisions, rekey or [], forget or [], people or [])])
 
 
 def decode_batch(blob: bytes) -> list[Page]:
