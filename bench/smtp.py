@@ -25,7 +25,7 @@ from bench.sink import Sink
 from harken.channels.base import Prepared
 from harken.channels.delivery import Delivery, Rendering
 from harken.channels.dkim import Signer
-from harken.channels.email import EmailChannel, Sending
+from harken.channels.email import EmailChannel, Returns, Sending
 from harken.channels.smtp import Connection, Letter, Server
 from harken.channels.transports import SmtpTransport
 from harken.clock import SystemClock
@@ -71,7 +71,7 @@ def channel(port: int, signer: Signer | None) -> EmailChannel:
     return EmailChannel(
         [transport],
         sending=lambda row: Sending(from_="Shop <hello@shop.example>"),
-        return_path=lambda row, domain: "",
+        returns=lambda row, domain: Returns("", ""),
         workspace="default",
         clock=CLOCK,
     )

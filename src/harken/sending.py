@@ -7,7 +7,7 @@ from harken import metrics, workspace
 from harken.channels.base import Channel
 from harken.channels.closed import Closed
 from harken.channels.delivery import Delivery, Rendering
-from harken.channels.email import EmailChannel, Sending
+from harken.channels.email import EmailChannel, Returns, Sending
 from harken.channels.sandbox import Sandbox, SandboxTransport
 from harken.channels.transports import PRESET, build
 from harken.clock import MINUTE, SECOND, Clock
@@ -111,7 +111,7 @@ class Sender:
         email = EmailChannel(
             transports,
             sending=self._from,
-            return_path=self._return_path,
+            returns=self._returns,
             workspace=used.workspace,
             clock=self._clock,
         )
@@ -153,8 +153,12 @@ class Sender:
             raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
         return Sending(from_=sender.from_, reply_to=sender.reply_to)
 
-    def _return_path(self, row: LedgerRow, domain: str) -> str:
-        return f"bounce+{self._links.bounce(row.profile_id, row.id)}@{domain}"
+    def _returns(self, row: LedgerRow, domain: str) -> Returns:
+        mailbox = self._links.mailbox
+        return Returns(
+            bounces=f"{mailbox('bounce', row.profile_id, row.id)}@{domain}",
+            leave=f"{mailbox('leave', row.profile_id, row.id)}@{domain}",
+        )
 
     def _settled(self, state: MessageState, transport: str) -> None:
         metrics.MESSAGES.labels(state).inc()

@@ -97,8 +97,7 @@ def test_the_tokens_that_we_sign_come_back_in_any_case() -> None:
         link = links.verify(token, "bounce")
         return (link.profile_id, link.message) if link else None
 
-    token = links.bounce(2**62 + 5, ID)
-    assert len(f"bounce+{token}") <= 64
+    token = links.mailbox("bounce", 2**62 + 5, ID).removeprefix("bounce+")
     for written in (token, token.upper()):
         raw = sample("postfix_unknown_user").replace(TOKEN.encode(), written.encode())
         (report,) = parse(raw, signed)

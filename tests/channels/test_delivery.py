@@ -1,6 +1,7 @@
 """The sender's loop: a row is claimed, said, handed over, and written down."""
 
 import email
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from servers import Mailbox, Peer, Scripted, free_port, real_server
 
 from harken.channels.base import Channel, Outcome, Prepared
 from harken.channels.delivery import Delivery, Rendering
-from harken.channels.email import EmailChannel, Sending
+from harken.channels.email import EmailChannel, Returns, Sending
 from harken.channels.retries import Retries
 from harken.channels.sandbox import Sandbox, SandboxTransport
 from harken.channels.smtp import Server
@@ -107,7 +108,9 @@ class Shop:
         return EmailChannel(
             transports,
             sending=sending,
-            return_path=lambda row, domain: f"bounce+{row.id}@{domain}",
+            returns=lambda row, domain: Returns(
+                bounces=f"bounce+{row.id}@{domain}", leave=f"unsubscribe+{row.id}@{domain}"
+            ),
             workspace="default",
             clock=self.clock,
         )
@@ -184,6 +187,19 @@ def test_a_receipt_offers_no_unsubscribing(shop: Shop) -> None:
     kept = shop.sandbox.get("m1")
     assert kept is not None
     assert read(kept.raw)["List-Unsubscribe"] is None
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "transactional"])
+def test_a_mail_with_a_return_path_can_be_left_by_mail(shop: Shop, purpose: str) -> None:
+    box = Mailbox()
+    shop.queue(message("m1", purpose=purpose))
+    with real_server(box) as port:
+        shop.drain(shop.delivery(transport(port, return_path="b.shop.example")))
+    header = read(box.envelopes[0].content)["List-Unsubscribe"]
+    if purpose == "transactional":
+        assert header is None
+    else:
+        assert re.fullmatch(r"<https://\S+>,\s*<mailto:unsubscribe\+m1@b\.shop\.example>", header)
 
 
 def test_many_leave_each_once_with_bounces_to_the_return_path(shop: Shop) -> None:

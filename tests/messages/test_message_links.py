@@ -2,7 +2,7 @@
 
 import base64
 import hmac
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from messages_kit import SECRET
 
 from harken.ids import derived_id
-from harken.messages.links import LONGEST_URL, Link, Links, Purpose, track_links
+from harken.messages.links import LONGEST_URL, MAILBOXES, Link, Links, Purpose, track_links
 
 LINKS = Links("https://mail.example/", SECRET)
 ID = derived_id("a message")
 LINK = Link(7, ID, "cart", 3, "nudge", "variant-1")
 MINE = LINKS.of(LINK)
-PURPOSES = [purpose for purpose in get_args(Purpose) if purpose != "bounce"]
+PURPOSES = [purpose for purpose in get_args(Purpose) if purpose not in MAILBOXES]
 
 
 def token_of(url: str) -> str:
@@ -69,14 +69,23 @@ def test_another_secret_is_another_installation() -> None:
         Links("https://mail.example", b"short")
 
 
-def test_a_bounce_token_fits_an_address_of_any_case() -> None:
-    token = LINKS.bounce(2**63 - 1, ID)
-    assert len("bounce+" + token) <= 64
+@pytest.mark.parametrize(
+    ("purpose", "other", "name"),
+    [("bounce", "leave", "bounce"), ("leave", "bounce", "unsubscribe")],
+)
+def test_the_token_of_a_mailbox_fits_an_address_of_any_case(
+    purpose: Literal["bounce", "leave"], other: Literal["bounce", "leave"], name: str
+) -> None:
+    mailbox = LINKS.mailbox(purpose, 2**63 - 1, ID)
+    assert len(mailbox) <= 64  # RFC 5321, section 4.5.3.1.1
+    before, _, token = mailbox.partition("+")
+    assert before == name
     for written in (token, token.upper()):
-        assert LINKS.verify(written, "bounce") == Link(2**63 - 1, ID)
-    assert LINKS.verify(token[:-1] + ("a" if token[-1] != "a" else "q"), "bounce") is None
+        assert LINKS.verify(written, purpose) == Link(2**63 - 1, ID)
+    assert LINKS.verify(token, other) is None
+    assert LINKS.verify(token[:-3] + ("aaa" if token[-3:] != "aaa" else "qqq"), purpose) is None
     with pytest.raises(ValueError, match="no message id"):
-        LINKS.bounce(7, "preview")
+        LINKS.mailbox(purpose, 7, "preview")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_the_hook_s_address_is_a_secret(open_shop: Shop) -> None:
 
 
 DSN = b"""From: MAILER-DAEMON@mx.example
-To: bounce+{token}@shop.example
+To: {address}
 Subject: failed
 MIME-Version: 1.0
 Content-Type: multipart/report; report-type=delivery-status; boundary="b"
@@ -102,25 +102,45 @@ Diagnostic-Code: smtp; 550 5.1.1 no such user
 """
 
 
-def test_a_bounce_by_lmtp_is_durable_when_it_is_taken(open_shop: Shop) -> None:
-    id = open_shop.leaves_cart()
-    row = open_shop.services.store.message(id)
-    assert row is not None
-    token = open_shop.services.links.bounce(row.profile_id, id)
-    raw = DSN.replace(b"{token}", token.encode())
+def come_back(shop: Shop, address: str, raw: bytes) -> None:
+    """A mail to the return path, by LMTP."""
 
     async def given() -> None:
-        accept = ReturnPath(open_shop.services).accept
-        server = await returnpath.serve("127.0.0.1", 0, accept, lmtp=True)
+        server = await returnpath.serve("127.0.0.1", 0, ReturnPath(shop.services).accept, lmtp=True)
 
         def send() -> None:
             with smtplib.LMTP("127.0.0.1", server.port) as client:
-                client.sendmail("", [f"bounce+{token}@shop.example"], raw)
+                client.sendmail("", [address], raw)
 
         await asyncio.to_thread(send)
         await server.close()
 
     asyncio.run(given())
-    open_shop.harken.settle()
+    shop.harken.settle()
+
+
+def test_a_bounce_by_lmtp_is_durable_when_it_is_taken(open_shop: Shop) -> None:
+    id = open_shop.leaves_cart()
+    row = open_shop.services.store.message(id)
+    assert row is not None
+    address = open_shop.services.links.mailbox("bounce", row.profile_id, id) + "@shop.example"
+    come_back(open_shop, address, DSN.replace(b"{address}", address.encode()))
     assert open_shop.get(f"/messages/{id}")["state"] == "bounced"
     assert open_shop.get("/suppressions")["suppressions"][0]["address"] == "u1@mail.example"
+
+
+WISH = b"From: u1@mail.example\nTo: {address}\nSubject: unsubscribe\n\n"
+
+
+def test_a_mail_to_the_unsubscribe_address_opts_out(open_shop: Shop) -> None:
+    id = open_shop.leaves_cart()
+    row = open_shop.services.store.message(id)
+    assert row is not None
+    mailbox = open_shop.services.links.mailbox
+    stolen = mailbox("bounce", row.profile_id, id).replace("bounce", "unsubscribe") + "@b.example"
+    come_back(open_shop, stolen, WISH.replace(b"{address}", stolen.encode()))
+    assert open_shop.get("/people/u1")["consent_log"] == []
+    address = mailbox("leave", row.profile_id, id) + "@b.example"
+    come_back(open_shop, address, WISH.replace(b"{address}", address.encode()))
+    [change] = open_shop.get("/people/u1")["consent_log"]
+    assert (change["state"], change["how"]) == ("opted_out", "unsubscribe by mail")

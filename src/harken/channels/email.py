@@ -20,8 +20,15 @@ class Sending(Struct, frozen=True, omit_defaults=True, kw_only=True):
     from_: str
     """`Shop <hello@shop.example>`"""
     reply_to: str | None = None
-    unsubscribe_mailto: str = ""
-    """An address that takes unsubscriptions by mail, besides the link."""
+
+
+class Returns(Struct, frozen=True):
+    """The addresses of one message at the domain that takes what comes back."""
+
+    bounces: str
+    """The envelope sender."""
+    leave: str
+    """Takes unsubscriptions by mail, besides the link."""
 
 
 class EmailChannel:
@@ -32,15 +39,15 @@ class EmailChannel:
         transports: Sequence[Transport],
         *,
         sending: Callable[[LedgerRow], Sending],
-        return_path: Callable[[LedgerRow, str], str],
+        returns: Callable[[LedgerRow, str], Returns],
         workspace: str,
         clock: Clock,
     ) -> None:
-        """`return_path(row, domain)` is the envelope sender of a message whose transport has a
-        return path domain; `sending` and it may raise BadInput, which fails that message alone."""
+        """`returns(row, domain)` are the addresses of a message whose transport has a return path
+        domain; `sending` and it may raise BadInput, which fails that message alone."""
         self._choice = Choice(transports)
         self._sending = sending
-        self._return_path = return_path
+        self._returns = returns
         self._workspace = workspace
         self._clock = clock
 
@@ -134,6 +141,7 @@ class EmailChannel:
         # A receipt cannot be unsubscribed from; offering it would only hide the next one.
         stoppable = row.purpose != "transactional"
         reply_to = parse_mailbox(sending.reply_to) if sending.reply_to else None
+        returns = self._returns(row, transport.return_path) if transport.return_path else None
         mime = compose(
             Mail(
                 id=row.id,
@@ -145,15 +153,13 @@ class EmailChannel:
                 html=rendered.html,
                 reply_to=reply_to,
                 unsubscribe_url=rendered.unsubscribe if stoppable else "",
-                unsubscribe_mailto=sending.unsubscribe_mailto,
+                unsubscribe_mailto=returns.leave if returns else "",
                 feedback_id=feedback_id(row.journey, row.step, self._workspace, "harken"),
             )
         )
         if transport.signer:
             mime = transport.signer.sign(mime, at)
-        path = str(sender.address)
-        if transport.return_path:
-            path = str(parse_address(self._return_path(row, transport.return_path)))
+        path = str(parse_address(returns.bounces) if returns else sender.address)
         boxes = [recipient, sender.address, *([reply_to.address] if reply_to else [])]
         return Letter(
             sender=path,

@@ -42,7 +42,8 @@ workspace: default
 # mail for viewing and nothing is sent. Passwords stand in the environment: `url_env` names the
 # variable that holds smtp://user:password@host:port (smtps:// for TLS from the start); `url` is
 # for servers that need none. `weight` is the share of the mail (0: only when others fail),
-# `per_second` the limit, `return_path` the domain that bounces go to. Example; by default none:
+# `per_second` the limit, `return_path` the domain that bounces and wishes to unsubscribe go to.
+# Example; by default none:
 #transports:
 #  - name: main
 #    url_env: SHOP_SMTP_URL

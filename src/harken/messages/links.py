@@ -5,9 +5,10 @@ A token is base64url (RFC 4648 section 5, no padding) of
     version (1 byte) | length of the claims (2) | claims (MessagePack) | URL (clicks) | MAC (16)
 
 where the MAC is HMAC-SHA256 (RFC 2104) cut to 16 bytes, under a key of its own for each purpose,
-so that a token for one is never valid for another. A bounce token is part of an e-mail address,
-whose local part holds 64 characters of uncertain case: it is base32, names only the profile and
-the message, and its MAC is cut to 8 bytes.
+so that a token for one is never valid for another. The tokens of `bounce+TOKEN@` and
+`unsubscribe+TOKEN@` are part of an e-mail address, whose local part holds 64 characters of
+uncertain case: they are base32, name only the profile and the message, and their MAC is cut to
+what the 64 characters leave.
 """
 
 import base64
@@ -21,7 +22,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce"]
+Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "leave"]
 
 PATHS: dict[str, str] = {
     "open": "/l/o/",
@@ -37,7 +38,10 @@ LONGEST_URL = 2_000
 """Longer URLs are not tracked: mail programs cut links at about this length."""
 
 _MAC = 16
-_BOUNCE_MAC = 8
+
+MAILBOXES = {"bounce": "bounce", "leave": "unsubscribe"}
+"""What stands before the token in an address that takes mail for the purpose."""
+_MAILBOX_MACS = {"bounce": 8, "leave": 7}
 
 
 class Link(Struct, frozen=True, array_like=True):
@@ -83,7 +87,7 @@ class Links:
         self.base_url = base_url.rstrip("/")
         self._macs = {
             purpose: _Mac(hmac.digest(secret, b"harken link 1 " + purpose.encode(), "sha256"))
-            for purpose in (*PATHS, "bounce")
+            for purpose in (*PATHS, *MAILBOXES)
         }
 
     def of(self, link: Link) -> "MessageLinks":
@@ -98,8 +102,8 @@ class Links:
 
     def verify(self, token: str, purpose: Purpose) -> Link | None:
         """What a token of this purpose says, or None when it is not one that we signed."""
-        if purpose == "bounce":
-            return self._verify_bounce(token)
+        if purpose in MAILBOXES:
+            return self._verify_mailbox(token, purpose)
         if len(token) > 8_192 or not re.fullmatch(r"[A-Za-z0-9_-]+", token, re.ASCII):
             return None
         try:
@@ -120,21 +124,25 @@ class Links:
             return None
         return msgspec.structs.replace(link, url=url) if url else link
 
-    def bounce(self, profile_id: int, message: str) -> str:
-        """The token in a return path, `bounce+<token>@...`. `message` is a derived id."""
-        body = b"%c%b%b" % (VERSION, profile_id.to_bytes(8, "big"), _id_bytes(message))
-        mac = self._macs["bounce"].digest(body)[:_BOUNCE_MAC]
-        return base64.b32encode(body + mac).rstrip(b"=").decode().lower()
+    def mailbox(self, purpose: Literal["bounce", "leave"], profile_id: int, message: str) -> str:
+        """The local part of the address that takes a message's bounces, or wishes to leave.
 
-    def _verify_bounce(self, token: str) -> Link | None:
+        `message` is a derived id; raises ValueError for what is none.
+        """
+        body = b"%c%b%b" % (VERSION, profile_id.to_bytes(8, "big"), _id_bytes(message))
+        mac = self._macs[purpose].digest(body)[: _MAILBOX_MACS[purpose]]
+        token = base64.b32encode(body + mac).rstrip(b"=").decode().lower()
+        return f"{MAILBOXES[purpose]}+{token}"
+
+    def _verify_mailbox(self, token: str, purpose: Purpose) -> Link | None:
         try:
             raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
         except (binascii.Error, ValueError):
             return None
-        body, mac = raw[:-_BOUNCE_MAC], raw[-_BOUNCE_MAC:]
+        body, mac = raw[:25], raw[25:]
         if len(body) != 25 or body[0] != VERSION:
             return None
-        expected = self._macs["bounce"].digest(body)[:_BOUNCE_MAC]
+        expected = self._macs[purpose].digest(body)[: _MAILBOX_MACS[purpose]]
         if not hmac.compare_digest(mac, expected):
             return None
         message = base64.b32encode(body[9:]).rstrip(b"=").decode().lower()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from harken.channels.bounces import Report, parse
+from harken.channels.bounces import Report, Verify, parse
 from harken.inputs import Command, Consent, Feedback
 from harken.logs import structlog
 from harken.people.profile import ConsentChange
@@ -115,20 +115,19 @@ def opt_out(channel: str, at: int, how: str) -> ConsentChange:
     )
 
 
-def verify_bounce(services: "Services", token: str) -> tuple[int, str] | None:
-    """The profile and the message that a return path's token names."""
-    link = services.links.verify(token, "bounce")
-    return (link.profile_id, link.message) if link is not None else None
+def verifier(services: "Services", purpose: Literal["bounce", "leave"]) -> Verify:
+    """Who and which message the tokens in addresses of a purpose name."""
 
+    def verify(token: str) -> tuple[int, str] | None:
+        link = services.links.verify(token, purpose)
+        return (link.profile_id, link.message) if link is not None else None
 
-def no_wish(token: str) -> None:
-    """Our mails offer no unsubscribing by mail, so that no token for it is ours."""
-    return
+    return verify
 
 
 def parse_mail(services: "Services", raw: bytes, recipients: Sequence[str]) -> list[Report]:
     """The reports in a mail that came back."""
-    return parse(raw, lambda token: verify_bounce(services, token), recipients, no_wish)
+    return parse(raw, verifier(services, "bounce"), recipients, verifier(services, "leave"))
 
 
 class ReturnPath:

@@ -12,7 +12,7 @@ from harken.config import link_secret
 from harken.errors import NotFound
 from harken.web.api import Api, TheApi
 from harken.web.problems import responses
-from harken.web.returns import Taken, no_wish, take_reports, verify_bounce
+from harken.web.returns import Taken, take_reports, verifier
 
 
 def hook_token(api: Api) -> str:
@@ -25,7 +25,7 @@ def take_posted(api: Api, content_type: str, body: bytes) -> Taken:
     """Take what a provider posted."""
     services = api.services
     reports = parse_webhook(
-        content_type, body, lambda token: verify_bounce(services, token), no_wish
+        content_type, body, verifier(services, "bounce"), verifier(services, "leave")
     )
     return take_reports(services, reports)
 
