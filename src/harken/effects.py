@@ -83,6 +83,10 @@ class Effects(Struct):
     """Everything that came of one input. `profile` is the changed document."""
 
     profile: Profile
+    changed: bool = True
+    """Whether the document must be written; only a filling may find nothing to do."""
+    facts: bool = False
+    """Whether what history keeps of a customer beside events has changed (`rows.Snapshot`)."""
     forgotten: list[int] = field(default_factory=list)
     """Documents to delete."""
     others: list[Profile] = field(default_factory=list)

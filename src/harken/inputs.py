@@ -104,8 +104,8 @@ Command = Merge | Unmerge | Consent | Feedback | Forget | Listed
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     """A time at which a profile wants to be looked at again.
 
-    `key` says what for: `run:<run id>`, `session`, or `feedback:<message id>:<what>`. Time,
-    profile and key make it one; whoever moves a wake-up cancels the old time.
+    `key` says what for: `run:<run id>`, `session`, `segments`, or `feedback:<message id>:<what>`.
+    Time, profile and key make it one; whoever moves a wake-up cancels the old time.
     """
 
     due: int
@@ -113,6 +113,23 @@ class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     key: str
     body: bytes = b""
     """For `feedback`: a `Feedback` as MessagePack."""
+
+
+class Fill(Struct, frozen=True):
+    """A customer's past, for rules that are new: what their traits counted before they counted.
+
+    Comes to every customer once after definitions have changed, in the order of their ids.
+    """
+
+    profile_id: int
+    states: dict[str, Any]
+    """By trait id, over the history of the time before."""
+    segments: tuple[str, ...]
+    """Segments to be looked at for the first time."""
+
+
+Input = Record | WakeUp | Fill
+"""What `handle` takes."""
 
 
 class Definitions(Struct, frozen=True, omit_defaults=True):

@@ -151,6 +151,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     events: dict[str, EventStat] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     """By trait id: what a behavioural condition has counted so far (see `people.traits`)."""
+    tidied: int = 0
+    """The revision of the definitions under which traits were last let go of."""
     segments: dict[str, int] = field(default_factory=dict)
     """The segments that the customer is in, and since when."""
     segments_due: int = 0

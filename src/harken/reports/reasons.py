@@ -162,6 +162,10 @@ def _already_in(decision: Decision, words: Words) -> str:
     return f"they were in it already (for {value(key)})" if key else "they were in it already"
 
 
+def _warming(decision: Decision, words: Words) -> str:
+    return "what its rules ask about the time before was still being worked out"
+
+
 def _no_key(decision: Decision, words: Words) -> str:
     return f"the event had no {decision.facts.get('key') or 'key'}, which tells runs apart"
 
@@ -360,6 +364,7 @@ NOT_ENTERED: dict[str, Clause] = {
     "paused": _paused,
     "already_in": _already_in,
     "no_key": _no_key,
+    "warming": _warming,
 }
 ENDED: dict[str, Clause] = {
     "exception": _exception,

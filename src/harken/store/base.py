@@ -108,6 +108,15 @@ class Store(Protocol):
     def profiles(self, ids: Sequence[int]) -> dict[int, Profile]:
         """The documents that exist, by id. The caller owns (and may change) them."""
 
+    def existing(self, ids: Sequence[int]) -> set[int]:
+        """Which of the profiles have a document."""
+
+    def profile_ids(self, after: int, limit: int) -> list[int]:
+        """The next ids above `after` that have a document (or tombstone), in order."""
+
+    def count_profiles(self) -> int:
+        """How many documents there are."""
+
     def due(self, now: int, limit: int) -> list[WakeUp]:
         """The earliest wake-ups due at `now`."""
 
@@ -126,6 +135,9 @@ class Store(Protocol):
     # history takes its rows from here
     def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """(number, blob) of the batches after number `after`, in order; durable when returned."""
+
+    def history_end(self) -> int:
+        """The number of the last batch that was ever written for history; 0 before any."""
 
     def history_done(self, upto: int) -> None:
         """History has these batches durably: forget them."""

@@ -50,6 +50,22 @@ class SqliteStore:
                 found[id] = documents.decode(document)
         return found
 
+    def existing(self, ids: Sequence[int]) -> set[int]:
+        found: set[int] = set()
+        for some in _slices(ids):
+            marks = ",".join("?" * len(some))
+            rows = self._rows(f"SELECT id FROM profiles WHERE id IN ({marks})", some)
+            found.update(row[0] for row in rows)
+        return found
+
+    def profile_ids(self, after: int, limit: int) -> list[int]:
+        sql = "SELECT id FROM profiles WHERE id > ? ORDER BY id LIMIT ?"
+        return [row[0] for row in self._rows(sql, [after, limit])]
+
+    def count_profiles(self) -> int:
+        row = self._one("SELECT count(*) FROM profiles", [])
+        return int(row[0])
+
     def due(self, now: int, limit: int) -> list[WakeUp]:
         sql = "SELECT due, profile_id, key, body FROM wakeups WHERE due <= ? ORDER BY due LIMIT ?"
         return [WakeUp(*row) for row in self._rows(sql, [now, limit])]
@@ -131,6 +147,10 @@ class SqliteStore:
             # power cut took the last commits back.
             self.database.sync()
         return rows
+
+    def history_end(self) -> int:
+        row = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'history_rows'", [])
+        return int(row[0]) if row else 0
 
     def history_done(self, upto: int) -> None:
         with self.database.transaction() as sql:
