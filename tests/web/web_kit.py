@@ -67,6 +67,7 @@ class Shop:
             return False
         while self.harken.engine.turn():
             pass
+        self.harken.feeder.flush()
         return self.services.handled(offset)
 
     def ask(

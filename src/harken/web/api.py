@@ -50,6 +50,8 @@ class Api:
         """Held while definitions change: each revision follows the one before."""
         self.copying = threading.Lock()
         """Held while a backup is made."""
+        self.listing = threading.Lock()
+        """Held while the customers of a list are exchanged."""
         self._handled = handled or services.handled
         self._patience = patience
         self._ready = ready or dict

@@ -22,7 +22,7 @@ from harken.web.api import Api
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 RESTORED = "restored from a backup"
-KEPT_FILES = ("keys.json", "link.secret")
+KEPT_FILES = ("keys.json", "lists.json", "link.secret")
 
 # What waited to leave may have left since: an operator decides, as after any crash.
 UNSURE = f"""

@@ -5,7 +5,6 @@ the SHA-256 is kept (it has 192 random bits, so a slow hash would protect nothin
 """
 
 import hmac
-import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from harken.errors import Conflict, NotFound
+from harken.web import kept
 
 KeyKind = Literal["write", "secret"]
 
@@ -39,9 +38,7 @@ class Keys:
     def __init__(self, path: Path, write_key: str = "", secret_key: str = "") -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._keys: list[Key] = []
-        if path.exists():
-            self._keys = msgspec.json.decode(path.read_bytes(), type=list[Key])
+        self._keys: list[Key] = kept.load(path, list[Key], [])
         self._preset_write = write_key
         self._preset_secret = _hash(secret_key) if secret_key else ""
         self.write_keys: Mapping[str, str] = WriteKeys(self)
@@ -95,13 +92,7 @@ class Keys:
         yield from ((key.name, key.sha256) for key in self._keys if key.kind == "secret")
 
     def _save(self, keys: list[Key]) -> None:
-        temporary = self._path.with_suffix(".new")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(keys)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        kept.save(self._path, keys)
         self._keys = keys
 
 

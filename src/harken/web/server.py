@@ -24,6 +24,7 @@ from harken.web.routes import (
     hooks,
     journeys,
     keys,
+    lists,
     messages,
     operations,
     people,
@@ -161,6 +162,7 @@ def _routes() -> Router:
         route_handlers=[
             people.routes,
             journeys.routes,
+            lists.routes,
             definitions.routes,
             messages.routes,
             preview.routes,

@@ -1,0 +1,173 @@
+"""Names that the data has, so that a slip in a rule is told before it selects nobody."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from harken.errors import Fault
+from harken.files.words import did_you_mean
+from harken.journeys.model import Entry, ExceptionEvent, Goal, Journey
+from harken.segments.rules import (
+    Attribute,
+    Did,
+    EventProperty,
+    First,
+    Follow,
+    InList,
+    Last,
+    Measure,
+)
+from harken.web.rules import parts
+
+if TYPE_CHECKING:
+    from harken.history.base import History
+
+KEPT_SECONDS = 60.0
+MOST_NAMES = 5_000
+MOST_KEYS = 2_000
+
+EVENTS = "SELECT name FROM events GROUP BY name ORDER BY count(*) DESC"
+# The newest events tell what is sent these days. What they lack is looked for in all.
+PROPERTIES = """
+SELECT DISTINCT unnest(json_keys(props::JSON))
+FROM (SELECT props FROM events WHERE name = $1 ORDER BY ts DESC LIMIT 1000)
+"""
+ATTRIBUTES = """
+SELECT DISTINCT unnest(json_keys(attributes::JSON))
+FROM (SELECT attributes FROM profiles LIMIT 5000)
+"""
+ANY_PROPERTY = "SELECT 1 FROM events WHERE name = $1 AND props.{key} IS NOT NULL LIMIT 1"
+ANY_ATTRIBUTE = "SELECT 1 FROM profiles WHERE attributes.{key} IS NOT NULL LIMIT 1"
+
+
+class Use(Struct, frozen=True):
+    """A name that a rule looks for."""
+
+    path: str
+    kind: str
+    """`event`, `property` or `attribute`."""
+    name: str
+    event: str = ""
+    """Of a property: the event that should have it."""
+
+
+class Names:
+    """The names of events, properties and attributes in history, as they lately were."""
+
+    def __init__(self, history: "History") -> None:
+        self._history = history
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[float, list[str]]] = {}
+
+    def events(self) -> list[str]:
+        """Names of events, the most frequent first."""
+        return self._once(("events", ""), lambda: self._ask(EVENTS, [], MOST_NAMES))
+
+    def properties(self, event: str) -> list[str]:
+        """Properties that the event lately had."""
+        return self._once(
+            ("properties", event), lambda: sorted(self._ask(PROPERTIES, [event], MOST_KEYS))
+        )
+
+    def attributes(self) -> list[str]:
+        """Attributes that some customers have."""
+        return self._once(("attributes", ""), lambda: sorted(self._ask(ATTRIBUTES, [], MOST_KEYS)))
+
+    def warnings(self, definition: object, path: str, lists: Collection[str]) -> list[Fault]:
+        """What a definition looks for that no data has, each with the name it may have meant.
+
+        Where there is no data yet (a new installation), nothing is told. `lists` are those that
+        were uploaded.
+        """
+        found = [fault for use in uses(definition, path) for fault in self._unknown(use)]
+        for place, one in parts(definition, path):
+            if isinstance(one, InList) and one.in_list not in lists:
+                hint = did_you_mean(one.in_list, lists)
+                problem = f"no list `{one.in_list}` was uploaded yet{hint}"
+                found.append(Fault(f"{place}.in_list", problem, warning=True))
+        return list(dict.fromkeys(found))
+
+    def _unknown(self, use: Use) -> Iterator[Fault]:
+        if use.kind == "event":
+            known, what = self.events(), f"no event `{use.name}` was ever received"
+            there = use.name in known
+        elif use.kind == "property":
+            known = self.properties(use.event)
+            what = f"no `{use.event}` ever had a property `{use.name}`"
+            there = not known or self._has(use.name, known, ANY_PROPERTY, [use.event])
+        else:
+            known, what = self.attributes(), f"no customer has an attribute `{use.name}`"
+            there = self._has(use.name, known, ANY_ATTRIBUTE, [])
+        if known and not there:
+            yield Fault(use.path, what + did_you_mean(use.name, known), warning=True)
+
+    def _has(self, name: str, known: Collection[str], sql: str, params: list[str]) -> bool:
+        """Whether the name, or the first part of a dotted path, is there; all data is asked."""
+        first = name.partition(".")[0]
+        if name in known or first in known:
+            return True
+        return any(
+            self._ask(sql.format(key=quoted(key)), params, 1)
+            for key in dict.fromkeys((name, first))
+        )
+
+    def _once(self, key: tuple[str, str], ask: Callable[[], list[str]]) -> list[str]:
+        now = time.monotonic()
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and now - kept[0] < KEPT_SECONDS:
+            return kept[1]
+        names = ask()
+        with self._lock:
+            if len(self._kept) > MOST_KEYS:
+                self._kept.clear()
+            self._kept[key] = (now, names)
+        return names
+
+    def _ask(self, sql: str, params: list[str], limit: int) -> list[str]:
+        return [row[0] for row in self._history.query(sql, params, limit=limit)]
+
+
+def quoted(key: str) -> str:
+    """A key as SQL names a field."""
+    return '"' + key.replace('"', '""') + '"'
+
+
+def uses(definition: object, path: str = "$") -> Iterator[Use]:
+    """Every name of an event, property or attribute that a definition looks for."""
+    entry = definition.entry.event if isinstance(definition, Journey) else ""
+    for place, one in parts(definition, path):
+        match one:
+            case Attribute():
+                yield Use(f"{place}.attribute", "attribute", one.attribute)
+            case EventProperty() if entry:
+                yield Use(f"{place}.event_property", "property", one.event_property, entry)
+            case Did() | Follow():
+                yield from _event(f"{place}.did", one.did, place, where=one.where)
+            case Measure():
+                key: str = one.key  # type: ignore[attr-defined]
+                yield from _event(f"{place}.of", one.of, place, where=one.where)
+                yield from _property(f"{place}.{key}", one.path, one.of)
+            case First():
+                yield from _event(f"{place}.first", one.first, place, where=one.where, is_=one.is_)
+            case Last():
+                yield from _event(f"{place}.last", one.last, place, where=one.where, is_=one.is_)
+            case Entry() | ExceptionEvent() | Goal():
+                yield from _event(f"{place}.event", one.event, place, where=one.where)
+
+
+def _event(path: str, event: str, place: str, **wheres: Mapping[str, object]) -> Iterator[Use]:
+    if event.startswith("$"):
+        return  # one of our own, which may not have happened yet
+    yield Use(path, "event", event)
+    for name, where in wheres.items():
+        for key in where:
+            yield Use(f"{place}.{name.rstrip('_')}.{key}", "property", key, event)
+
+
+def _property(path: str, name: str, event: str) -> Iterator[Use]:
+    if not event.startswith("$"):
+        yield Use(path, "property", name, event)
