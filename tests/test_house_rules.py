@@ -30,7 +30,7 @@ SENTENCE = (
     ("definitions from files", "files"),
     ("become messages", "messages"),
     ("the one function", "definitions reactions handle"),
-    ("leave by channels", "channels"),
+    ("leave by channels", "channels checking"),
     ("reports read it", "reports"),
     ("the loops", "engine sending"),
     ("web", "web"),

@@ -181,25 +181,17 @@ def test_a_message_is_said_and_kept_in_the_sandbox(shop: Shop) -> None:
     assert shop.counted == {("sent", "sandbox"): 1}
 
 
-def test_a_receipt_offers_no_unsubscribing(shop: Shop) -> None:
-    shop.queue(message("m1", purpose="transactional"))
-    shop.drain(shop.delivery())
-    kept = shop.sandbox.get("m1")
-    assert kept is not None
-    assert read(kept.raw)["List-Unsubscribe"] is None
-
-
 @pytest.mark.parametrize("purpose", ["marketing", "transactional"])
-def test_a_mail_with_a_return_path_can_be_left_by_mail(shop: Shop, purpose: str) -> None:
+def test_marketing_with_a_return_path_can_be_left_by_mail_a_receipt_by_nothing(
+    shop: Shop, purpose: str
+) -> None:
     box = Mailbox()
     shop.queue(message("m1", purpose=purpose))
     with real_server(box) as port:
         shop.drain(shop.delivery(transport(port, return_path="b.shop.example")))
     header = read(box.envelopes[0].content)["List-Unsubscribe"]
-    if purpose == "transactional":
-        assert header is None
-    else:
-        assert re.fullmatch(r"<https://\S+>,\s*<mailto:unsubscribe\+m1@b\.shop\.example>", header)
+    both = r"<https://\S+>,\s*<mailto:unsubscribe\+m1@b\.shop\.example>"
+    assert header is None if purpose == "transactional" else re.fullmatch(both, header)
 
 
 def test_many_leave_each_once_with_bounces_to_the_return_path(shop: Shop) -> None:

@@ -237,11 +237,11 @@ def test_the_environment_presets_a_transport_unless_the_workspace_lists_some(
 @pytest.mark.parametrize(
     ("transport", "problem"),
     [
-        (Transport(name=Name("x")), "transport x: it has neither"),
+        (Transport(name=Name("x")), "transport x: needs `url_env`"),
         (Transport(name=Name("x"), url_env="GONE"), "GONE is not set"),
         (Transport(name=Name("x"), url="ftp://x"), "smtp://user"),
-        (Transport(name=Name("x"), url="smtp://x", per_second=0.0), "positive"),
-        (Transport(name=Name("x"), url="smtp://x", connections=0), "positive"),
+        (Transport(name=Name("x"), url="smtp://x", per_second=0.0), "per_second: must be more"),
+        (Transport(name=Name("x"), url="smtp://x", connections=0), "connections: must be at"),
         (
             Transport(name=Name("x"), url="smtp://x", dkim=Dkim(domain="d.example", selector="s")),
             "key_env",

@@ -44,6 +44,23 @@ def test_every_fault_has_its_file_line_and_path(folder: Path) -> None:
     assert "did you mean `subject`?" in done.stdout
 
 
+def test_no_fault_hides_another(folder: Path) -> None:
+    path = folder / "journeys" / "welcome.yaml"
+    path.write_text(JOURNEY.replace("event:", "evnt:").replace("Welcome\n", "'{{ nobody }}'\n"))
+    (folder / "journeys" / "other.yaml").write_text("journey: other\n  x: [")
+    other = JOURNEY.replace("welcome", "third").replace('"<p>Welcome</p>"', "gone.html")
+    (folder / "journeys" / "third.yaml").write_text(other)
+    done = harken("check", folder)
+    assert done.returncode == 1
+    for told in (
+        "journeys/other.yaml:",
+        "journeys/third.yaml:8: $.steps[0].default.html",
+        "journeys/welcome.yaml:2: $.entry.evnt",
+        "journeys/welcome.yaml:7: $.steps[0].default.subject",
+    ):
+        assert done.stdout.count(told) == 1, done.stdout
+
+
 def test_faults_as_json(folder: Path) -> None:
     path = folder / "journeys" / "welcome.yaml"
     path.write_text(JOURNEY.replace("channel: email", "channel: pigeon"))

@@ -90,6 +90,26 @@ def test_a_default_that_might_not_be_is_refused(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "times"),
+    [
+        ("{% for a in (1..100) %}{% for b in (1..101) %}x{% endfor %}{% endfor %}", "10,100"),
+        ("{% for a in (1..20000) limit: 2 %}x{% endfor %}", "20,000"),
+        (
+            "{% for p in event.properties.products %}{% for a in (1..10001) %}x{% endfor %}{% endfor %}",
+            "10,001",
+        ),
+        ("{% for a in (1..200) %}{% for b in (1..200) limit: 20 %}x{% endfor %}{% endfor %}", ""),
+        ("{% for a in (1..9999) %}{% for b in (1..n) %}x{% endfor %}{% endfor %}", ""),
+        ("{% for a in (1..9999) %}x{% endfor %}{% for b in (1..9999) %}x{% endfor %}", ""),
+    ],
+)
+def test_a_loop_that_can_never_end_within_the_limits_is_refused(source: str, times: str) -> None:
+    found = problems(Content(subject="x", html="{% assign n = 3 %}" + source))
+    assert [one for one in found if "this loop" in one and f"run {times} times" in one] == found
+    assert len(found) == bool(times)
+
+
+@pytest.mark.parametrize(
     ("source", "warnings"),
     [
         ("Order {{ profile.city | default: '' }} is here", 1),

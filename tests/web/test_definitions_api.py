@@ -7,6 +7,9 @@ import pytest
 from web_kit import PROJECT, Shop
 
 
+DKIM = {"domain": "a.example", "selector": "s"}
+
+
 def changed(**step: Any) -> dict[str, Any]:
     project = copy.deepcopy(PROJECT)
     project["journeys"]["abandoned-cart"]["source"]["steps"][1] |= step
@@ -48,6 +51,86 @@ def test_every_fault_is_told_and_nothing_applied(shop: Shop) -> None:
     assert refused.status_code == 422
     assert len(refused.json()["faults"]) == len(checked["faults"])
     assert shop.get("/definitions")["revision"] == 0
+
+
+def test_no_fault_hides_another(shop: Shop) -> None:
+    """Shape faults of a journey and of the workspace, a wrong name, and templates beside them."""
+    project = changed(chanel="email")
+    cart = project["journeys"]["abandoned-cart"]
+    cart["source"]["entry"] = {"evnt": "Cart Abandoned"}
+    cart["source"]["steps"][1]["default"]["subject"] = "{{ profile.frist_name }}"
+    project["journeys"]["other"] = {
+        "source": {
+            **copy.deepcopy(PROJECT["journeys"]["abandoned-cart"]["source"]),
+            "steps": [{"message": "a", "channel": "email", "sender": "vip", "default": {}}],
+        }
+    }
+    project["workspace"] |= {
+        "timezone": "Mars",
+        "policy_packs": ["XX"],
+        "senders": {"default": {"from": "Shop"}, "vip": {"form": "vip@shop.example"}},
+        "transports": [{"name": "main", "url": "http://mail.example", "weight": "a"}],
+    }
+    checked = shop.post("/definitions/check", project)
+    assert {(one["name"], one["path"]) for one in checked["faults"]} == {
+        ("", "$.timezone"),
+        ("", "$.policy_packs[0]"),
+        ("", "$.senders.default.from"),
+        ("", "$.senders.vip"),
+        ("", "$.senders.vip.form"),
+        ("", "$.transports[0].weight"),
+        ("", "$.transports[0].url"),
+        ("abandoned-cart", "$.entry"),
+        ("abandoned-cart", "$.entry.evnt"),
+        ("abandoned-cart", "$.steps[1].chanel"),
+        ("abandoned-cart", "$.steps[1].default.subject"),
+        ("other", "$.journey"),
+        ("other", "$.steps[0].default"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("workspace", "path", "problem"),
+    [
+        ({"senders": {"default": {"from": "Shop <hello>"}}}, "senders.default.from", "no e-mail"),
+        (
+            {"senders": {"default": {"from": "a@shop.example", "reply_to": "b"}}},
+            "senders.default.reply_to",
+            "no e-mail address",
+        ),
+        ({"transports": [{"name": "m"}]}, "transports[0]", "url_env"),
+        ({"transports": [{"name": "m", "url": "a", "url_env": "A"}]}, "transports[0]", "one of"),
+        ({"transports": [{"name": "m", "url": "http://a"}]}, "transports[0].url", "smtp://"),
+        (
+            {"transports": [{"name": "m", "url_env": "smtp://a:b@c"}]},
+            "transports[0].url_env",
+            "name of a variable",
+        ),
+        (
+            {"transports": [{"name": "m", "url": "smtp://a", "connections": 0}]},
+            "transports[0].connections",
+            "at least 1",
+        ),
+        (
+            {"transports": [{"name": "m", "url": "smtp://a", "return_path": "a b"}]},
+            "transports[0].return_path",
+            "no domain name",
+        ),
+        (
+            {"transports": [{"name": "m", "url": "smtp://a", "dkim": DKIM}]},
+            "transports[0].dkim",
+            "key_env",
+        ),
+    ],
+)  # fmt: skip
+def test_what_mail_needs_is_checked_on_save(
+    shop: Shop, workspace: dict[str, Any], path: str, problem: str
+) -> None:
+    project = {**PROJECT, "workspace": {**PROJECT["workspace"], **workspace}}
+    [fault] = shop.post("/definitions/check", project)["faults"]
+    assert fault["path"] == f"$.{path}"
+    assert problem in fault["problem"]
+    assert "smtp://a:b" not in fault["problem"]
 
 
 def test_a_journey_has_one_name(shop: Shop) -> None:

@@ -1,19 +1,21 @@
 """The ways for e-mail to leave, as the workspace lists them: weights, fail-over, throttle."""
 
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import structs
 
 from harken import workspace as definitions
+from harken.channels.addresses import ascii_domain
 from harken.channels.base import Outcome
 from harken.channels.dkim import Signer, signer
 from harken.channels.sandbox import SANDBOX_URL, Sandbox, SandboxTransport
 from harken.channels.smtp import Connection, Letter, NoConnection, Server, parse_url
 from harken.clock import SECOND, Clock
-from harken.errors import BadInput
+from harken.errors import BadInput, Fault
 from harken.ids import bucket
 from harken.values import Name
 from harken.workspace import Workspace
@@ -23,6 +25,8 @@ FIRST_REST = 1.0
 LONGEST_REST = 60.0
 # Servers drop an idle client after minutes; reopening costs less than a mail that finds it gone.
 IDLE = 60.0
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Monotonic = Callable[[], float]
 
@@ -286,6 +290,9 @@ def build(
     made: list[Transport] = []
     for one in listed:
         try:
+            for fault in transport_faults(one, ""):
+                if not fault.warning:
+                    raise BadInput(f"{fault.path[1:]}: {fault.problem}".removeprefix(": "))
             url = _url(one, environment)
             if url == SANDBOX_URL:
                 made.append(SandboxTransport(sandbox, clock, one.name))
@@ -297,13 +304,50 @@ def build(
     return made
 
 
+def transport_faults(one: definitions.Transport, path: str) -> Iterator[Fault]:
+    """What is wrong with a transport as it is written at `path`, whatever the environment holds."""
+    least: tuple[tuple[str, bool, str], ...] = (
+        ("connections", one.connections >= 1, "at least 1"),
+        ("weight", one.weight >= 0, "at least 0"),
+        ("per_second", one.per_second is None or one.per_second > 0, "more than 0"),
+        ("timeout", one.timeout > 0, "longer than nothing"),
+    )
+    for name, right, wanted in least:
+        if not right:
+            yield Fault(f"{path}.{name}", f"must be {wanted}")
+    yield from _url_faults(one, path)
+    if one.return_path is not None:
+        yield from faults_of(ascii_domain, one.return_path, f"{path}.return_path")
+    if one.dkim is not None:
+        yield from faults_of(ascii_domain, one.dkim.domain, f"{path}.dkim.domain")
+        if (one.dkim.key_env is None) == (one.dkim.key_file is None):
+            wanted = "needs `key_env` (a variable that holds the key) or `key_file`, one of them"
+            yield Fault(f"{path}.dkim", wanted)
+
+
+def _url_faults(one: definitions.Transport, path: str) -> Iterator[Fault]:
+    if (one.url_env is None) == (one.url is None):
+        form = "smtp://user:password@host:port"
+        yield Fault(path, f"needs `url_env` (a variable that holds {form}) or `url`, one of them")
+    elif one.url is None:
+        if not _VARIABLE.fullmatch(one.url_env or ""):
+            problem = "is the name of a variable, such as SHOP_SMTP_URL, which holds the URL"
+            yield Fault(f"{path}.url_env", problem)
+    elif one.url != SANDBOX_URL:
+        yield from faults_of(parse_url, one.url, f"{path}.url")
+
+
+def faults_of(parse: Callable[[str], object], text: str, path: str) -> Iterator[Fault]:
+    """What `parse` finds wrong with a value that stands at `path`."""
+    try:
+        parse(text)
+    except BadInput as wrong:
+        yield Fault(path, str(wrong))
+
+
 def _url(one: definitions.Transport, environment: Mapping[str, str]) -> str:
-    if one.connections < 1 or one.weight < 0 or not (one.per_second is None or one.per_second > 0):
-        raise BadInput("connections and per_second must be positive, weight at least 0")
-    if one.url_env:
-        if not environment.get(one.url_env):
-            raise BadInput(f"{one.url_env} is not set")
-        return environment[one.url_env]
-    if not one.url:
-        raise BadInput("it has neither url_env nor url")
-    return one.url
+    if one.url_env is None:
+        return one.url or ""
+    if not environment.get(one.url_env):
+        raise BadInput(f"{one.url_env} is not set")
+    return environment[one.url_env]

@@ -3,17 +3,18 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from harken.cli import show
 from harken.cli.client import Connection
 from harken.errors import BadDefinition, Fault
 
 if TYPE_CHECKING:
-    from harken.files.project import Project
+    from harken.files.project import Kind, Project
 
 ACTIONS = {"new": "green", "changed": "yellow", "archived": "red", "unchanged": "dim"}
 
@@ -57,7 +58,7 @@ def check(
     project = load(directory)
     faults = _faults(project)
     answer: dict[str, Any] = {}
-    if with_server and not any(not fault.warning for fault in faults):
+    if with_server:
         with connection.open() as client:
             answer = client.post("/definitions/check", _body(project))
         faults = _merged(faults, [_placed(project, one) for one in answer["faults"]])
@@ -142,25 +143,19 @@ def _sound(directory: Path) -> "Project":
 
 def _faults(project: "Project") -> list[Fault]:
     """All that can be known of the files alone, each with its file and line."""
-    from harken.definitions import check as check_whole
+    from harken.checking import check as check_whole
     from harken.files.plan import bundle
     from harken.inputs import Definitions
 
-    if project.errors:
-        return list(project.faults)
-    written = bundle(Definitions(0, 0, ""), project, 0, "")
+    # The files' own faults must not keep the rest from being looked at.
+    written = bundle(Definitions(0, 0, ""), replace(project, faults=[]), 0, "")
     found = [
-        project.place(kind, name, fault) for kind, name, fault in _checked(check_whole, written)
+        project.place(cast("Kind", kind), name, fault) for kind, name, fault in check_whole(written)
     ]
     # Without a workspace file the one in force counts, and only the server knows its senders.
     if not project.has_workspace:
         found = [fault for fault in found if not fault.path.endswith(".sender")]
-    return [*project.faults, *found]
-
-
-def _checked(check_whole: Any, written: Any) -> list[tuple[Any, str, Fault]]:
-    found: list[tuple[Any, str, Fault]] = check_whole(written)
-    return found
+    return _merged(project.faults, found)
 
 
 def _body(project: "Project") -> dict[str, Any]:
@@ -178,7 +173,11 @@ def _placed(project: "Project", found: Mapping[str, Any]) -> Fault:
 
 
 def _merged(left: Sequence[Fault], right: Sequence[Fault]) -> list[Fault]:
-    return list(dict.fromkeys([*left, *right]))
+    """Each once: the first to tell what is wrong at a place, and all else."""
+    told = {(fault.file, fault.path) for fault in left if not fault.warning}
+    new = [fault for fault in right if (fault.file, fault.path) not in told]
+    merged = dict.fromkeys([*left, *new])
+    return sorted(merged, key=lambda fault: (fault.file, fault.line))
 
 
 def _show_faults(faults: Sequence[Fault]) -> None:

@@ -20,7 +20,15 @@ from liquid.builtin.expressions.logical import (
     LtExpression,
     NeExpression,
 )
-from liquid.builtin.expressions.primitive import Blank, Empty, Literal, Nil, StringLiteral
+from liquid.builtin.expressions.primitive import (
+    Blank,
+    Empty,
+    IntegerLiteral,
+    Literal,
+    Nil,
+    RangeLiteral,
+    StringLiteral,
+)
 from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.capture_tag import CaptureNode
 from liquid.builtin.tags.case_tag import CaseNode, MultiExpressionBlockNode
@@ -31,7 +39,7 @@ from liquid.token import Token
 from msgspec import Struct
 
 from harken.files.words import did_you_mean
-from harken.messages.evaluate import path_text
+from harken.messages.evaluate import MOST_ITERATIONS, path_text
 from harken.messages.liquid import Template, line_of
 from harken.messages.syntax import every
 from harken.messages.tags import CycleNode, EchoNode, ForNode, OutputNode
@@ -86,6 +94,8 @@ class _Walk:
         self._needs_defaults = needs_defaults
         self._locals: dict[str, bool] = {}
         """Names assigned so far, and whether their value is certain."""
+        self._turns = 1
+        """How often the loops around run at least, once they run at all."""
 
     def nodes(self, nodes: Iterable[Node], guards: frozenset[str]) -> None:
         for node in nodes:
@@ -153,6 +163,18 @@ class _Walk:
         self._branches(branches, True)
 
     def _loop(self, node: ForNode, guards: frozenset[str]) -> None:
+        outer = self._turns
+        self._turns *= _fewest_turns(node) or 1
+        if self._turns > MOST_ITERATIONS >= outer:
+            self._add(
+                f"this loop would run {self._turns:,} times, and a message that comes to it could "
+                f"not be sent: all loops around one another run at most {MOST_ITERATIONS:,} times",
+                node.token,
+            )
+        self._loop_names(node, guards)
+        self._turns = outer
+
+    def _loop_names(self, node: ForNode, guards: frozenset[str]) -> None:
         name = str(node.expression.identifier)
         hidden = {key: self._locals.get(key) for key in (name, "forloop")}
         self._locals |= {name: False, "forloop": True}
@@ -274,6 +296,21 @@ class _Walk:
 def _text(path: Path) -> str:
     parts: list[Any] = [_text(part) if isinstance(part, Path) else part for part in path.path]
     return path_text(parts)
+
+
+def _fewest_turns(node: ForNode) -> int:
+    """How often a loop over fixed numbers runs; 0 when that depends on the customer."""
+    iterable, limit = node.expression.iterable, node.expression.limit
+    if not isinstance(iterable, RangeLiteral) or node.expression.offset is not None:
+        return 0
+    ends = (iterable.start, iterable.stop)
+    if not all(isinstance(end, IntegerLiteral) for end in ends):
+        return 0
+    turns = max(0, iterable.stop.value - iterable.start.value + 1)  # type: ignore[attr-defined]
+    # A range that is too long is refused whatever part of it would be used.
+    if turns > MOST_ITERATIONS or limit is None:
+        return int(turns)
+    return min(int(turns), limit.value) if isinstance(limit, IntegerLiteral) else 0
 
 
 def _without(guards: frozenset[str], name: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from harken import definitions
+from harken import checking
 from harken.definitions import InForce
 from harken.effects import Happening
 from harken.errors import BadDefinition, BadInput, Fault, Unavailable
@@ -87,24 +87,16 @@ class Warnings(Struct, kw_only=True):
 
 def project_of(body: ProjectBody) -> Project:
     """The project in the form that `files.plan` compares and applies."""
-    project = Project(
+    return Project(
         workspace=body.workspace or {},
         has_workspace=body.workspace is not None,
         journeys={name: JourneyFiles(one.source, one.files) for name, one in body.journeys.items()},
         segments=body.segments,
     )
-    for kind, named in (("journey", body.journeys), ("segment", body.segments)):
-        for name, one in named.items():
-            source = one.source if isinstance(one, JourneyBody) else one
-            said = source.get(kind)
-            if isinstance(said, str) and said != name:
-                problem = f"it is called `{said}` in itself, but `{name}` here"
-                project.faults.append(Fault(f"$.{kind}", problem, file=name))
-    return project
 
 
 def next_bundle(api: Api, body: ProjectBody, by: str) -> tuple[Definitions, Definitions]:
-    """The definitions in force, and those that would follow. Raises BadDefinition."""
+    """The definitions in force, and those that would follow."""
     current = api.settled_definitions()
     return current, bundle(current, project_of(body), api.now, by)
 
@@ -121,7 +113,7 @@ def faults_of(written: Definitions, names: Sequence[str] | None = None) -> list[
             line=fault.line,
             warning=fault.warning,
         )
-        for kind, name, fault in definitions.check(written)
+        for kind, name, fault in checking.check(written)
         if names is None or kind != "journey" or name in names
     ]
 

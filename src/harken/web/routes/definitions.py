@@ -1,6 +1,6 @@
 """Definitions: check, plan, apply, and the schemas of the files."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from litestar import Router, get, post
 from litestar.params import Parameter
@@ -107,12 +107,8 @@ def show_definitions(api: TheApi) -> Current:
 )
 def check_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Checked:
     """Everything that is wrong with definitions, and what to know before applying them."""
-    current, draft = next_bundle(api, data, f"key {request.user}")
-    faults = faults_of(draft, list(data.journeys))
-    ok = all(fault.warning for fault in faults)
-    changes = plan(current, project_of(data))
-    warnings = warnings_of(api, compiled(api, draft), changes) if ok else NOTHING
-    return Checked(ok=ok, faults=faults, warnings=warnings)
+    draft = _drafted(api, request, data)
+    return Checked(ok=draft.sound, faults=draft.faults, warnings=draft.warnings)
 
 
 @post(
@@ -124,12 +120,13 @@ def check_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Checked
 )
 def plan_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Planned:
     """What applying definitions would change; changes nothing."""
-    current, draft = next_bundle(api, data, f"key {request.user}")
-    faults = faults_of(draft, list(data.journeys))
-    changes = plan(current, project_of(data))
-    ok = all(fault.warning for fault in faults)
-    warnings = warnings_of(api, compiled(api, draft), changes) if ok else NOTHING
-    return Planned(revision=current.revision, changes=changes, faults=faults, warnings=warnings)
+    draft = _drafted(api, request, data)
+    return Planned(
+        revision=draft.current.revision,
+        changes=draft.changes,
+        faults=draft.faults,
+        warnings=draft.warnings,
+    )
 
 
 @post(
@@ -142,27 +139,38 @@ def plan_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Planned:
 def apply_definitions(api: TheApi, request: Asked, data: ProjectBody) -> Applied:
     """Put definitions in force: whole, or not at all when anything is wrong with them."""
     with api.applying:
-        current, draft = next_bundle(api, data, f"key {request.user}")
-        faults = faults_of(draft, list(data.journeys))
-        refuse_faults(faults)
-        changes = plan(current, project_of(data))
-        warnings = warnings_of(api, compiled(api, draft), changes)
-        if all(change.action == "unchanged" for change in changes):
-            return Applied(
-                revision=current.revision,
-                changes=changes,
-                in_force=True,
-                faults=faults,
-                warnings=warnings,
-            )
-        in_force = put_in_force(api, draft)
+        draft = _drafted(api, request, data)
+        refuse_faults(draft.faults)
+        same = all(change.action == "unchanged" for change in draft.changes)
+        in_force = same or put_in_force(api, draft.written)
     return Applied(
-        revision=draft.revision,
-        changes=changes,
+        revision=(draft.current if same else draft.written).revision,
+        changes=draft.changes,
         in_force=in_force,
-        faults=faults,
-        warnings=warnings,
+        faults=draft.faults,
+        warnings=draft.warnings,
     )
+
+
+class Draft(NamedTuple):
+    """Definitions that were sent, beside those in force."""
+
+    current: Definitions
+    written: Definitions
+    changes: list[Change]
+    faults: list[Found]
+    sound: bool
+    """No fault is more than a warning."""
+    warnings: Warnings
+
+
+def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
+    current, written = next_bundle(api, data, f"key {request.user}")
+    changes = plan(current, project_of(data))
+    faults = faults_of(written, list(data.journeys))
+    sound = all(fault.warning for fault in faults)
+    warnings = warnings_of(api, compiled(api, written), changes) if sound else NOTHING
+    return Draft(current, written, changes, faults, sound, warnings)
 
 
 def put_in_force(api: Api, written: Definitions) -> bool:

@@ -1,0 +1,96 @@
+"""Everything that is wrong with definitions, found at once: one fault hides no other.
+
+`definitions.check` looks at what is well formed. Here a workspace or journey that is not is
+stripped of what is wrong, so that the rest of it, and all else, is looked at too.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from harken import definitions
+from harken.channels.addresses import parse_mailbox
+from harken.channels.transports import faults_of, transport_faults
+from harken.errors import Fault
+from harken.files.reader import try_read
+from harken.files.remnants import beside, readable
+from harken.inputs import Definitions, JourneySource
+from harken.journeys.model import Journey, Message
+from harken.people.profile import Profile, Trigger
+from harken.workspace import Workspace
+
+Placed = tuple[str, str, Fault]
+"""(`workspace`, `journey` or `segment`, its name, the fault)."""
+
+
+def check(written: Definitions) -> list[Placed]:
+    """Every fault of a bundle."""
+    workspace = readable(written.workspace, Workspace)
+    rest = replace(written, workspace=workspace.plain if workspace.typed else {})
+    found = [("workspace", "", fault) for fault in workspace.faults]
+    found += [one for one in definitions.check(rest) if _stands(one, workspace.removed)]
+    if workspace.typed:
+        sending = beside(_sending_faults(workspace.typed), workspace.removed)
+        found += [("workspace", "", fault) for fault in sending]
+    for name, journey in written.journeys.items():
+        faults = [*_misnamed(journey.source, "journey", name), *_words_faults(journey)]
+        found += [("journey", name, fault) for fault in faults]
+    for name, segment in written.segments.items():
+        found += [("segment", name, fault) for fault in _misnamed(segment, "segment", name)]
+    return found
+
+
+def _stands(one: Placed, removed: Sequence[str]) -> bool:
+    """Whether a fault is one also beside what was taken out of the workspace."""
+    kind, _, fault = one
+    if kind == "workspace":
+        return bool(beside([fault], removed))
+    unsure = any(path.startswith("$.senders") for path in removed)
+    return not (unsure and fault.path.endswith(".sender"))
+
+
+def _sending_faults(workspace: Workspace) -> Iterator[Fault]:
+    for name, sender in workspace.senders.items():
+        yield from faults_of(parse_mailbox, sender.from_, f"$.senders.{name}.from")
+        if sender.reply_to is not None:
+            yield from faults_of(parse_mailbox, sender.reply_to, f"$.senders.{name}.reply_to")
+    for index, transport in enumerate(workspace.transports):
+        yield from transport_faults(transport, f"$.transports[{index}]")
+
+
+def _misnamed(source: dict[str, Any], kind: str, name: str) -> Iterator[Fault]:
+    said = source.get(kind)
+    if isinstance(said, str) and said != name:
+        yield Fault(f"$.{kind}", f"it is called `{said}` in itself, but `{name}` here")
+
+
+def _words_faults(journey: JourneySource) -> list[Fault]:
+    """What is wrong with the wordings of a journey that is not well formed."""
+    steps = journey.source.get("steps")
+    if not isinstance(steps, list) or not try_read(journey.source, Journey)[1]:
+        return []
+    # Not at the top: templates take longer to load than Harken may take to start.
+    from harken.messages.compile import compile_message
+
+    faults: list[Fault] = []
+    for index, step in enumerate(steps):
+        if not isinstance(step, dict) or "message" not in step:
+            continue
+        path = f"$.steps[{index}]"
+        words = {name: step[name] for name in ("default", "variants") if name in step}
+        rest = readable({"message": "step", "channel": "email", **words}, Message, path=path)
+        if rest.typed is not None:
+            _, found = compile_message(
+                rest.typed,
+                journey.files,
+                path=path,
+                workspace_language="en",
+                compile_rule=lambda rule: _nobody,
+            )
+            faults += beside(found, rest.removed)
+    return faults
+
+
+def _nobody(profile: Profile, event: Trigger | None, now: int) -> bool:
+    return False
