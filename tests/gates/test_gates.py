@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from harken.clock import DAY, HOUR
 from harken.gates import check, decision, open_from
-from harken.gates.reach import address_problem
 from harken.ids import bucket
 from harken.journeys.model import Pace
+from harken.people.address import address_problem
 from harken.people.profile import Reach
 from harken.values import Duration
 from harken.workspace import ConsentNeed

@@ -24,7 +24,7 @@ from harken.people.consent import KEPT, apply_consent
 from harken.people.merge import merge, unmerge
 from harken.people.profile import ConsentChange, Profile
 from harken.people.traits import KEPT as KEPT_TIMES
-from harken.people.traits import Trait
+from harken.people.traits import make_trait
 
 NOW = 1_772_445_600_000
 
@@ -47,12 +47,13 @@ def size(profile: Profile) -> int:
 def test_ten_thousand_events_of_one_customer() -> None:
     """A person's: 60 kB at most while 5,000 ids of two days are remembered, 12 kB after."""
     profile = Profile(id=profile_id("user", "u"))
-    trait = {"Product Viewed": [Trait("t", "Product Viewed", None, 0)]}
+    times = make_trait("times", ("Product Viewed",))
+    trait = {"Product Viewed": [times]}
     for number in range(10_000):
         at = NOW + number * DAY // 2_500
         happen(profile, at, trait, event="Product Viewed", messageId=f"m{number}")
     assert profile.events["Product Viewed"].count == 10_000
-    assert len(profile.traits["t"]) == KEPT_TIMES
+    assert len(profile.traits[times.id]) == KEPT_TIMES
     assert size(profile) < 72_000
     happen(profile, at + 3 * DAY, trait, event="Product Viewed", messageId="last")
     assert size(profile) < 12_000

@@ -9,9 +9,10 @@ from harken.clock import HOUR
 from harken.people.apply import count_event
 from harken.people.merge import merge
 from harken.people.profile import Profile, Trigger
-from harken.segments.explain import describe, unmet
+from harken.segments.explain import unmet
 from harken.segments.live import Traits, compile_rule
 from harken.segments.rules import All, Any_, Attribute, Did, EventProperty, Not, Rule, Test
+from harken.segments.words import describe
 from harken.values import Duration
 
 NOW = 1_772_445_600_000

@@ -9,9 +9,10 @@ from harken.errors import BadDefinition
 from harken.files.reader import read
 from harken.people.apply import count_event
 from harken.people.profile import EventStat, Profile, Trigger
-from harken.segments.explain import describe, unmet
+from harken.segments.explain import unmet
 from harken.segments.live import Traits, compile_rule
 from harken.segments.rules import Rule
+from harken.segments.words import describe
 
 NOW = 1_772_445_600_000
 VALUES: dict[str, Any] = {

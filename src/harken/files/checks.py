@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from harken.clock import parse_time
-from harken.segments.live import compile_regex
+from harken.segments.compare import compile_regex
 from harken.segments.rules import All, Any_, Did, Test
 
 LONGEST_REGEX = 500

@@ -4,7 +4,7 @@ from typing import Any
 
 from harken.gates.base import Candidate, Verdict
 from harken.gates.policy import CompiledWorkspace
-from harken.people.consent import ALL, consent_for
+from harken.people.consent import ALL, standing
 from harken.people.profile import ConsentChange, Profile
 
 IMPLIED = Verdict("pass", "consent", facts={"state": "implied"})
@@ -28,19 +28,6 @@ def consent(
         facts = consent_facts(candidate, choice) | {"needs": "opted_in"}
         return Verdict("drop", "consent", "no_consent", facts=facts)
     return IMPLIED
-
-
-def standing(profile: Profile, channel: str, purpose: str) -> ConsentChange | None:
-    """The choice in force, or None. What is merely implied never undoes an opt-out."""
-    if not profile.consent:
-        return None
-    choice = consent_for(profile, channel, purpose)
-    if choice is not None and choice.state == "implied":
-        for name in (channel, ALL):
-            other = profile.consent.get(f"{name}:{purpose}")
-            if other is not None and other.state == "opted_out":
-                return other
-    return choice
 
 
 def consent_facts(candidate: Candidate, choice: ConsentChange | None) -> dict[str, Any]:

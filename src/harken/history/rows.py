@@ -94,7 +94,7 @@ class Collector:
 def snapshot_of(profile: Profile, reachable: Sequence[str], consent: Sequence[str]) -> Snapshot:
     """The row of a living customer; `reachable` and `consent` as `gates` tell them."""
     attributes = {**profile.learned, **profile.attributes}
-    latitude, longitude = _place(profile)
+    latitude, longitude = profile.location() or (None, None)
     return Snapshot(
         profile_id=profile.id,
         user_id=profile.user_id,
@@ -117,23 +117,6 @@ def dates_in(values: dict[str, Any]) -> dict[str, Any]:
         if date is not None and date != {}:
             found[name] = date
     return found
-
-
-def _place(profile: Profile) -> tuple[float | None, float | None]:
-    """Where the customer is: stated, else learned."""
-    for values in (profile.attributes, profile.learned):
-        place = values.get("location")
-        if isinstance(place, dict):
-            latitude, longitude = _number(place.get("latitude")), _number(place.get("longitude"))
-            if latitude is not None and longitude is not None:
-                return latitude, longitude
-    return None, None
-
-
-def _number(value: Any) -> float | None:
-    if type(value) is float:
-        return value
-    return float(value) if type(value) is int and SMALLEST <= value <= LARGEST else None
 
 
 def rekeys(effects: Effects) -> list[Rekey]:

@@ -9,9 +9,10 @@ from msgspec import Struct
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.model import Exit, Journey, Message, Step, UntilDate, Wait
-from harken.segments.explain import describe_test, plain
-from harken.segments.live import Check, Traits, compile_rule, compile_test, compile_where
+from harken.segments.compare import compile_test, compile_where
+from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.rules import lookup
+from harken.segments.words import describe_test, plain
 
 LONGEST_GOAL = 30 * DAY
 

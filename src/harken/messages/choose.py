@@ -7,8 +7,8 @@ from msgspec import Struct
 from harken.ids import bucket
 from harken.journeys.model import Message
 from harken.people.profile import Profile, Trigger
-from harken.segments.explain import describe
 from harken.segments.rules import Rule
+from harken.segments.words import describe
 
 Check = Callable[[Profile, Trigger | None, int], bool]
 DEFAULT = "default"

@@ -9,7 +9,7 @@ from harken.ids import fingerprint
 from harken.ingest.protocol import Event
 from harken.inputs import Record
 from harken.people.attributes import STANDARD, apply_traits
-from harken.people.profile import Device, EventStat, Profile, Trigger
+from harken.people.profile import Device, EventStat, Profile, Trigger, point_of
 from harken.people.traits import Trait
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -126,9 +126,11 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
         stat.count += 1
         stat.first = min(stat.first, event.at)
         stat.last = max(stat.last, event.at)
+    states = profile.traits
     for trait in traits.get(event.name, ()):
-        if trait.passes is None or trait.passes(event.properties):
-            trait.count(profile.traits.setdefault(trait.id, []), event.at, now)
+        state = trait.take(states.get(trait.id), event, now)
+        if state is not None:
+            states[trait.id] = state
 
 
 def _properties(event: Event) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def _properties(event: Event) -> dict[str, Any]:
 
 
 def _learn(profile: Profile, event: Event, record: Record) -> None:
-    """Take language, locale, time zone, country and device from the client's context."""
+    """Take language, locale, time zone, country, place and device from the client's context."""
     context = event.context
     if context is None:
         return
@@ -155,6 +157,9 @@ def _learn(profile: Profile, event: Event, record: Record) -> None:
         country = context.location.get("country")
         if isinstance(country, str) and country:
             profile.learned["country"] = country
+        place = {name: context.location.get(name) for name in ("latitude", "longitude")}
+        if point_of(place) is not None:
+            profile.learned["location"] = place
     if event.type != "identify" and context.traits:
         state_attributes(profile, context.traits)
     if context.device:

@@ -35,6 +35,19 @@ def consent_for(profile: Profile, channel: str, purpose: str) -> ConsentChange |
     return own if own.at >= every.at else every
 
 
+def standing(profile: Profile, channel: str, purpose: str) -> ConsentChange | None:
+    """The choice in force, or None. What is merely implied never undoes an opt-out."""
+    if not profile.consent:
+        return None
+    choice = consent_for(profile, channel, purpose)
+    if choice is not None and choice.state == "implied":
+        for name in (channel, ALL):
+            other = profile.consent.get(f"{name}:{purpose}")
+            if other is not None and other.state == "opted_out":
+                return other
+    return choice
+
+
 def stricter(left: ConsentChange, right: ConsentChange) -> ConsentChange:
     """What holds when two profiles become one: the stricter side, the later of equals."""
     ranks = STRICTNESS[left.state], STRICTNESS[right.state]

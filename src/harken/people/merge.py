@@ -9,7 +9,7 @@ from harken.people.apply import ANONYMOUS_IDS, merge_seen
 from harken.people.consent import KEPT, stricter
 from harken.people.profile import EventStat, Profile, Run, Session, Tombstone
 from harken.people.sessions import MOST_PRODUCTS
-from harken.people.traits import merge_times
+from harken.people.traits import merge_states, subtract_states
 
 UNDO = 30 * DAY
 """How long a merge can be undone."""
@@ -90,12 +90,12 @@ def unmerge(
     _unmerge_consent(survivor, before, restored, grave.at)
     for name, stat in restored.events.items():
         _subtract(survivor, name, stat, before.events.get(name), since.get(name))
-    for id, times in restored.traits.items():
-        left = list(survivor.traits.get(id, []))
-        for at in times:
-            if at in left:
-                left.remove(at)
-        survivor.traits[id] = left
+    for id, theirs in restored.traits.items():
+        left = subtract_states(id, survivor.traits.pop(id, None), theirs)
+        if left is not None:
+            survivor.traits[id] = left
+    for name in restored.lists.keys() - before.lists.keys():
+        survivor.lists.pop(name, None)
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
@@ -130,8 +130,10 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
                 max(mine.last, theirs.last),
             )
         )
-    for id, times in absorbed.traits.items():
-        survivor.traits[id] = merge_times(survivor.traits.get(id, []), times)
+    for id, state in absorbed.traits.items():
+        survivor.traits[id] = merge_states(id, survivor.traits.get(id), state)
+    survivor.segments = {**survivor.segments, **absorbed.segments}
+    survivor.lists = {**absorbed.lists, **survivor.lists}
     known = {send.id for send in survivor.sends}
     survivor.sends = sorted(
         [*survivor.sends, *(send for send in absorbed.sends if send.id not in known)],

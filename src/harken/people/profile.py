@@ -139,7 +139,7 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """When anything was last received from them."""
     attributes: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
-    """Language, locale, time zone and country taken from a client's context: nobody stated them."""
+    """Language, locale, time zone, country and location as a client's context tells them."""
     devices: dict[str, Device] = field(default_factory=dict)
     groups: dict[str, int] = field(default_factory=dict)
     """Group ids of `group` calls, and when each was last stated."""
@@ -175,6 +175,25 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
         """The stated attribute, else what a client's context taught us, else None."""
         found = self.attributes.get(name)
         return self.learned.get(name) if found is None else found
+
+    def location(self) -> tuple[float, float] | None:
+        """Latitude and longitude in degrees: stated, else what a client last told; else None."""
+        return point_of(self.attributes.get("location")) or point_of(self.learned.get("location"))
+
+
+def point_of(value: Any) -> tuple[float, float] | None:
+    """`{latitude, longitude}` in degrees, or None of anything else."""
+    if not isinstance(value, dict):
+        return None
+    latitude = _degrees(value.get("latitude"), 90)
+    longitude = _degrees(value.get("longitude"), 180)
+    return None if latitude is None or longitude is None else (latitude, longitude)
+
+
+def _degrees(value: Any, most: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -most <= value <= most else None
 
 
 _encoder = msgspec.msgpack.Encoder()

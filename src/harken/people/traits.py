@@ -1,50 +1,357 @@
 """Traits: how behaviour lives in the document.
 
-A behavioural condition with property conditions or a window compiles to a trait: the times of
-the events that it counts. Its id is the hash of its definition, so equal conditions share one
-(`segments.live` makes them). Two states of a trait merge into one by merging their times.
+A behavioural condition compiles to one or two traits (`segments.live` makes them): what to keep of
+the events of a name, so that the condition is answered from the document. A trait's id is its kind
+and the hash of its definition, so equal conditions share one, and two documents can be merged
+without knowing any definition. A state is plain MessagePack; None is the state of no events.
+
+    count      how many
+    times      [at, ...] ascending, the newest 1,000
+    first      at                      last       at
+    total      [how many, sum]         min, max   number
+    values     [key, ...] ascending, the 1,000 smallest, each once
+    amounts    [[at, number], ...] ascending, the newest 1,000
+    seen       [[at, key], ...] ascending, the newest 1,000
+    messages   {"sent": {message: at}, "told": {message: at}}, the newest 50 and 200
+
+Times are ms. A *number* is a property's in whole millionths, so that sums do not depend on their
+order; a sum beyond 64 bits is kept as text. A *key* stands for a text, number or flag.
+
+`merge` is associative and commutative with None as identity, for every kind: live counting, a
+back-fill from history and joining two customers are the same operation. A top-N that is chosen by
+a number which merging only raises (or by the entry itself) keeps that law; others would not.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from hashlib import md5
 from heapq import merge as merge_sorted
-from typing import Any
+from math import floor
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
+from harken.clock import DAY
+from harken.ids import derived_id
+from harken.people.profile import Trigger
+from harken.segments.rules import CalendarDays, Where, lookup
+from harken.values import Duration
+
+Kind = Literal[
+    "count", "times", "first", "last", "total", "min", "max", "values", "amounts", "seen",
+    "messages",
+]  # fmt: skip
+
 KEPT = 1_000
-"""Times kept at most; a count beyond it reads as this many. Bounds a document."""
+"""Times, pairs and values kept at most. Bounds a document; a count beyond it reads as this many."""
+SENT_KEPT = 50
+TOLD_KEPT = 200
+"""Messages sent, and messages opened (or the like), that are remembered."""
+LARGEST_NUMBER = 9e12
+"""Numbers beyond it, on either side of 0, do not count: in millionths they pass 64 bits."""
+LONGEST_KEY = 64
+"""Characters of a text that stands for itself as a key; a longer one is hashed."""
+
+UNCOUNTED = frozenset({"$identify", "$group", "$alias", "$merged", "$unmerged", "$input_failed"})
+"""Events that history keeps and nothing counts: they tell of the document, not of the customer."""
+MACHINES_DO = frozenset({"$message_opened", "$message_clicked"})
+"""Events that count only when their property `machine` is not true."""
+
+Passes = Callable[[dict[str, Any]], bool]
+Take = Callable[[Any, Trigger, int], Any]
+"""(state, event, now) -> the state with the event. The state given may be changed in place."""
 
 
-class Trait(Struct, frozen=True):
-    """What to count of one event name."""
+class Trait(Struct, frozen=True, kw_only=True):
+    """What to keep of some events."""
 
     id: str
-    event: str
-    passes: Callable[[dict[str, Any]], bool] | None
-    """Conditions on the event's properties; None when there are none."""
-    within: int
-    """Window in ms; 0 for all time."""
+    kind: Kind
+    events: tuple[str, ...]
+    """The names it listens to: one; of `messages`, `$message_sent` and what is counted of it."""
+    where: tuple[Where, ...] = ()
+    """Conditions that all must pass; of `messages`, on `$message_sent` alone."""
+    path: str = ""
+    """The property that is measured, of the kinds that measure one."""
+    within: Duration | CalendarDays | None = None
+    """Only what lies in this window matters; older events may be forgotten."""
+    between: tuple[int, int] | None = None
+    """Only from this time (included) to that (not included)."""
+    take: Take
 
-    def count(self, times: list[int], at: int, now: int) -> None:
-        """Add one event that happened at `at`, forgetting what has left the window."""
-        if self.within and at < now - self.within:
-            return
-        if times and at < times[-1]:
-            insort(times, at)
+    def merge(self, left: Any, right: Any) -> Any:
+        """The state of all the events that made the one and the other."""
+        return merge_states(self.id, left, right)
+
+
+def make_trait(
+    kind: Kind,
+    events: tuple[str, ...],
+    where: tuple[Where, ...] = (),
+    *,
+    path: str = "",
+    within: Duration | CalendarDays | None = None,
+    between: tuple[int, int] | None = None,
+    passes: Passes | None = None,
+) -> Trait:
+    """The trait of a definition; `passes` is `where` as a closure (None when it is empty)."""
+    return Trait(
+        id=trait_id(kind, events, where, path, within, between),
+        kind=kind,
+        events=events,
+        where=where,
+        path=path,
+        within=within,
+        between=between,
+        take=_take(kind, path, within, between, passes),
+    )
+
+
+def trait_id(
+    kind: Kind,
+    events: tuple[str, ...],
+    where: tuple[Where, ...],
+    path: str,
+    within: Duration | CalendarDays | None,
+    between: tuple[int, int] | None,
+) -> str:
+    """`times-4k2...`: the kind, and the hash of the rest."""
+    parts = msgspec.json.encode(where, order="deterministic").decode()
+    window = f"{within.days} {within.timezone}" if isinstance(within, CalendarDays) else within
+    return f"{kind}-{derived_id(*events, parts, path, window, between)[:12]}"
+
+
+def merge_states(id: str, left: Any, right: Any) -> Any:
+    """Two states of the trait `id` as one. Neither is changed; of an unknown kind, `left` stays."""
+    if left is None or right is None:
+        return right if left is None else left
+    merge = _MERGE.get(id.partition("-")[0])
+    return merge(left, right) if merge else left
+
+
+def subtract_states(id: str, whole: Any, part: Any) -> Any:
+    """`whole` without what `part` brought; None when nothing is left. Best effort: of first, last,
+    min, max and values, what the part changed cannot be told any more, and stays."""
+    if whole is None or part is None:
+        return whole
+    subtract = _SUBTRACT.get(id.partition("-")[0])
+    return subtract(whole, part) if subtract else whole
+
+
+def millionths(value: Any) -> int | None:
+    """A number in whole millionths, to the nearest, halves up; None of what does not count."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return floor(float(value) * 1e6 + 0.5) if abs(value) <= LARGEST_NUMBER else None
+
+
+def key_of(value: Any) -> str | None:
+    """What stands for a value among different ones; None of what does not count.
+
+    `n` and the double's shortest text; `t` and the text, or `h` and the MD5 of a long one; `btrue`.
+    """
+    if isinstance(value, str):
+        if len(value) <= LONGEST_KEY:
+            return f"t{value}"
+        return f"h{md5(value.encode('utf-8', 'surrogatepass'), usedforsecurity=False).hexdigest()}"
+    if isinstance(value, bool):
+        return "btrue" if value else "bfalse"
+    if isinstance(value, int | float):
+        # Adding 0.0 makes one of the two zeros.
+        return f"n{as_double(value) + 0.0!r}"
+    return None
+
+
+def as_double(value: float) -> float:
+    """A number as a double, as every engine compares them; one too large is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _take(
+    kind: Kind,
+    path: str,
+    within: Duration | CalendarDays | None,
+    between: tuple[int, int] | None,
+    passes: Passes | None,
+) -> Take:
+    """How a trait takes an event, with all that its definition leaves open already decided."""
+    if kind == "messages":
+        return _take_message(passes)
+    add = _add(kind, path, _longest(within))
+    if between is not None:
+        add = _only_between(add, *between)
+    if passes is None:
+        return add
+
+    def take(state: Any, event: Trigger, now: int) -> Any:
+        return add(state, event, now) if passes(event.properties) else state
+
+    return take
+
+
+def _longest(within: Duration | CalendarDays | None) -> int:
+    """How long ago an event may lie and still matter, in ms; 0 for ever."""
+    if isinstance(within, CalendarDays):
+        # A local day has at most a few hours more than 24.
+        return (within.days + 1) * DAY
+    return int(within or 0)
+
+
+def _only_between(add: Take, start: int, end: int) -> Take:
+    def take(state: Any, event: Trigger, now: int) -> Any:
+        return add(state, event, now) if start <= event.at < end else state
+
+    return take
+
+
+def _add(kind: Kind, path: str, longest: int) -> Take:
+    if kind == "count":
+        return lambda state, event, now: 1 if state is None else state + 1
+    if kind == "times":
+        return _add_time(longest)
+    if kind == "first":
+        return lambda state, event, now: event.at if state is None else min(state, event.at)
+    if kind == "last":
+        return lambda state, event, now: event.at if state is None else max(state, event.at)
+    value_of = key_of if kind in ("values", "seen") else millionths
+    if kind in ("amounts", "seen"):
+        return _add_pair(path, value_of, longest)
+    merge = _MERGE[kind]
+
+    def add(state: Any, event: Trigger, now: int) -> Any:
+        value = value_of(lookup(event.properties, path))
+        if value is None:
+            return state
+        one = [1, value] if kind == "total" else [value] if kind == "values" else value
+        return one if state is None else merge(state, one)
+
+    return add
+
+
+def _add_time(longest: int) -> Take:
+    def add(state: list[int] | None, event: Trigger, now: int) -> list[int] | None:
+        at, edge = event.at, now - longest
+        if longest and at < edge:
+            return state
+        if state is None:
+            return [at]
+        if at < state[-1]:
+            insort(state, at)
         else:
-            times.append(at)
-        if self.within and times[0] < now - self.within:
-            del times[: bisect_left(times, now - self.within)]
-        if len(times) > KEPT:
-            del times[: len(times) - KEPT]
+            state.append(at)
+        if longest and state[0] < edge:
+            del state[: bisect_left(state, edge)]
+        if len(state) > KEPT:
+            del state[: len(state) - KEPT]
+        return state
+
+    return add
 
 
-def inside(times: list[int], within: int, now: int) -> int:
-    """How many of the times lie in the window that ends now."""
-    return len(times) - (bisect_left(times, now - within) if within else 0)
+def _add_pair(path: str, value_of: Callable[[Any], Any], longest: int) -> Take:
+    def add(state: list[Any] | None, event: Trigger, now: int) -> list[Any] | None:
+        at, edge = event.at, now - longest
+        if longest and at < edge:
+            return state
+        value = value_of(lookup(event.properties, path))
+        if value is None:
+            return state
+        if state is None:
+            return [[at, value]]
+        insort(state, [at, value])
+        if longest and state[0][0] < edge:
+            del state[: bisect_left(state, [edge])]
+        if len(state) > KEPT:
+            del state[: len(state) - KEPT]
+        return state
+
+    return add
 
 
-def merge_times(left: list[int], right: list[int]) -> list[int]:
-    """The state of a trait whose events were counted in two documents."""
+def _take_message(passes: Passes | None) -> Take:
+    def take(state: Any, event: Trigger, now: int) -> Any:
+        message = event.properties.get("message")
+        if not isinstance(message, str) or not message:
+            return state
+        sent = event.name == "$message_sent"
+        if sent and passes is not None and not passes(event.properties):
+            return state
+        one = {"sent": {}, "told": {}, "sent" if sent else "told": {message: event.at}}
+        return one if state is None else _merge_messages(state, one)
+
+    return take
+
+
+def _merge_times(left: list[Any], right: list[Any]) -> list[Any]:
     return list(merge_sorted(left, right))[-KEPT:]
+
+
+def _merge_totals(left: list[Any], right: list[Any]) -> list[Any]:
+    return [left[0] + right[0], _fitting(int(left[1]) + int(right[1]))]
+
+
+def _fitting(total: int) -> int | str:
+    return total if -(1 << 63) <= total < 1 << 63 else str(total)
+
+
+def _merge_messages(left: Any, right: Any) -> Any:
+    return {
+        "sent": _newest({**left["sent"]}, right["sent"], SENT_KEPT),
+        "told": _newest({**left["told"]}, right["told"], TOLD_KEPT),
+    }
+
+
+def _newest(left: dict[str, int], right: dict[str, int], kept: int) -> dict[str, int]:
+    for message, at in right.items():
+        left[message] = max(left.get(message, at), at)
+    ordered = sorted(left.items(), key=lambda one: (one[1], one[0]))
+    return dict(ordered[-kept:])
+
+
+def _subtract_total(whole: list[Any], part: list[Any]) -> list[Any] | None:
+    count = whole[0] - part[0]
+    return [count, _fitting(int(whole[1]) - int(part[1]))] if count > 0 else None
+
+
+def _subtract_list(whole: list[Any], part: list[Any]) -> list[Any] | None:
+    left = list(whole)
+    for one in part:
+        place = bisect_left(left, one)
+        if place < len(left) and left[place] == one:
+            del left[place]
+    return left or None
+
+
+def _subtract_messages(whole: Any, part: Any) -> Any:
+    left = {
+        name: {message: at for message, at in whole[name].items() if message not in part[name]}
+        for name in ("sent", "told")
+    }
+    return left if left["sent"] or left["told"] else None
+
+
+_MERGE: dict[str, Callable[[Any, Any], Any]] = {
+    "count": lambda left, right: left + right,
+    "times": _merge_times,
+    "first": min,
+    "last": max,
+    "total": _merge_totals,
+    "min": min,
+    "max": max,
+    "values": lambda left, right: sorted({*left, *right})[:KEPT],
+    "amounts": _merge_times,
+    "seen": _merge_times,
+    "messages": _merge_messages,
+}
+_SUBTRACT: dict[str, Callable[[Any, Any], Any]] = {
+    "count": lambda whole, part: whole - part if whole > part else None,
+    "times": _subtract_list,
+    "total": _subtract_total,
+    "amounts": _subtract_list,
+    "seen": _subtract_list,
+    "messages": _subtract_messages,
+}

@@ -13,8 +13,8 @@ from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
 from harken.reports.words import Words, counted
-from harken.segments.explain import describe_test
 from harken.segments.rules import lookup
+from harken.segments.words import describe_test
 from harken.store.base import LedgerRow
 
 SENT = frozenset({"sent", "delivered", "bounced"})

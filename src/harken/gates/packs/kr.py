@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from harken.clock import from_local, to_datetime
 from harken.errors import Fault
-from harken.gates.agree import standing
 from harken.gates.base import PULLED, Candidate, Verdict
 from harken.gates.hours import Hours
+from harken.people.consent import standing
 from harken.people.profile import ConsentChange, Profile
 from harken.workspace import Workspace
 

@@ -1,0 +1,109 @@
+"""Calendar days in rules: windows of whole local days, and dates that come round every year.
+
+Both forms of a rule ask here, so that they agree about every midnight.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from harken.clock import from_local, to_datetime
+from harken.segments.rules import CalendarDays
+from harken.values import Duration, zone
+
+ONE_DAY = timedelta(days=1)
+LEAP_DAY = "02-29"
+
+
+class Window(Struct, frozen=True):
+    """A span of time that ends now."""
+
+    start: Callable[[int], int]
+    """now -> the earliest time in it (ms)."""
+    leaves: Callable[[int], int]
+    """A time in it -> the first ms at which it is no more."""
+
+
+def window(within: Duration | CalendarDays) -> Window:
+    """Rolling to the millisecond, or by whole local days."""
+    if isinstance(within, CalendarDays):
+        place, days = zone_named(within.timezone), within.days
+        return Window(_remembered(days, place), lambda at: midnight(local(at, place), days, place))
+    span = int(within)
+    return Window(lambda now: now - span, lambda at: at + span + 1)
+
+
+def window_start(within: Duration | CalendarDays, now: int) -> int:
+    """The earliest time that lies within the window at `now`, in ms."""
+    return window(within).start(now)
+
+
+def anniversary_days(today: date, in_next: int) -> frozenset[str]:
+    """The month-days (`MM-DD`) of today and the days after it, `in_next` in all.
+
+    29 February counts as the 28th in a year that has none.
+    """
+    found = set()
+    for ahead in range(min(in_next, 366)):
+        day = today + ahead * ONE_DAY
+        found.add(f"{day:%m-%d}")
+        if day.month == 2 and day.day == 28 and not _is_leap(day.year):
+            found.add(LEAP_DAY)
+    return frozenset(found)
+
+
+def month_day(at: int) -> str:
+    """`MM-DD` of a date attribute: by UTC, in which a date without a time is written."""
+    return f"{to_datetime(at):%m-%d}"
+
+
+def next_round(month_and_day: str, day: date) -> date:
+    """When a month-day comes round on `day` or next after it."""
+    for year in (day.year, day.year + 1):
+        text = month_and_day
+        if text == LEAP_DAY and not _is_leap(year):
+            text = "02-28"
+        found = date(year, int(text[:2]), int(text[3:]))
+        if found >= day:
+            return found
+    return found
+
+
+def local(at: int, place: ZoneInfo) -> date:
+    """The date on the calendar of a zone."""
+    return to_datetime(at, place).date()
+
+
+def midnight(day: date, after: int, place: ZoneInfo) -> int:
+    """The first ms of the local day so many days after `day` (before it, when negative)."""
+    return from_local(datetime.combine(day + after * ONE_DAY, time()), place)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """A zone that the reader of rules has found to exist."""
+    found = zone(name)
+    if found is None:
+        raise ValueError(f"{name!r} is no IANA time zone")
+    return found
+
+
+def _remembered(days: int, place: ZoneInfo) -> Callable[[int], int]:
+    """The start of a window of local days; worked out once for all that happens in one day."""
+    known = (0, 0, 0)
+
+    def start(now: int) -> int:
+        nonlocal known
+        since, until, found = known
+        if not since <= now < until:
+            today = local(now, place)
+            found = midnight(today, 1 - days, place)
+            known = (midnight(today, 0, place), midnight(today, 1, place), found)
+        return found
+
+    return start
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
