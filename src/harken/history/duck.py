@@ -45,7 +45,7 @@ SELECT {DECISION_FIELDS} FROM decisions WHERE profile_id = $1 AND journey = $2 O
 """
 OWN_SINCE = """
 SELECT name, count(*), min(ts), max(ts) FROM events
-WHERE profile_id = $1 AND origin = $1 AND received >= $2 GROUP BY name ORDER BY name
+WHERE profile_id = $1 AND coalesce(origin, $1) = $1 AND received >= $2 GROUP BY name ORDER BY name
 """
 OF_NAME = f"""
 SELECT {EVENT_FIELDS} FROM events WHERE profile_id = $1 AND name = $2

@@ -1,0 +1,123 @@
+"""History: events a second into the columns, and bytes an event on disk.
+
+    ./run bench history [--events N] [--memory 100MB]
+
+Each commit holds 10,000 events of a shop. The floor appends the same rows to a bare DuckDB table
+of the same columns, in turns with ours so that both meet the same machine; its rows stand ready in
+memory as Arrow columns, so that it is nothing but DuckDB's own work. Ours begins with the engine's
+blobs and also keeps the watermark.
+"""
+
+import argparse
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from bench.engine import NAMES
+from harken.clock import parse_time
+from harken.effects import Happening
+from harken.history import duck_write
+from harken.history.duck import DuckHistory
+from harken.history.rows import encode_batch
+from harken.ids import profile_id
+
+NOW = parse_time("2026-06-01T12:00:00Z") or 0
+PER_MS = 12
+COMMIT = 10_000
+BATCH = 2_000
+_json = msgspec.json.Encoder().encode
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--events", type=int, default=1_000_000)
+    arguments.add_argument("--memory", default="100MB")
+    given = arguments.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
+    try:
+        run(folder, given.events, given.memory)
+    finally:
+        shutil.rmtree(folder)
+
+
+def run(folder: Path, events: int, memory: str) -> None:
+    history = DuckHistory(folder / "history.duckdb", memory=memory)
+    floor = bare(folder / "floor.duckdb", memory)
+    ours = bared = 0.0
+    count = 0
+    for rows in commits(events):
+        count += len(rows)
+        blobs = [
+            (rows[at][0], encode_batch([event for _, event in rows[at : at + BATCH]], []))
+            for at in range(0, len(rows), BATCH)
+        ]
+        ready = duck_write.events_table(rows, [_json(event.properties) for _, event in rows])
+        began = time.perf_counter()
+        history.append(blobs)
+        between = time.perf_counter()
+        append(floor, ready)
+        bared += time.perf_counter() - between
+        ours += between - began
+    floor.close()
+    history.close()
+    size = (folder / "history.duckdb").stat().st_size
+    print(
+        f"history append: {count / ours:,.0f} events/s, a commit every {COMMIT:,};"
+        f" floor {count / bared:,.0f}/s; ratio {bared / ours:.2f};"
+        f" {size / count:.1f} bytes an event on disk, {count:,} events",
+        flush=True,
+    )
+
+
+def bare(path: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """A database of the same tables and settings, and nothing of ours."""
+    connection = duckdb.connect(str(path), config={"memory_limit": memory, "threads": 1})
+    connection.execute(duck_write.SCHEMA)
+    return connection
+
+
+def append(connection: duckdb.DuckDBPyConnection, rows: Any) -> None:
+    connection.execute("BEGIN")
+    connection.register("incoming", rows)
+    connection.execute(duck_write.INSERT_EVENTS)
+    connection.unregister("incoming")
+    connection.execute("COMMIT")
+
+
+def commits(events: int) -> Iterator[list[duck_write.NumberedEvent]]:
+    """Events as they come in, with their batch numbers, a commit at a time."""
+    chance = random.Random(3)
+    for start in range(0, events, COMMIT):
+        yield [
+            (1 + number // BATCH, shop_event(number, chance))
+            for number in range(start, min(start + COMMIT, events))
+        ]
+
+
+def shop_event(number: int, chance: random.Random) -> Happening:
+    """An event like those of the engine's bench, with its message id as SDKs make them."""
+    at = NOW + number // PER_MS
+    return Happening(
+        at=at,
+        received_at=at,
+        profile_id=profile_id("user", f"user-{chance.randrange(1_000_000)}"),
+        name=chance.choice(NAMES),
+        message_id=f"message-{number}",
+        properties={
+            "product_id": f"sku-{chance.randrange(500)}",
+            "category": chance.choice(["shoes", "bags", "coats"]),
+            "price": chance.randrange(5, 300),
+            "quantity": 1,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
