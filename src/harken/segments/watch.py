@@ -16,6 +16,7 @@ from harken.segments.behaviour import (
     count_bounds,
     count_range,
     followed_times,
+    measure_kinds,
     occasion_time,
     span_times,
     unfollowed_times,
@@ -247,8 +248,7 @@ def _first_change(
 
 def _measured(rule: Measure, traits: Traits) -> Watch:
     assert rule.within is not None
-    kind = "seen" if isinstance(rule, Distinct) else "amounts"
-    id = traits.of_span(kind, rule.of, rule, rule.path)
+    id = traits.of_span(measure_kinds(rule)[1], rule.of, rule, rule.path)
     passes, span = compile_measure(rule), window(rule.within)
 
     def watch(profile: Profile, now: int) -> Answer:
