@@ -1,0 +1,85 @@
+"""Questions about everybody for whom a rule holds, each as one statement.
+
+All take a rule and `Asked`; `History.query` (or the ClickHouse adapter) runs the statement.
+"""
+
+from harken.segments.rules import All, Any_, Rule
+from harken.segments.sql import condition
+from harken.segments.sql_writing import Asked, Statement, Writing
+
+ONE_IN = 32
+"""An estimate looks at one customer in so many. Ids are hashes, so any remainder is a fair draw."""
+
+
+def count(rule: Rule, asked: Asked) -> Statement:
+    """One row: how many."""
+    writing = Writing(asked)
+    return writing.statement(f"SELECT count(*) FROM profiles AS p WHERE {condition(rule, writing)}")
+
+
+def estimate(rule: Rule, asked: Asked, one_in: int = ONE_IN) -> Statement:
+    """One row: about how many, and how many of the sample that is made from.
+
+    Of a sample of n the estimate is off by more than 2 / sqrt(n) of itself once in twenty times.
+    """
+    writing = Writing(asked, one_in)
+    where = condition(rule, writing) + writing.sampled("p.profile_id")
+    return writing.statement(
+        f"SELECT count(*) * {one_in}, count(*) FROM profiles AS p WHERE {where}"
+    )
+
+
+def breakdown(rule: Rule, asked: Asked) -> Statement:
+    """One row: customers, members, [pass each condition], [decided by each condition alone].
+
+    The conditions are the parts of an `all` or `any`, else the rule itself. Decided alone: of an
+    `all`, those who fail only this one; of an `any`, those who pass only this one.
+    """
+    writing = Writing(asked)
+    parts = rule.all if isinstance(rule, All) else rule.any if isinstance(rule, Any_) else [rule]
+    columns = [f"{condition(part, writing)} AS c{index}" for index, part in enumerate(parts)]
+    passed = [f"c{index}" for index in range(len(parts))]
+    turned = passed if isinstance(rule, Any_) else [f"NOT {name}" for name in passed]
+    others = [f"NOT {name}" for name in passed] if isinstance(rule, Any_) else passed
+    alone = [
+        " AND ".join([turned[at], *others[:at], *others[at + 1 :]]) for at in range(len(parts))
+    ]
+    member = (" OR " if isinstance(rule, Any_) else " AND ").join(passed)
+    count_if = writing.dialect.count_if
+    return writing.statement(
+        f"SELECT count(*), {count_if(member or str(isinstance(rule, All)).lower())},"
+        f" [{', '.join(map(count_if, passed))}], [{', '.join(map(count_if, alone))}]"
+        f" FROM (SELECT {', '.join(['p.profile_id', *columns])} FROM profiles AS p) AS each_one"
+    )
+
+
+def members(rule: Rule, asked: Asked, after: int | None, limit: int) -> Statement:
+    """Rows (profile_id, user_id) in the order of profile ids, those above `after`."""
+    writing = Writing(asked)
+    where = condition(rule, writing)
+    if after is not None:
+        where += f" AND p.profile_id > {int(after)}"
+    return writing.statement(
+        f"SELECT p.profile_id, p.user_id FROM profiles AS p WHERE {where}"
+        f" ORDER BY p.profile_id LIMIT {int(limit)}"
+    )
+
+
+def sample(rule: Rule, asked: Asked, limit: int) -> Statement:
+    """Rows (profile_id, user_id) of some members, the same ones each time."""
+    writing = Writing(asked)
+    return writing.statement(
+        f"SELECT p.profile_id, p.user_id FROM profiles AS p WHERE {condition(rule, writing)}"
+        f" ORDER BY p.profile_id % 1000003, p.profile_id LIMIT {int(limit)}"
+    )
+
+
+def overlap(first: Rule, second: Rule, asked: Asked) -> Statement:
+    """One row: how many are in the first alone, in both, in the second alone."""
+    writing = Writing(asked)
+    a, b = condition(first, writing), condition(second, writing)
+    count_if = writing.dialect.count_if
+    return writing.statement(
+        f"SELECT {count_if('a AND NOT b')}, {count_if('a AND b')}, {count_if('b AND NOT a')}"
+        f" FROM (SELECT {a} AS a, {b} AS b FROM profiles AS p) AS each_one"
+    )

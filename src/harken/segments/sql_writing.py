@@ -1,0 +1,79 @@
+"""A statement in the making: the question, the dialect and the parameters so far."""
+
+from collections.abc import Mapping
+from math import isinf
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from harken.segments.dialects.base import Dialect
+from harken.segments.dialects.duckdb import DUCKDB
+from harken.segments.rules import Rule
+
+
+class Statement(NamedTuple):
+    """SQL, and the texts that it refers to by number (`$1`, `{p1:String}`)."""
+
+    sql: str
+    params: tuple[str, ...]
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What an answer depends on beside the rule."""
+
+    now: int
+    """Milliseconds: where windows end."""
+    zone: ZoneInfo
+    """The workspace's, for anniversaries."""
+    segments: Mapping[str, Rule]
+    """What `in_segment` refers to."""
+    dialect: Dialect = DUCKDB
+
+
+class Writing:
+    """Collects parameters and names while a statement is written."""
+
+    def __init__(self, asked: Asked, one_in: int = 1) -> None:
+        self.asked = asked
+        self.dialect = asked.dialect
+        self.one_in = one_in
+        """Only every so manieth customer is looked at."""
+        self._texts: dict[str, int] = {}
+        self._names = 0
+
+    def text(self, value: str) -> str:
+        """A parameter that holds the text; equal texts share one."""
+        return self.dialect.param(self._texts.setdefault(value, len(self._texts) + 1))
+
+    def name(self) -> str:
+        """A variable that nothing else in the statement is called."""
+        self._names += 1
+        return f"x{self._names}"
+
+    def sampled(self, column: str) -> str:
+        """A condition to be added that lets only sampled customers pass, or nothing."""
+        return f" AND {column} % {self.one_in} = 0" if self.one_in > 1 else ""
+
+    def statement(self, sql: str) -> Statement:
+        """The whole, to be run."""
+        return Statement(self.dialect.statement(sql), tuple(self._texts))
+
+
+def sure(condition: str) -> str:
+    """A condition with NULL made false, for where it is turned round or counted."""
+    return f"coalesce({condition}, false)"
+
+
+def constant(value: bool) -> str:
+    """True or false."""
+    return "true" if value else "false"
+
+
+def double(value: float) -> str:
+    """A number as a literal that is read as a double, with every digit."""
+    if isinf(value):
+        return f"CAST('{value}' AS DOUBLE)"
+    text = repr(float(value))
+    # Without an exponent DuckDB would take it for a decimal.
+    return f"({text})" if "e" in text else f"({text}e0)"
