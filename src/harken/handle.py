@@ -15,6 +15,7 @@ from harken.definitions import InForce
 from harken.effects import Effects
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
+    Allow,
     Consent,
     Feedback,
     Forget,
@@ -27,6 +28,7 @@ from harken.inputs import (
     decode_command,
 )
 from harken.people import merge as merging
+from harken.people.address import found_dead
 from harken.people.apply import apply_event, seen_before
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
@@ -134,6 +136,8 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             _forget(handling)
         case Listed(name=name, on=on):
             _listed(handling, name, on=on)
+        case Allow() as command:
+            _allow(handling, command)
 
 
 def _forget(handling: Handling) -> None:
@@ -155,6 +159,15 @@ def _listed(handling: Handling, name: str, *, on: bool) -> None:
         handling.profile.lists.setdefault(name, handling.received_at)
     else:
         handling.profile.lists.pop(name, None)
+
+
+def _allow(handling: Handling, command: Allow) -> None:
+    profile = handling.profile
+    for channel in list(profile.unreachable):
+        if found_dead(profile, channel, command.address):
+            del profile.unreachable[channel]
+            facts = {"channel": channel, "by": command.by}
+            handling.emit("$address_allowed", facts, at=handling.received_at, channel=channel)
 
 
 def _consent(handling: Handling, change: ConsentChange) -> None:

@@ -98,7 +98,14 @@ class Listed(Struct, tag="listed", frozen=True):
     on: bool
 
 
-Command = Merge | Unmerge | Consent | Feedback | Forget | Listed
+class Allow(Struct, tag="allow", frozen=True):
+    """An operator lets an address be written to again that was found dead."""
+
+    address: str
+    by: str
+
+
+Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow
 
 
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):

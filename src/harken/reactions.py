@@ -358,6 +358,8 @@ class Handling:
             facts = self._send(run, journey, step, candidate, verdicts)
         else:
             facts = last.facts
+        if last.outcome in ("pass", "control"):
+            self._take_slot(run, candidate, control=last.outcome == "control")
         self._note_verdict(run, candidate, last, facts)
         if last.outcome == "hold":
             return Park(until=last.until)
@@ -422,18 +424,6 @@ class Handling:
         wanted = demands(verdicts)
         if wanted:
             context["demands"] = wanted
-        self._remember_send(
-            Send(
-                id=candidate.message_id,
-                at=self.now,
-                channel=step.channel,
-                journey=journey.name,
-                step=step.message,
-                tags=candidate.tags,
-                counts=step.counts,
-                depth=run.depth + 1,
-            )
-        )
         expires = run.since + step.expires_after if step.expires_after else 0
         ends = [at for at in (expires, journey.ends_at) if at]
         self.effects.messages.append(
@@ -456,9 +446,22 @@ class Handling:
                 context=context,
             )
         )
-        return {"variant": choice.variant, "why": choice.why}
+        facts = {"variant": choice.variant, "why": choice.why}
+        return {**facts, "demands": wanted} if wanted else facts
 
-    def _remember_send(self, send: Send) -> None:
+    def _take_slot(self, run: Run, candidate: Candidate, *, control: bool) -> None:
+        """Remember for the caps what was sent, or would have been."""
+        send = Send(
+            id=candidate.message_id,
+            at=self.now,
+            channel=candidate.channel,
+            journey=candidate.journey,
+            step=candidate.step.message,
+            tags=candidate.tags,
+            counts=candidate.step.counts,
+            depth=run.depth + 1,
+            control=control,
+        )
         edge = self.now - REMEMBERED_SENDS
         kept = [s for s in self.profile.sends if s.at >= edge and s.id != send.id]
         self.profile.sends = [*kept, send][-KEPT_SENDS:]

@@ -287,6 +287,27 @@ def test_a_control_member_whom_a_later_gate_stops_is_dropped(open_shop: Open) ->
     assert said[-2] == "dropped opted_out"
 
 
+def test_what_would_have_been_sent_fills_the_caps_of_the_control_group(open_shop: Open) -> None:
+    """As many are left out of both groups, or the lift would be told from unlike customers."""
+    shop = open_shop(cart=GO, workspace="holdout_percent: 100\ncaps: [{at_most: 1, per: 1d}]\n")
+    customer(shop)
+    go(shop)
+    go(shop)
+    said = [one for one in shop.said("mina") if one.startswith(("control", "dropped"))]
+    assert said == ["control global_control", "dropped frequency_cap"]
+    assert "would have been sent at" in shop.story("mina")
+
+
+def test_what_was_never_sent_keeps_no_real_message_back(open_shop: Open) -> None:
+    receipt = journey("Paid", name="receipt", purpose="transactional")
+    workspace = "holdout_percent: 100\ncaps: [{at_most: 1, per: 1d}]\n"
+    shop = open_shop(cart=GO, receipt=receipt, workspace=workspace)
+    customer(shop)
+    go(shop)
+    shop.track("mina", "Paid")
+    assert len(shop.mails()) == 1
+
+
 def test_transactional_mail_is_not_held_out(open_shop: Open) -> None:
     shop = open_shop(cart=journey(purpose="transactional"), workspace="holdout_percent: 100\n")
     customer(shop)

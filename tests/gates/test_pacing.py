@@ -40,10 +40,11 @@ def test_a_slot_is_free_again_after_exactly_one_window() -> None:
 def test_each_key_has_its_own_lane_and_idle_lanes_are_forgotten() -> None:
     pacer = Pacer()
     assert [pacer.slot(key, NOW, 1, MINUTE) for key in ("a", "b", "a")] == [NOW, NOW, NOW + MINUTE]
-    pacer.forget(NOW + MINUTE, MINUTE)
-    assert list(pacer.lanes) == ["a"]
-    pacer.forget(NOW + 2 * MINUTE, MINUTE)
-    assert pacer.lanes == {}
+    pacer.slot("long", NOW, 1, 10 * MINUTE)
+    pacer.slot("c", NOW + MINUTE, 1, MINUTE)
+    assert list(pacer.lanes) == ["a", "long", "c"]
+    pacer.slot("d", NOW + 2 * MINUTE, 1, MINUTE)
+    assert list(pacer.lanes) == ["long", "d"]
 
 
 def test_a_long_backlog_keeps_a_small_state_and_nearly_the_whole_rate() -> None:

@@ -1,5 +1,6 @@
 """What the links in a mail lead to: as a browser, a mail program, and a scanner see them."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,24 @@ def test_view_in_browser(mail: Mail) -> None:
     gone = mail.shop.ask("GET", path, key=None)
     assert gone.status_code == 404
     assert WORDS["en"]["gone"] in gone.text
+
+
+def test_the_page_of_an_ad_says_so_as_its_mail_did(open_shop: Shop) -> None:
+    project = copy.deepcopy(PROJECT)
+    sender = {"from": "Shop <hi@shop.example>", "phone": "02-1", "postal_address": "Seoul 1"}
+    project["workspace"] |= {"policy_packs": ["KR"], "senders": {"default": sender}}
+    open_shop.apply(project)
+    open_shop.customer("u1", country="KR")
+    wish = {"channel": "email", "purpose": "marketing", "state": "opted_in"}
+    open_shop.post("/people/u1/consent", {"changes": [wish]}, "PUT")
+    mail = Mail(open_shop, open_shop.leaves_cart())
+    assert mail.mail["subject"].startswith("(광고) ")
+    link = open_shop.services.links.verify(mail.links["u"].removeprefix("/l/u/"), "unsubscribe")
+    assert link is not None
+    path = open_shop.services.links.of(link).url("view").removeprefix("https://hi.shop.example")
+    page = open_shop.ask("GET", path, key=None)
+    assert f">{mail.mail['subject']}</div>" in page.text.partition("<body>")[2]
+    assert "Seoul 1" in page.text
 
 
 def test_storage_trouble_is_said_and_clicks_still_lead_on(tmp_path: Path) -> None:

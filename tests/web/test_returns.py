@@ -38,6 +38,19 @@ def test_a_hard_bounce_suppresses(open_shop: Shop) -> None:
     assert open_shop.get("/people/u1")["unreachable"]["email"]["why"] == "hard bounce"
 
 
+def test_an_address_that_is_allowed_again_is_written_to_again(open_shop: Shop) -> None:
+    id = open_shop.leaves_cart()
+    post(open_shop, bounce(id, hard=True))
+    open_shop.pass_time(3_600_000)
+    gone = "/api/v1/suppressions/U1@mail.example"
+    assert open_shop.ask("DELETE", gone).status_code == 204
+    assert open_shop.get("/people/u1")["unreachable"] == {}
+    assert open_shop.leaves_cart(cart="c2") != id
+    lines = [line["text"] for line in open_shop.get("/people/u1/timeline")["timeline"]]
+    assert any("may be written to again by email" in line for line in lines)
+    assert open_shop.ask("DELETE", gone).status_code == 404
+
+
 def test_a_soft_bounce_does_not(open_shop: Shop) -> None:
     post(open_shop, bounce(open_shop.leaves_cart(), detail="452 4.2.2 mailbox full"))
     assert open_shop.get("/suppressions")["suppressions"] == []

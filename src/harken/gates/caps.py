@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from harken.gates.base import PULLED, Candidate, Verdict
 from harken.gates.hours import local_span
 from harken.gates.policy import CompiledCap, CompiledWorkspace
+from harken.gates.who import holdout
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Send
 
@@ -23,8 +24,9 @@ def frequency_cap(
     if not caps:
         return FREE
     zone = zone_of(profile, workspace.zone)
+    sends = sends_for(candidate, profile, workspace)
     for cap in caps:
-        used = _used(cap, profile.sends, zone, now)
+        used = _used(cap, sends, zone, now)
         if len(used) >= cap.at_most:
             facts = {
                 "cap": {
@@ -35,6 +37,8 @@ def frequency_cap(
                 },
                 "sent": [[send.id, send.at] for send in used[-max(cap.at_most, 1) :]],
             }
+            if any(send.control for send in used):
+                facts["control"] = True
             holds = candidate.step.when_capped == "hold"
             return Verdict("hold" if holds else "drop", GATE, "frequency_cap", facts=facts)
     return FREE
@@ -51,6 +55,20 @@ def caps_for(
     if caps and any(send.id == candidate.message_id for send in profile.sends):
         return []
     return caps
+
+
+def sends_for(candidate: Candidate, profile: Profile, workspace: CompiledWorkspace) -> list[Send]:
+    """What may fill the rules for this message.
+
+    What a member of a control group would have been sent keeps back only what else they would
+    have been sent: then as many are left out of both groups, and no real message is lost to one
+    that never was.
+    """
+    if not any(send.control for send in profile.sends):
+        return profile.sends
+    if holdout(candidate, profile, 0, workspace).outcome == "control":
+        return profile.sends
+    return [send for send in profile.sends if not send.control]
 
 
 def free_from(

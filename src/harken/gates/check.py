@@ -5,7 +5,7 @@ from typing import Any
 
 from harken.gates.agree import consent
 from harken.gates.base import Candidate, Verdict
-from harken.gates.caps import caps_for, free_from, frequency_cap
+from harken.gates.caps import caps_for, free_from, frequency_cap, sends_for
 from harken.gates.hours import all_open
 from harken.gates.law import pack_for, policy_pack
 from harken.gates.pace import pace
@@ -80,8 +80,9 @@ def open_from(
         rules.append(lawful)
     holds = candidate.step.when_capped == "hold"
     caps = caps_for(candidate, profile, workspace) if holds else []
+    sends = sends_for(candidate, profile, workspace) if caps else []
     for _ in range(_TURNS):
-        free = free_from(caps, profile.sends, zone, at)
+        free = free_from(caps, sends, zone, at)
         opening = all_open(rules, zone, free) if free is not None else None
         if opening is None or opening == free:
             return opening

@@ -25,6 +25,8 @@ class Lane(Struct):
     last: int = 0
     recent: list[tuple[int, int]] = field(default_factory=list)
     """(time, how many) of those still inside the window, times rounded up to the grain."""
+    per: int = 0
+    """The window when the last one was handed out, ms."""
 
 
 class Pacer(Struct):
@@ -40,7 +42,10 @@ class Pacer(Struct):
 
         Slots are handed out in order. In any `per` milliseconds lie at most `at_most` of them.
         """
+        if key not in self.lanes:
+            self._forget_idle(now)
         lane = self.lanes.setdefault(key, Lane())
+        lane.per = int(per)
         grain = 1 if at_most <= GRAINS else max(1, per // GRAINS)
         # While a backlog stands, the next one keeps its distance from the last.
         at = now if lane.last <= now else lane.last + per // at_most
@@ -58,6 +63,7 @@ class Pacer(Struct):
             lane.recent.append((rounded, 1))
         return at
 
-    def forget(self, now: int, per: int) -> None:
-        """Drop the lanes that have been idle for `per` milliseconds: they stand as new ones do."""
-        self.lanes = {key: lane for key, lane in self.lanes.items() if lane.last > now - per}
+    def _forget_idle(self, now: int) -> None:
+        """Drop the lanes that were idle for their window: they stand as new ones do."""
+        kept = {key: lane for key, lane in self.lanes.items() if lane.last > now - lane.per}
+        self.lanes = kept

@@ -71,6 +71,8 @@ class Send(Struct, omit_defaults=True, kw_only=True, gc=False):
     counts: bool = True
     depth: int = 0
     """The run's, one deeper: what follows from the message follows from its cause."""
+    control: bool = False
+    """It would have been sent, were the customer not in a control group."""
 
 
 class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -162,6 +162,11 @@ def _already_in(decision: Decision, words: Words) -> str:
     return f"they were in it already (for {value(key)})" if key else "they were in it already"
 
 
+def _too_many_runs(decision: Decision, words: Words) -> str:
+    in_flight = decision.facts.get("in_flight")
+    return f"they were in it {in_flight} times at once, and more are not begun"
+
+
 def _warming(decision: Decision, words: Words) -> str:
     return "what its rules ask about the time before was still being worked out"
 
@@ -235,7 +240,9 @@ def _cap(decision: Decision, words: Words) -> str:
         rule += f" tagged {tag}"
     text = f"the cap of {rule} in {length(cap['per'])}"
     times = [words.moment(_time(sent), decision.at) for sent in facts.get("sent") or []]
-    sent = f" (sent at {joined(times)})" if times else ""
+    # Of a control group's members some or all of them only would have been.
+    verb = "would have been sent" if facts.get("control") else "sent"
+    sent = f" ({verb} at {joined(times)})" if times else ""
     return f"{text}{sent}" if decision.outcome == "held" else f"{text} was reached{sent}"
 
 
@@ -363,6 +370,7 @@ NOT_ENTERED: dict[str, Clause] = {
     "ended": _over,
     "paused": _paused,
     "already_in": _already_in,
+    "too_many_runs": _too_many_runs,
     "no_key": _no_key,
     "warming": _warming,
 }

@@ -167,6 +167,9 @@ class Store(Protocol):
     def suppress(self, rows: Iterable[tuple[str, str, int]]) -> None:
         """(address, why, at): never write to these again."""
 
+    def written_to(self, address: str) -> list[int]:
+        """Profiles to whom a message of the ledger went at the address."""
+
     # people who look
     def messages(
         self,

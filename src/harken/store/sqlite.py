@@ -231,6 +231,11 @@ class SqliteStore:
             done = sql.execute("DELETE FROM suppressions WHERE address = ?", [address.lower()])
             return done.rowcount > 0
 
+    def written_to(self, address: str) -> list[int]:
+        # An operator asks it of one address now and then: an index would cost each message.
+        sql = "SELECT DISTINCT profile_id FROM messages WHERE address = ? COLLATE NOCASE"
+        return [row[0] for row in self._rows(sql, [address])]
+
     def suppressions(self, limit: int) -> list[tuple[str, str, int]]:
         """(address, why, at), newest first."""
         sql = "SELECT address, why, at FROM suppressions ORDER BY at DESC LIMIT ?"

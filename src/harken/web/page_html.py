@@ -1,11 +1,15 @@
 """The hosted pages' HTML: small, without scripts, for any phone and any screen reader."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
 from msgspec import Struct
 
 from harken.web.page_words import LANGUAGES, NAMES, WORDS
+
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 
 STYLE = """
 :root{color-scheme:light dark;
@@ -45,6 +49,13 @@ class Choice(Struct, frozen=True, kw_only=True):
     name: str
     """`email:marketing`"""
     on: bool
+
+
+def under(heading: str, whole: str) -> str:
+    """A page with `heading` as the first thing in its body."""
+    begins = _BODY.search(whole) or _DOCTYPE.match(whole)
+    at = begins.end() if begins else 0
+    return whole[:at] + heading + whole[at:]
 
 
 def page(language: str, title: str, body: str) -> str:

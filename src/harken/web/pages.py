@@ -26,6 +26,7 @@ from harken.web.routes.people import identify
 
 MOST_FORM = 64 * 1024
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+SUBJECT = "padding:12px 16px;font:bold 16px Helvetica,Arial,sans-serif;color:#222;background:#fff"
 NEARBY = 10 * SECOND
 MESSAGES_REMEMBERED = 10_000
 # What may stand in a URL as it is; the rest would not fit in a header.
@@ -247,20 +248,22 @@ def _again(api: Api, link: Link) -> str | None:
     words = in_force.message(link.journey, link.revision, link.step)
     if row is None or profile is None or words is None:
         return None
-    entered = [
-        one
-        for one in services.history.decisions(profile.id, link.journey)
-        if one.run == row.run and one.outcome == "entered"
-    ]
+    decided = services.history.decisions(profile.id, link.journey)
+    entered = [one for one in decided if one.run == row.run and one.outcome == "entered"]
     event = trigger_of_run(entered[0].facts) if entered else None
+    passed = [one for one in decided if one.message == row.id and one.outcome == "passed"]
     step = in_force.message_step(link.journey, link.revision, link.step)
     sender = step.sender if step is not None else None
     context = context_of(profile, event, in_force.workspace, row.sent_at or row.queued_at, sender)
+    # What the law wanted the mail to show, its label first, is wanted of the page too.
+    context["demands"] = passed[0].facts.get("demands") if passed else None
     try:
         made = render(words, row.variant or "default", context, services.links.of(link))
     except Aborted:
         return None
-    return made.html or f"<!doctype html><pre>{escape(made.text)}</pre>"
+    body = made.html or f"<!doctype html><meta charset=utf-8><pre>{escape(made.text)}</pre>"
+    # The subject says what the body need not: that it is an ad, where the law wants it said.
+    return html.under(f'<div style="{SUBJECT}">{escape(made.subject)}</div>', body)
 
 
 def _link(api: Api, token: str, purpose: Purpose) -> Link:

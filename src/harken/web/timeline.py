@@ -32,6 +32,7 @@ OURS = {
     "$message_unsubscribed": "unsubscribed by the message {step} of {journey}",
     "$unsubscribed": "opted out of {purpose} by {channel}",
     "$consent_given": "consented to {purpose} by {channel}",
+    "$address_allowed": "may be written to again by {channel}",
     "$merged": "were joined with another profile",
     "$unmerged": "were parted from another profile",
 }

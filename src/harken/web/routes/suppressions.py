@@ -9,7 +9,10 @@ from msgspec import Meta, Struct
 from harken.channels.addresses import parse_address
 from harken.clock import iso
 from harken.errors import NotFound
-from harken.web.api import TheApi
+from harken.inputs import Allow
+from harken.people.address import found_dead
+from harken.people.profile import Profile
+from harken.web.api import Asked, TheApi
 from harken.web.problems import responses
 
 
@@ -63,10 +66,22 @@ def suppress(api: TheApi, data: SuppressionWish) -> Suppressed:
 
 
 @delete("/suppressions/{address:str}", responses=responses(404), sync_to_thread=True)
-def allow_again(api: TheApi, address: Annotated[str, Parameter(max_length=320)]) -> None:
-    """Allow an address to be written to again."""
-    if not api.services.store.unsuppress(address):
+def allow_again(
+    api: TheApi, request: Asked, address: Annotated[str, Parameter(max_length=320)]
+) -> None:
+    """Allow an address to be written to again, also where a customer has it as a dead one."""
+    store = api.services.store
+    owners = [id for id in store.written_to(address) if _dead_for(api.known(id), address)]
+    if not store.unsuppress(address) and not owners:
         raise NotFound(f"{address!r} is not suppressed")
+    if owners:
+        api.command([(id, Allow(address, f"key {request.user}")) for id in owners])
+
+
+def _dead_for(profile: Profile | None, address: str) -> bool:
+    return profile is not None and any(
+        found_dead(profile, channel, address) for channel in profile.unreachable
+    )
 
 
 routes = Router(
