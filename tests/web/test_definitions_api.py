@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from web_kit import PROJECT, Shop
 
-
 DKIM = {"domain": "a.example", "selector": "s"}
 
 
