@@ -273,6 +273,8 @@ def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | l
         "memory_limit": memory,
         "threads": threads,
         "max_temp_directory_size": "2GB",
+        # Each checkpoint writes the last, half full group of rows anew.
+        "checkpoint_threshold": "32MB",
         "enable_external_access": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
