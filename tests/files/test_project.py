@@ -147,7 +147,9 @@ def test_a_file_beside_the_journey_comes_before_content_and_the_folder(tmp_path:
          [("segments/a.yaml:2: $: `: ` inside a value, or wrong indentation; "
           "put a value that holds `: ` in quotes"),
           ("segments/b.yaml:1: $: missing key `rule`: a mapping with `attribute`, "
-          "`event_property`, `did`, `all`, `any` or `not`")]),
+          "`event_property`, `did`, `sum`, `average`, `min`, `max`, `distinct`, `first`, `last`, "
+          "`messages`, `in_segment`, `in_list`, `reachable`, `consent`, `near`, `bucket`, `all`, "
+          "`any` or `not`")]),
         ({"journeys/a.yaml": mail("mjml: welcom.mjml"), "content/welcome.mjml": "x"},
          [("journeys/a.yaml:6: $.steps[0].default.mjml: there is no content file `welcom.mjml`; "
           "did you mean `welcome.mjml`?")]),

@@ -77,7 +77,11 @@ def test_what_is_right_becomes_its_type(value: object, type_: Any, typed: object
     assert type(found) is type(typed)
 
 
-SOME_RULE = "`attribute`, `event_property`, `did`, `all`, `any` or `not`"
+SOME_RULE = (
+    "`attribute`, `event_property`, `did`, `sum`, `average`, `min`, `max`, `distinct`, `first`, "
+    "`last`, `messages`, `in_segment`, `in_list`, `reachable`, `consent`, `near`, `bucket`, `all`, "
+    "`any` or `not`"
+)
 FEW_COMPARISONS = "`equals`, `not_equals`, `in`, `not_in`, `contains`, `gt` ... or `exists`"
 NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d12h"
 
