@@ -41,7 +41,7 @@ class History(Protocol):
         limit: int = QUERY_LIMIT,
         seconds: float = QUERY_SECONDS,
     ) -> list[Row]:
-        """Rows of one SELECT over `events` and `decisions`, at most `limit`.
+        """Rows of one SELECT over the tables of docs/history.md, at most `limit`.
 
         Raises BadInput for SQL that is wrong, is not one SELECT, would write, or takes too long.
         Values come as JSON has them; a decimal becomes a number, a time or UUID text.
@@ -84,10 +84,40 @@ class History(Protocol):
         """Give back to `absorbed` what `rekey` took from it (and what it had absorbed itself)."""
 
     def forget(self, profile_id: int) -> None:
-        """Erase every row of the customer."""
+        """Erase every row of the customer, in what was prepared too."""
 
     def prune(self, before: int) -> int:
         """Erase rows that happened before this time; answers how many."""
+
+    def record_size(self, segment: str, at: int, size: int) -> None:
+        """Keep that the segment had so many members."""
+
+    def sizes(self, segment: str, since: int) -> list[tuple[int, int]]:
+        """(time, members) as recorded at `since` or later, oldest first."""
+
+    def prepare_filling(self, trait_id: str, sql: str, params: Sequence[Any] = ()) -> int:
+        """Keep what one SELECT of (profile_id, state) answers until `drop_filling`; how many rows.
+
+        All as of one moment, durably. May take minutes, in which rows are taken and questions
+        answered as ever. One that was prepared before is not prepared again. Raises Unavailable
+        when it is dropped meanwhile.
+        """
+
+    def filling(self, trait_ids: Sequence[str], after: int, upto: int) -> dict[int, dict[str, Any]]:
+        """What was prepared: states by profile id and trait, with `after` < id <= `upto`.
+
+        Who has none of the traits is left out. Raises Unavailable when one is not prepared.
+        """
+
+    def drop_filling(self, trait_ids: Sequence[str]) -> None:
+        """Let go of what was prepared, or is being prepared, for these traits."""
+
+    def export(self, folder: str) -> dict[str, int]:
+        """Write every table to a Parquet file in `folder`, which is made; rows by table.
+
+        A path on the machine that holds history; needs room there for a copy of it meanwhile.
+        Raises BadInput when the folder is there and not empty.
+        """
 
     def backup(self, to: str) -> None:
         """Copy all of it to a new file at `to`, a path on the machine that holds history."""

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +17,9 @@ import msgspec
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
-from harken.history import duck_write
+from harken.history import duck_write, filling
 from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row
+from harken.history.export import export
 from harken.history.rows import Rekey, decode_batch
 
 EVENT_FIELDS = (
@@ -57,21 +59,33 @@ SELECT {EVENT_FIELDS} FROM (SELECT * FROM events WHERE name = $1 ORDER BY ts DES
 QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY ts DESC) = 1
 ORDER BY ts DESC LIMIT $2
 """
+SIZES = "SELECT ts, size FROM segment_sizes WHERE segment = $1 AND ts >= $2 ORDER BY ts, rowid"
 END_OF_TIME = 2**63 - 1
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 COPY_SECONDS = 600
 PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
 
 
+class Preparing:
+    """A filling on its way."""
+
+    def __init__(self, trait_id: str, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.trait_id, self.cursor = trait_id, cursor
+        self.dropped = False
+        self.forgotten: list[int] = []
+
+
 class DuckHistory:
     """`History` in the file at `path`. Raises Unavailable when another process holds it."""
 
     def __init__(self, path: Path, *, memory: str = "100MB", threads: int = 1) -> None:
-        self._path = path
+        self._path, self._memory, self._threads = path, memory, threads
         self._config = _config(memory, threads)
         self._writing = threading.Lock()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._broken = False
+        self._filling = threading.Lock()
+        self._preparing: Preparing | None = None
         self._open()
 
     def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
@@ -164,6 +178,7 @@ class DuckHistory:
 
     def forget(self, profile_id: int) -> None:
         with self._transaction() as cursor:
+            self._note_forgotten([profile_id])
             duck_write.forget(cursor, profile_id)
 
     def prune(self, before: int) -> int:
@@ -172,6 +187,59 @@ class DuckHistory:
                 _count(cursor.execute(f"DELETE FROM {table} WHERE ts < $1", [before]))
                 for table in duck_write.TABLES
             )
+
+    def record_size(self, segment: str, at: int, size: int) -> None:
+        with self._transaction() as cursor:
+            cursor.execute("INSERT INTO segment_sizes VALUES ($1, $2, $3)", [segment, at, size])
+
+    def sizes(self, segment: str, since: int) -> list[tuple[int, int]]:
+        return [(at, size) for at, size in self._rows(SIZES, [segment, since])]
+
+    def prepare_filling(self, trait_id: str, sql: str, params: Sequence[Any] = ()) -> int:
+        filling.table_of(trait_id)
+        _only_select(sql)
+        # One at a time: each may use what memory there is.
+        with self._filling, _storage(), closing(self._new_cursor()) as cursor:
+            if not filling.exists(cursor, trait_id):
+                self._preparing = preparing = Preparing(trait_id, cursor)
+                try:
+                    filling.prepare(cursor, trait_id, sql, params)
+                    self._keep(preparing)
+                except duck_write.Unfit as fault:
+                    raise BadInput(str(fault)) from None
+                finally:
+                    self._preparing = None
+            return filling.count(cursor, trait_id)
+
+    def filling(self, trait_ids: Sequence[str], after: int, upto: int) -> dict[int, dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
+        with _storage():
+            for trait_id in trait_ids:
+                for id, state in filling.read(self._cursor(), trait_id, after, upto):
+                    found.setdefault(id, {})[trait_id] = _plain(state)
+        return found
+
+    def drop_filling(self, trait_ids: Sequence[str]) -> None:
+        with self._transaction() as cursor:
+            preparing = self._preparing
+            if preparing is not None and preparing.trait_id in trait_ids:
+                preparing.dropped = True
+                preparing.cursor.interrupt()
+            for trait_id in trait_ids:
+                filling.drop(cursor, trait_id)
+
+    def export(self, folder: str) -> dict[str, int]:
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise BadInput(f"{folder} is not empty; name a new folder")
+        try:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=target, prefix=".") as making:
+                copy = Path(making) / "history.duckdb"
+                self.backup(str(copy))
+                return export(copy, target, self._memory, self._threads)
+        except OSError as fault:
+            raise Unavailable(f"history could not be exported: {fault}") from fault
 
     def backup(self, to: str) -> None:
         with self._writing, _storage():
@@ -237,7 +305,27 @@ class DuckHistory:
             self._close()
             self._open()
 
+    def _keep(self, preparing: Preparing) -> None:
+        """Commit what was prepared, without those who were forgotten meanwhile."""
+        with self._writing:
+            if preparing.dropped:
+                raise Unavailable(f"history: the filling {preparing.trait_id} was dropped")
+            if preparing.forgotten:
+                table = filling.table_of(preparing.trait_id)
+                filling.forget(preparing.cursor, table, preparing.forgotten)
+            try:
+                preparing.cursor.execute("COMMIT")
+            except duckdb.FatalException:
+                self._broken = True
+                raise
+
+    def _note_forgotten(self, profile_ids: Sequence[int]) -> None:
+        """What is being prepared does not see who is forgotten now."""
+        if self._preparing is not None:
+            self._preparing.forgotten += profile_ids
+
     def _take(self, pages: Sequence[duck_write.NumberedPage], upto: int) -> None:
+        self._note_forgotten([id for _, page in pages for id in page.forget])
         with self._committed():
             duck_write.take(self._writer, pages)
             self._writer.execute("UPDATE taken SET upto = $1", [upto])
@@ -245,9 +333,13 @@ class DuckHistory:
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         found: duckdb.DuckDBPyConnection | None = getattr(self._mine, "cursor", None)
         if found is None:
-            with _storage():
-                found = self._mine.cursor = self._connection.cursor()
-            self._cursors.add(found)
+            found = self._mine.cursor = self._new_cursor()
+        return found
+
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        with _storage():
+            found = self._connection.cursor()
+        self._cursors.add(found)
         return found
 
     def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:

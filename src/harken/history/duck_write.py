@@ -10,7 +10,7 @@ import duckdb
 import msgspec
 
 from harken.effects import Decision, Happening
-from harken.history import columns
+from harken.history import columns, filling
 from harken.history.rows import Page, Rekey, Snapshot
 
 SCHEMA = """
@@ -263,7 +263,7 @@ def restore(cursor: duckdb.DuckDBPyConnection, absorbed: int) -> None:
 
 def forget(cursor: duckdb.DuckDBPyConnection, profile_id: int) -> None:
     """Erase the customer's rows."""
-    for table in (*TABLES, "profiles"):
+    for table in (*TABLES, "profiles", *filling.tables(cursor)):
         cursor.execute(f"DELETE FROM {table} WHERE profile_id = $1", [profile_id])
     cursor.execute("DELETE FROM merges WHERE $1 IN (survivor, absorbed)", [profile_id])
 

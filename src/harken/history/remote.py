@@ -41,11 +41,20 @@ VERBS = frozenset(
         "restore",
         "forget",
         "prune",
+        "record_size",
+        "sizes",
+        "prepare_filling",
+        "filling",
+        "drop_filling",
+        "export",
         "backup",
     }
 )
+LONG_VERBS = frozenset({"prepare_filling", "export"})
 ANSWER_SECONDS = 60.0
 """How long an answer may take before history counts as away; longer than a query may run."""
+LONG_ANSWER_SECONDS = 4 * 3600.0
+"""The same for what goes through all rows."""
 
 HANG_UP_SECONDS = 5.0
 """How long closing waits for a question that is being answered."""
@@ -197,6 +206,24 @@ class RemoteHistory:
     def prune(self, before: int) -> int:
         return self._ask("prune", [before], int)
 
+    def record_size(self, segment: str, at: int, size: int) -> None:
+        self._ask("record_size", [segment, at, size], type(None))
+
+    def sizes(self, segment: str, since: int) -> list[tuple[int, int]]:
+        return self._ask("sizes", [segment, since], list[tuple[int, int]])
+
+    def prepare_filling(self, trait_id: str, sql: str, params: Sequence[Any] = ()) -> int:
+        return self._ask("prepare_filling", [trait_id, sql, list(params)], int)
+
+    def filling(self, trait_ids: Sequence[str], after: int, upto: int) -> dict[int, dict[str, Any]]:
+        return self._ask("filling", [list(trait_ids), after, upto], dict[int, dict[str, Any]])
+
+    def drop_filling(self, trait_ids: Sequence[str]) -> None:
+        self._ask("drop_filling", [list(trait_ids)], type(None))
+
+    def export(self, folder: str) -> dict[str, int]:
+        return self._ask("export", [folder], dict[str, int])
+
     def backup(self, to: str) -> None:
         self._ask("backup", [to], type(None))
 
@@ -211,23 +238,25 @@ class RemoteHistory:
             request = msgspec.msgpack.encode([verb, args, options])
         except (TypeError, OverflowError) as fault:
             raise BadInput(str(fault)) from None
-        error, value = msgspec.msgpack.decode(self._exchange(request), type=tuple[str, Any])
+        seconds = LONG_ANSWER_SECONDS if verb in LONG_VERBS else self._seconds
+        reply = self._exchange(request, seconds)
+        error, value = msgspec.msgpack.decode(reply, type=tuple[str, Any])
         if error:
             raise BadInput(value) if error == BadInput.__name__ else Unavailable(value)
         return msgspec.convert(value, answer)
 
-    def _exchange(self, request: bytes) -> bytes:
+    def _exchange(self, request: bytes, seconds: float) -> bytes:
         """Send and receive. A kept connection whose server was restarted is made anew once;
         every verb may be asked twice, for asking again changes nothing more.
         """
         kept = getattr(self._mine, "connection", None)
         if kept is not None:
             try:
-                return self._over(kept, request)
+                return self._over(kept, request, seconds)
             except (EOFError, OSError):
                 self.close()
         try:
-            return self._over(self._connect(), request)
+            return self._over(self._connect(), request, seconds)
         except (EOFError, OSError, AuthenticationError, msgspec.DecodeError) as fault:
             self.close()
             raise Unavailable("history: the engine does not answer") from fault
@@ -242,12 +271,12 @@ class RemoteHistory:
         deliver_challenge(connection, address.key)
         return connection
 
-    def _over(self, connection: Connection, request: bytes) -> bytes:
+    def _over(self, connection: Connection, request: bytes, seconds: float) -> bytes:
         connection.send_bytes(request)
-        if not connection.poll(self._seconds):
+        if not connection.poll(seconds):
             # An answer that comes later would be taken for the next question's.
             self.close()
-            raise Unavailable(f"history: no answer in {self._seconds:g} s")
+            raise Unavailable(f"history: no answer in {seconds:g} s")
         return connection.recv_bytes()
 
 

@@ -5,15 +5,13 @@ stand, then who is to be forgotten; a new page begins after a forgetting, so tha
 who comes back in the same batch are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
-from harken.clock import parse_date
 from harken.effects import Decision, Effects, Happening
-from harken.people.profile import Profile
 
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
@@ -89,34 +87,6 @@ class Collector:
         """The blob; empty when there is nothing for history to know."""
         pages = [page for page in self._pages if not page.empty()]
         return _encode(pages) if pages else b""
-
-
-def snapshot_of(profile: Profile, reachable: Sequence[str], consent: Sequence[str]) -> Snapshot:
-    """The row of a living customer; `reachable` and `consent` as `gates` tell them."""
-    attributes = {**profile.learned, **profile.attributes}
-    latitude, longitude = profile.location() or (None, None)
-    return Snapshot(
-        profile_id=profile.id,
-        user_id=profile.user_id,
-        created_at=profile.created_at,
-        attributes=attributes,
-        dates=dates_in(attributes),
-        reachable=list(reachable),
-        consent=list(consent),
-        lists=sorted(profile.lists),
-        latitude=latitude,
-        longitude=longitude,
-    )
-
-
-def dates_in(values: dict[str, Any]) -> dict[str, Any]:
-    """Those of the values, nested objects included, that are dates, in ms."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        date = dates_in(value) if isinstance(value, dict) else parse_date(value)
-        if date is not None and date != {}:
-            found[name] = date
-    return found
 
 
 def rekeys(effects: Effects) -> list[Rekey]:
