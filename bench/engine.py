@@ -15,6 +15,7 @@ import gc
 import pstats
 import random
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +27,8 @@ from harken.clock import DAY, SettableClock, iso, parse_time
 from harken.engine import RECORDS, Engine
 from harken.ids import profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record
-from harken.people.profile import ConsentChange, EventStat, Profile, Send
+from harken.people.profile import ConsentChange, EventStat, Profile, Send, encode
+from harken.roles import SWITCH
 from harken.store.base import Batch
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
@@ -46,6 +48,7 @@ def main() -> None:
     given = arguments.parse_args()
     logs.set_up("warning", "bench")
     gc.set_threshold(50_000, 50, 50)
+    sys.setswitchinterval(SWITCH)
     folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
     try:
         for shape in ("spread", "skewed"):
@@ -227,7 +230,7 @@ def measure_floor(store: SqliteStore, owners: list[int]) -> float:
 def batch(documents: list[Profile]) -> Batch:
     return Batch(
         offset=0,
-        profiles=documents,
+        profiles=sorted((one.id, encode(one)) for one in documents),
         forgotten=[],
         woken=[],
         wake=[],

@@ -31,6 +31,7 @@ from harken.channels.transports import SmtpTransport
 from harken.clock import SystemClock
 from harken.effects import Outgoing
 from harken.ids import derived_id
+from harken.inputs import encode
 from harken.store.base import Batch, LedgerRow
 from harken.store.sqlite import SqliteStore
 from harken.values import Name
@@ -142,7 +143,7 @@ def queue(store: SqliteStore, some: list[LedgerRow]) -> None:
     messages = [
         Outgoing(id=r.id, profile_id=r.profile_id, journey=r.journey, revision=1, step=r.step,
                  run=r.run, channel="email", purpose="marketing", address=r.address,
-                 queued_at=now, not_before=now, context={"profile": {"first_name": "Mina"}})
+                 queued_at=now, not_before=now, context=encode({"profile": {"first_name": "Mina"}}))
         for r in some
     ]  # fmt: skip
     store.commit(

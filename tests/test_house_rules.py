@@ -32,7 +32,7 @@ SENTENCE = (
     ("the one function", "definitions reactions handle"),
     ("leave by channels", "channels checking"),
     ("reports read it", "reports"),
-    ("the loops", "engine sending"),
+    ("the loops", "commits engine sending"),
     ("web", "web"),
     ("together", "services app"),
     ("processes", "processes roles serve"),

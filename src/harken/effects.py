@@ -75,8 +75,8 @@ class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     variant: str = ""
     """Chosen by `when` or weight; the sender falls back to `default` when data is missing."""
     why_variant: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
-    """What templates may use: `profile`, `event`, `entry`; see `messages.context`."""
+    context: bytes = b"\x80"
+    """What templates may use, as MessagePack: `profile`, `event`; see `messages.context`."""
 
 
 class Effects(Struct):

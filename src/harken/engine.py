@@ -4,17 +4,20 @@ The way of an event: a collector made it durable in the log (`ingest`), under th
 customer it belongs to. The engine reads a batch of the log and the wake-ups that are due, loads
 the documents of those customers, and calls `handle` for each input in order. What came of it all
 (documents, wake-ups, messages, rows for history, the place in the log) is committed in one
-transaction: a crash before it changes nothing, a crash after it repeats nothing.
+transaction: a crash before it changes nothing, a crash after it repeats nothing. While there is
+more to do, it is committed beside the next batch (`commits`).
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
 
 from harken import metrics
 from harken.clock import Clock
+from harken.commits import Commits
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outgoing
 from harken.errors import BadDefinition, Unavailable
@@ -103,15 +106,41 @@ class Engine:
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
         self.offset = store.offset()
         self._reader = reader
+        self._commits = Commits(store)
         self._on_messages = on_messages
         self._on_history = on_history
         self._cached = cached
         self._cache: OrderedDict[int, Profile] = OrderedDict()
         self._paced_note = store.note("pace")
         self._pacer = _load_pacer(self._paced_note)
+        self._saved = (self.offset, self._paced_note)
+        """As of the last batch that was committed."""
+        self._careful = False
 
     def turn(self) -> int:
         """Handle one batch; how many inputs it had. 0 means there is nothing to do now."""
+        try:
+            return self._turn()
+        except Exception as fault:
+            # What is in memory is ahead of the store, wherever it failed.
+            self._start_over()
+            if self._careful or isinstance(fault, Unavailable):
+                raise
+            # Some input cannot be handled, or what came of it cannot be written. Nothing of its
+            # batch was committed: the next turn takes it again on copies of the documents, so
+            # that only that input is left out.
+            log.exception("an input failed; taking its batch again with care")
+            self._careful = True
+            return 1
+        except BaseException:
+            self._start_over()
+            raise
+
+    def close(self) -> None:
+        """Wait until all that was handled is committed."""
+        self._commits.close()
+
+    def _turn(self) -> int:
         now = self.clock.now()
         records, end = self._reader.read(self.offset, RECORDS, MOST_BYTES)
         if records and records[0].kind == Kind.DEFINITIONS:
@@ -124,53 +153,38 @@ class Engine:
         # While the log is behind, time is where the log is: a wake-up must not overtake events
         # that were received before it was due.
         behind = bool(records) and end < self._reader.durable()
-        woken = self.store.due(min(now, records[-1].received_at) if behind else now, WAKEUPS)
+        woken = self._commits.due(min(now, records[-1].received_at) if behind else now, WAKEUPS)
         if not records and not woken:
+            self._commits.land()
             return 0
-        try:
-            with metrics.BATCH.time():
-                self._take(records, woken, now, end)
-        except BaseException:
-            # What is in memory is ahead of the store, wherever it failed.
-            self._start_over()
-            raise
+        with metrics.BATCH.time():
+            turn = self._handle_all(records, woken, now)
+            self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
         return len(records) + len(woken)
 
-    def _take(self, records: Sequence[Record], woken: list[WakeUp], now: int, end: int) -> None:
-        try:
-            self._commit(self._handle_all(records, woken, now, careful=False), end)
-        except Unavailable:
-            raise
-        except Exception:
-            # Some input cannot be handled, or what came of it cannot be written. Nothing was
-            # committed: take the batch again on copies of the documents, so that only that input
-            # is left out.
-            log.exception("an input failed; taking its batch again with care")
-            self._start_over()
-            self._commit(self._handle_all(records, woken, now, careful=True), end)
-
     def _start_over(self) -> None:
         """Let go of what is in memory and was not committed: documents, and slots handed out."""
+        with suppress(Exception):
+            self._commits.land()
         self._cache.clear()
+        self.offset, self._paced_note = self._saved
         self._pacer = _load_pacer(self._paced_note)
 
-    def _handle_all(
-        self, records: Sequence[Record], woken: list[WakeUp], now: int, *, careful: bool
-    ) -> Turn:
+    def _handle_all(self, records: Sequence[Record], woken: list[WakeUp], now: int) -> Turn:
         inputs: list[Record | WakeUp] = [*records, *woken]
         turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
+        one = self._with_care if self._careful else self._one
         for input in inputs:
-            effects = self._careful(turn, input, now) if careful else self._one(turn, input, now)
-            turn.take(effects)
+            turn.take(one(turn, input, now))
         return turn
 
     def _one(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
         other = self._other(turn, input) if isinstance(input, Record) else None
         return handle(self._owner(turn, input.profile_id), input, now, self.definitions, other)
 
-    def _careful(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
+    def _with_care(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
         before = documents.encode(self._owner(turn, input.profile_id))
         try:
             effects = self._one(turn, input, now)
@@ -227,12 +241,18 @@ class Engine:
             found.update(self.store.profiles(missing))
         return found
 
-    def _commit(self, turn: Turn, offset: int) -> None:
+    def _commit(self, turn: Turn, offset: int, *, more: bool = False) -> None:
+        """Commit what came of a batch; beside the next one when there is `more`."""
         gone = turn.forgotten
         messages, notes = self._paced(turn.messages)
+        self._paced_note = notes.get("pace", self._paced_note)
+        saved = (offset, self._paced_note)
         batch = Batch(
             offset=offset,
-            profiles=[turn.documents[id] for id in turn.touched if id not in gone],
+            # In the order of their ids: neighbours share a page.
+            profiles=[
+                (id, documents.encode(turn.documents[id])) for id in sorted(turn.touched - gone)
+            ],
             forgotten=sorted(gone),
             woken=turn.woken,
             wake=list(turn.wake.values()),
@@ -242,14 +262,19 @@ class Engine:
             history=turn.history.encode(),
             notes=notes,
         )
-        self.store.commit(batch)
-        self.offset = offset
-        self._paced_note = notes.get("pace", self._paced_note)
+
+        def done() -> None:
+            self._saved = saved
+            self._count(turn.decisions)
+            if messages:
+                self._on_messages()
+            self._on_history()
+
+        # Who is forgotten is in no cache, so nobody may ask the store for them before it knows.
+        beside = more and not gone and not self._careful
+        (self._commits.beside if beside else self._commits.now)(batch, done)
+        self.offset, self._careful = offset, False
         self._remember(turn.documents, gone)
-        self._count(turn.decisions)
-        if messages:
-            self._on_messages()
-        self._on_history()
 
     def _count(self, decisions: list[Decision]) -> None:
         for (outcome, reason), count in Counter(
@@ -269,14 +294,15 @@ class Engine:
         return paced, {"pace": msgspec.msgpack.encode(self._pacer)} if touched else {}
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
+        """Keep documents. Those of the batch just given to be committed all stay."""
         cache = self._cache
+        while len(cache) > self._cached:
+            cache.popitem(last=False)
         for id, document in loaded.items():
             cache[id] = document
             cache.move_to_end(id)
         for id in gone:
             cache.pop(id, None)
-        while len(cache) > self._cached:
-            cache.popitem(last=False)
 
     def _switch(self, record: Record, end: int) -> None:
         """New definitions: every later input is handled under them, also in a replay."""
@@ -290,8 +316,9 @@ class Engine:
             self._commit(Turn({}), end)
             return
         empty = Batch(end, [], [], [], [], [], [], [], b"", {}, definitions=written)
-        self.store.commit(empty)
+        self._commits.now(empty, lambda: None)
         self.definitions, self.offset = definitions, end
+        self._saved = (end, self._paced_note)
         log.info("definitions in force", revision=written.revision)
 
 
@@ -299,8 +326,6 @@ def _try_to_write(effects: Effects) -> None:
     """Raises what the commit would raise on account of these effects."""
     for document in (effects.profile, *effects.others):
         documents.encode(document)
-    for message in effects.messages:
-        msgspec.msgpack.encode(message.context)
     history = Collector()
     history.add(effects)
     history.encode()

@@ -14,7 +14,7 @@ from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome, Outgoing
 from harken.gates import Candidate, Verdict, check, decision, demands
 from harken.ids import derived_id
-from harken.inputs import WakeUp
+from harken.inputs import WakeUp, encode
 from harken.journeys.compile import LiveJourney
 from harken.journeys.model import Exit, Message, Reentry, Step, Wait
 from harken.journeys.steps import End, Go, Park, Result, take_exit, take_wait
@@ -443,7 +443,7 @@ class Handling:
                 priority=1 if step.priority == "high" else 0,
                 variant=choice.variant,
                 why_variant=choice.why,
-                context=context,
+                context=encode(context),
             )
         )
         facts = {"variant": choice.variant, "why": choice.why}

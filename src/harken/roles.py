@@ -22,6 +22,8 @@ log = structlog.get_logger("roles")
 LONGEST_WAIT = 1.0
 """Seconds between looks when nobody rings: a clock set forward is noticed so late."""
 AFTER_FAILURE = 0.5
+SWITCH = 0.0005
+"""Seconds a thread may keep Python's lock that another waits for: each step of a commit does."""
 
 
 def main(role: str) -> None:
@@ -41,6 +43,7 @@ def main(role: str) -> None:
         return
     # Documents hold no cycles: looking for some after every 700 of them costs more than it frees.
     gc.set_threshold(50_000, 50, 50)
+    sys.setswitchinterval(SWITCH)
     if role == "engine":
         run_engine(orders.settings, bells, stopping)
     else:
@@ -94,6 +97,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         return (due - engine.clock.now()) / 1000 if due is not None else LONGEST_WAIT
 
     _work(engine.turn, wait, bells.engine, stopping)
+    engine.close()
     feeder.stop()
     server.close()
     history.close()

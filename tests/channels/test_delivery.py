@@ -27,7 +27,7 @@ from harken.channels.transports import SmtpTransport, Transport
 from harken.clock import DAY, HOUR, MINUTE, SECOND, SettableClock
 from harken.effects import Outgoing
 from harken.errors import BadInput
-from harken.inputs import decode_command
+from harken.inputs import decode_command, encode
 from harken.messages.evaluate import Aborted
 from harken.store.base import Batch, LedgerRow
 from harken.store.sqlite import SqliteStore
@@ -150,7 +150,7 @@ def message(id: str, name: str = "Mina", **values: Any) -> Outgoing:
         "id": id, "profile_id": 7, "journey": "cart", "revision": 1, "step": "nudge", "run": "r1",
         "channel": "email", "purpose": "marketing", "address": "mina@example.com",
         "queued_at": START, "not_before": START, "variant": "gold", "why_variant": "when 1",
-        "context": {"profile": {"first_name": name}},
+        "context": encode({"profile": {"first_name": name}}),
     }  # fmt: skip
     return Outgoing(**{**given, **values})
 
@@ -208,7 +208,7 @@ def test_many_leave_each_once_with_bounces_to_the_return_path(shop: Shop) -> Non
 BAD = {
     "expired": (message("b", expires_at=START), "failed", "expired"),
     "aborts": (message("b", "abort"), "aborted", "out of stock"),
-    "data missing": (message("b", context={}), "failed", "cannot be rendered: KeyError"),
+    "data missing": (message("b", context=encode({})), "failed", "cannot be rendered: KeyError"),
     "no journey": (message("b", revision=2), "failed", "cannot be found"),
     "no channel": (message("b", channel="pigeon"), "failed", "no channel 'pigeon'"),
     "bad address": (message("b", address="mina"), "failed", "no e-mail address"),

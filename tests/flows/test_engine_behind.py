@@ -1,5 +1,6 @@
 """An engine that was away, or whose store fails: nothing overtakes, is lost, or counts twice."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from harken.clock import MINUTE
 from harken.errors import Unavailable
 from harken.ids import profile_id
 from harken.inputs import Feedback
+from harken.store.base import Batch
 
 Open = Callable[..., Shop]
 
@@ -27,6 +29,11 @@ def unhandled(shop: Shop, event: str, user: str = "mina", **properties: Any) -> 
     """Durable, while the engine is away."""
     item = shop.item("track", userId=user, event=event, properties=properties)
     shop.request([item], settle=False)
+
+
+def handle_all(shop: Shop) -> None:
+    while shop.harken.engine.turn():
+        pass
 
 
 def later(shop: Shop, minutes: int) -> None:
@@ -168,3 +175,55 @@ def test_what_only_a_past_revision_counts_is_still_counted(open_shop: Open) -> N
     shop.track("mina", "Buy")
     shop.advance("2h")
     assert shop.mails() == []
+
+
+def test_a_batch_that_fails_while_the_next_is_handled_is_handled_again(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(cart=journey())
+    customer(shop)
+    monkeypatch.setattr(engine, "RECORDS", 1)
+    write, commits = shop.harken.store.commit, []
+
+    def flaky(batch: Batch) -> None:
+        commits.append(batch)
+        if len(commits) in (1, 3):
+            raise Unavailable("disk full") if len(commits) == 1 else OverflowError("too large")
+        write(batch)
+
+    for _ in range(5):
+        unhandled(shop, "Go")
+    with monkeypatch.context() as trouble:
+        trouble.setattr(shop.harken.store, "commit", flaky)
+        with pytest.raises(Unavailable):
+            handle_all(shop)
+        handle_all(shop)
+    shop.work()
+    assert len(commits) > 6
+    assert shop.happened("mina")["Go"] == 5
+    assert len(shop.mails()) == 1
+
+
+def test_wake_ups_are_handled_once_while_their_batches_are_committed(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RECORDS", 1)
+    monkeypatch.setattr(engine, "WAKEUPS", 2)
+    shop = open_shop(cart=journey(steps=wait("30m") + wait("20m") + say()))
+    users = [f"user-{number}" for number in range(9)]
+    for user in users:
+        customer(shop, user)
+        unhandled(shop, "Go", user)
+    later(shop, 60)
+    write = shop.harken.store.commit
+
+    def slow(batch: Batch) -> None:
+        time.sleep(0.005)
+        write(batch)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(shop.harken.store, "commit", slow)
+        shop.work()
+    assert len(shop.mails()) == len(users)
+    for user in users:
+        assert shop.said(user) == ["entered event", "passed", "ended completed"]

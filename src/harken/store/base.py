@@ -19,7 +19,8 @@ class Batch(Struct):
 
     offset: int
     """The log is handled up to here."""
-    profiles: list[Profile]
+    profiles: list[tuple[int, bytes]]
+    """(id, document as `people.profile` encodes it), in the order of ids."""
     forgotten: list[int]
     woken: list[WakeUp]
     """Wake-ups handled in this batch, to be deleted."""

@@ -1,7 +1,9 @@
 """The embedded store: one SQLite file, `state.db`."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +18,8 @@ from harken.store.connection import Database
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 AT_ONCE = 500
 """Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
+ROWS = (256, 16, 1)
+"""Rows in one statement that writes."""
 
 LEDGER_COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(LedgerRow))
 
@@ -76,29 +80,14 @@ class SqliteStore:
 
     def commit(self, batch: Batch) -> None:
         with self.database.transaction() as sql:
-            # In the order of their ids: neighbours share a page.
-            sql.executemany(
-                "INSERT INTO profiles VALUES (?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-                sorted((profile.id, documents.encode(profile)) for profile in batch.profiles),
-            )
+            _write(sql, SET_PROFILE, batch.profiles)
             if batch.forgotten:
-                sql.executemany(
-                    "DELETE FROM profiles WHERE id = ?", [(i,) for i in batch.forgotten]
-                )
-                sql.executemany(ERASE, [(i,) for i in batch.forgotten])
-            gone = [(w.due, w.profile_id, w.key) for w in (*batch.woken, *batch.cancel)]
-            if gone:
-                sql.executemany(
-                    "DELETE FROM wakeups WHERE due = ? AND profile_id = ? AND key = ?", gone
-                )
-            if batch.wake:
-                sql.executemany(
-                    SET_WAKEUP,
-                    [(w.due, w.profile_id, w.key, w.body) for w in batch.wake],
-                )
-            if batch.messages:
-                sql.executemany(INSERT_MESSAGE, map(_message_row, batch.messages))
+                gone = [(id,) for id in batch.forgotten]
+                sql.executemany("DELETE FROM profiles WHERE id = ?", gone)
+                sql.executemany(ERASE, gone)
+            _write(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
+            _write(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
+            _write(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
             for feedback in batch.feedback:
                 statement = FEEDBACK.get(feedback.what)
                 if statement:
@@ -177,10 +166,8 @@ class SqliteStore:
                 values = {**msgspec.structs.asdict(result), "sender": sender}
                 if sql.execute(SETTLE, values).rowcount:
                     written.append(result)
-            sql.executemany(
-                SET_WAKEUP,
-                [_outcome(result) for result in written if result.state != "queued"],
-            )
+            outcomes = [_outcome(result) for result in written if result.state != "queued"]
+            _write(sql, SET_WAKEUP, outcomes)
         return [result.id for result in written]
 
     def lost(self, sender: str) -> list[LedgerRow]:
@@ -290,7 +277,7 @@ class SqliteStore:
             row = self.message(id) if done and action == "close" else None
             if row is not None:
                 # It counts as never sent from now on: the engine frees its slot under the caps.
-                sql.execute(SET_WAKEUP, _outcome(_closed(row, now)))
+                _write(sql, SET_WAKEUP, [_outcome(_closed(row, now))])
             return done
 
     def counts(self) -> dict[str, int]:
@@ -318,7 +305,7 @@ LIMIT 1
 INSERT_MESSAGE = """
 INSERT OR IGNORE INTO messages (id, profile_id, journey, revision, step, run, channel, purpose,
     address, state, variant, why_variant, queued_at, not_before, expires_at, priority, context)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 """
 
 # Of an erased customer the ledger keeps that a message was sent, but not to whom or with what.
@@ -357,7 +344,14 @@ UPDATE messages SET
 WHERE id = :id AND state = 'handed' AND sender = :sender
 """
 
-SET_WAKEUP = "INSERT OR REPLACE INTO wakeups VALUES (?, ?, ?, ?)"
+# Statements about many rows, for `_write`.
+SET_PROFILE = """
+INSERT INTO profiles VALUES {rows} ON CONFLICT (id) DO UPDATE SET document = excluded.document
+"""
+SET_WAKEUP = "INSERT OR REPLACE INTO wakeups VALUES {rows}"
+DELETE_WAKEUP = """
+DELETE FROM wakeups WHERE (due, profile_id, key) IN (SELECT * FROM (VALUES {rows}))
+"""
 
 RESEND = """
 UPDATE messages SET state = 'queued', not_before = :now, reason = 'resent by ' || :by
@@ -397,6 +391,26 @@ def _slices(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield ids[start : start + AT_ONCE]
 
 
+def _write(sql: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement about many rows, in few steps.
+
+    With each step Python's lock changes hands, and another thread, the engine's at the next
+    batch, is not quick to give it back.
+    """
+    done = 0
+    for size in ROWS:
+        while done + size <= len(rows):
+            some = rows[done : done + size]
+            marks = f"({', '.join('?' * len(some[0]))})"
+            text = statement.format(rows=", ".join([marks] * size))
+            sql.execute(text, list(chain.from_iterable(some)))
+            done += size
+
+
+def _place(wakeup: WakeUp) -> tuple[int, int, str]:
+    return wakeup.due, wakeup.profile_id, wakeup.key
+
+
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:
     return LedgerRow(**dict(zip(LedgerRow.__struct_fields__, row, strict=True)))
 
@@ -412,13 +426,14 @@ def _message_row(message: Outgoing) -> tuple[Any, ...]:
         message.channel,
         message.purpose,
         message.address,
+        "queued",
         message.variant,
         message.why_variant,
         message.queued_at,
         message.not_before,
         message.expires_at,
         message.priority,
-        _encode(message.context),
+        message.context,
     )
 
 

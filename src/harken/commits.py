@@ -1,0 +1,66 @@
+"""A batch is committed while the next one is handled: SQLite and Python on a core each.
+
+Until it is written, the store does not know of it: what it changes is looked up here (wake-ups) or
+in the engine's cache (documents). One batch at most is under way, so batches are committed in
+order, and after a failure everything behind the last one that was written is handled again.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from harken.inputs import WakeUp
+from harken.store.base import Batch, Store
+
+
+class Commits:
+    """Commits the batches of one engine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._written: Future[None] | None = None
+        self._gone: set[tuple[int, int, str]] = set()
+        self._wake: list[WakeUp] = []
+
+    def now(self, batch: Batch, done: Callable[[], None]) -> None:
+        """Commit, and call `done`. Raises also what an earlier batch has failed for."""
+        self.land()
+        self._commit(batch, done)
+
+    def beside(self, batch: Batch, done: Callable[[], None]) -> None:
+        """Commit, and call `done`, in a thread. Raises what an earlier batch has failed for."""
+        self.land()
+        self._gone = {_place(wakeup) for wakeup in (*batch.woken, *batch.cancel)}
+        self._wake = batch.wake
+        self._written = self._thread.submit(self._commit, batch, done)
+
+    def land(self) -> None:
+        """Wait for the batch that is under way. Raises what it has failed for."""
+        written, self._written = self._written, None
+        self._gone, self._wake = set(), []
+        if written is not None:
+            written.result()
+
+    def due(self, now: int, limit: int) -> list[WakeUp]:
+        """The earliest wake-ups due at `now`, as if everything were written."""
+        found = {_place(one): one for one in self._store.due(now, limit + len(self._gone))}
+        for place in self._gone & found.keys():
+            del found[place]
+        found.update((_place(one), one) for one in self._wake if one.due <= now)
+        return sorted(found.values(), key=_due)[:limit]
+
+    def close(self) -> None:
+        """Wait for the batch under way, whatever becomes of it, and end the thread."""
+        self._thread.shutdown()
+
+    def _commit(self, batch: Batch, done: Callable[[], None]) -> None:
+        self._store.commit(batch)
+        done()
+
+
+def _place(wakeup: WakeUp) -> tuple[int, int, str]:
+    return wakeup.due, wakeup.profile_id, wakeup.key
+
+
+def _due(wakeup: WakeUp) -> int:
+    return wakeup.due
