@@ -17,6 +17,7 @@ from harken.files.reader import try_read
 from harken.files.remnants import beside, readable
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.model import Journey, Message
+from harken.people.merge import UNDO
 from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
 
@@ -31,7 +32,7 @@ def check(written: Definitions) -> list[Placed]:
     found = [("workspace", "", fault) for fault in workspace.faults]
     found += [one for one in definitions.check(rest) if _stands(one, workspace.removed)]
     if workspace.typed:
-        sending = beside(_sending_faults(workspace.typed), workspace.removed)
+        sending = beside(_workspace_faults(workspace.typed), workspace.removed)
         found += [("workspace", "", fault) for fault in sending]
     for name, journey in written.journeys.items():
         faults = [*_misnamed(journey.source, "journey", name), *_words_faults(journey)]
@@ -50,7 +51,11 @@ def _stands(one: Placed, removed: Sequence[str]) -> bool:
     return not (unsure and fault.path.endswith(".sender"))
 
 
-def _sending_faults(workspace: Workspace) -> Iterator[Fault]:
+def _workspace_faults(workspace: Workspace) -> Iterator[Fault]:
+    kept = workspace.retention.history
+    if kept is not None and kept <= UNDO:
+        problem = "must be more than 30d: to undo a merge takes the history since"
+        yield Fault("$.retention.history", problem)
     for name, sender in workspace.senders.items():
         yield from faults_of(parse_mailbox, sender.from_, f"$.senders.{name}.from")
         if sender.reply_to is not None:

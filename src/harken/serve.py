@@ -173,7 +173,7 @@ async def _upkeep(services: "Services") -> None:
 
 
 def tidy(services: "Services") -> None:
-    """Drop what retention no longer wants: handled log, rejected rows, mail in the sandbox."""
+    """Drop what retention no longer wants: handled log, rejected rows, caught mail, old history."""
     from harken.ingest.intake import connect
     from harken.ingest.rejected import RejectedLog
 
@@ -184,8 +184,12 @@ def tidy(services: "Services") -> None:
     with closing(connect(services.settings.intake)) as intake:
         RejectedLog(intake).tidy(now)
     mails = services.sandbox.purge(now - retention.sandbox)
-    if dropped or mails:
-        log.info("upkeep", log_segments=dropped, sandbox_mails=mails)
+    rows = 0
+    if retention.history is not None:
+        # By whole days: once a day there is something to erase, and history stays as it is else.
+        rows = services.history.prune((now - retention.history) // clock.DAY * clock.DAY)
+    if dropped or mails or rows:
+        log.info("upkeep", log_segments=dropped, sandbox_mails=mails, history_rows=rows)
 
 
 def _greet(services: "Services", settings: Settings) -> None:

@@ -82,6 +82,8 @@ class Retention(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     log: Duration = Duration.parse("30d")
     sandbox: Duration = Duration.parse("30d")
+    history: Duration | None = None
+    """Events and decisions in history, by when they happened; for ever when it is not given."""
 
 
 class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):

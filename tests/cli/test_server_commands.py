@@ -147,10 +147,12 @@ def test_consent_is_recorded_with_how(server: Running, ada: str) -> None:
 
 def test_merge_unmerge_and_forget(server: Running, ada: str) -> None:
     server.send([{"type": "identify", "userId": f"{ada}-2", "traits": {"city": "Busan"}}])
-    assert server.cli("merge", ada, f"{ada}-2").returncode == 0
-    person = server.json("profile", ada)
-    assert person["attributes"]["city"] == "Busan"
-    assert server.cli("unmerge", ada, next(iter(person["absorbed"]))).returncode == 0
+    merged = server.cli("merge", ada, f"{ada}-2")
+    assert merged.returncode == 0
+    assert server.json("profile", ada)["attributes"]["city"] == "Busan"
+    undo = merged.stdout.partition("To undo it: harken ")[2].split()
+    assert undo[:2] == ["unmerge", ada], merged.stdout
+    assert server.cli(*undo).returncode == 0
     assert "city" not in server.json("profile", ada)["attributes"]
     assert server.cli("forget", ada, "--yes").returncode == 0
     assert server.cli("profile", ada).returncode == 1
@@ -169,8 +171,12 @@ def test_import_of_lines_with_some_refused(server: Running, tmp_path: Path) -> N
     assert done.returncode == 1
     assert "701 events imported." in done.stdout
     assert "line 701:" in done.stdout
-    # Run again it goes on where it was: at the end.
-    assert "701 events imported." in server.cli("import", file, *state).stdout
+    again = server.cli("import", file, *state, "--write-key", "not asked for")
+    assert again.returncode == 0
+    assert "was imported already" in again.stdout
+    assert "701 events imported." in again.stdout
+    assert "line 701:" in again.stdout
+    assert "was imported already" not in server.cli("import", file, *state, "--again").stdout
     server.send([])
     assert server.json("profile", "imp-0")["events"]["Order Completed"]["count"] == 2
 

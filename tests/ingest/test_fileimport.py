@@ -67,6 +67,7 @@ def test_a_run_that_broke_off_goes_on_and_makes_the_same_message_ids(tmp_path: P
     server.fail_at = 3
     with pytest.raises(ConnectionError):
         last(path, None, tmp_path / "state", server.send)
+    assert fileimport.finished(path, tmp_path / "state") is None
     progress = last(path, None, tmp_path / "state", server.send)
     assert (progress.sent, progress.line) == (1800, 1800)
     assert len(server.events) == 1800
@@ -74,6 +75,8 @@ def test_a_run_that_broke_off_goes_on_and_makes_the_same_message_ids(tmp_path: P
     last(path, None, tmp_path / "other state", again.send)
     assert [e.message_id for e in again.events] == [e.message_id for e in server.events]
     requests = server.requests
+    assert fileimport.finished(path, tmp_path / "never") is None
+    assert fileimport.finished(path, tmp_path / "state") == progress
     assert last(path, None, tmp_path / "state", server.send).sent == 1800
     assert server.requests == requests, "a finished import sends nothing again"
 

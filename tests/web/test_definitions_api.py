@@ -97,6 +97,7 @@ def test_no_fault_hides_another(shop: Shop) -> None:
             "senders.default.reply_to",
             "no e-mail address",
         ),
+        ({"retention": {"history": "30d"}}, "retention.history", "more than 30d"),
         ({"transports": [{"name": "m"}]}, "transports[0]", "url_env"),
         ({"transports": [{"name": "m", "url": "a", "url_env": "A"}]}, "transports[0]", "one of"),
         ({"transports": [{"name": "m", "url": "http://a"}]}, "transports[0].url", "smtp://"),
@@ -122,7 +123,7 @@ def test_no_fault_hides_another(shop: Shop) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_mail_needs_is_checked_on_save(
+def test_what_mail_and_upkeep_need_is_checked_on_save(
     shop: Shop, workspace: dict[str, Any], path: str, problem: str
 ) -> None:
     project = {**PROJECT, "workspace": {**PROJECT["workspace"], **workspace}}

@@ -221,6 +221,15 @@ def test_pages_load_nothing_and_are_not_indexed(mail: Mail) -> None:
         assert 'src="' not in page.text
 
 
+@pytest.mark.parametrize(("asks", "language"), [("", "en"), ("ko-KR,en;q=0.5", "ko")])
+def test_the_bare_address_says_what_this_is(shop: Shop, asks: str, language: str) -> None:
+    page = shop.ask("GET", "/", key=None, headers={"accept-language": asks})
+    assert (page.status_code, page.headers["content-type"][:9]) == (200, "text/html")
+    assert WORDS[language]["home"] in page.text.replace("&#x27;", "'")
+    for path in re.findall(r'href="([^"]+)"', page.text):
+        assert shop.ask("GET", path, key=None).status_code == 200
+
+
 def test_view_in_browser(mail: Mail) -> None:
     links = mail.shop.services.links
     link = links.verify(mail.links["u"].removeprefix("/l/u/"), "unsubscribe")

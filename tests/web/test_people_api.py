@@ -69,6 +69,7 @@ def test_the_time_line_reads_and_pages(open_shop: Shop) -> None:
     page = open_shop.get("/people/u1/timeline?limit=3")
     texts = [line["text"] for line in page["timeline"]]
     assert any("They were sent the message nudge of abandoned-cart" in text for text in texts)
+    assert any(text.startswith("On 2 March 2026 at 12:31:00 (") for text in texts), texts
     older = open_shop.get(f"/people/u1/timeline?before={page['next']}")["timeline"]
     assert any(
         "Cart Abandoned (" in line["text"] and "cart_value 250" in line["text"] for line in older

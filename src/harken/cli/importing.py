@@ -60,6 +60,10 @@ def import_file(
     try:
         if again:
             (folder / f"{fileimport.fingerprint(file)}.json").unlink(missing_ok=True)
+        done = fileimport.finished(file, folder)
+        if done is not None:
+            _report(done, connection, already=True)
+            return 0
         with connection.transport() as transport:
             send = _sender(transport, write_key)
             progress = _run(fileimport.run(file, mapped, folder, send), file, connection.json)
@@ -166,7 +170,7 @@ def _bar(file: Path, size: int, quiet: bool) -> "Iterator[Callable[[Progress], N
         yield lambda one: bar.update(task, completed=one.position if size else 1, events=one.sent)
 
 
-def _report(progress: "Progress", connection: Connection) -> None:
+def _report(progress: "Progress", connection: Connection, *, already: bool = False) -> None:
     if connection.json:
         show.as_json(
             {
@@ -174,9 +178,13 @@ def _report(progress: "Progress", connection: Connection) -> None:
                 "refused": progress.refused_count,
                 "lines": progress.line,
                 "refused_lines": progress.refused,
+                "already": already,
             }
         )
         return
+    if already:
+        said = "This file was imported already, and nothing was sent now (--again imports it anew):"
+        show.line(said, "yellow")
     show.line(f"{progress.sent:,} events imported.", "green")
     if not progress.refused_count:
         return

@@ -1,6 +1,7 @@
 """Messages: the ledger, what an operator decides, and seeing one before it is sent."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,9 +9,12 @@ from cyclopts import Parameter
 
 from harken.cli import show
 from harken.cli.client import Connection, quoted
+from harken.cli.people import Customer
 from harken.errors import BadInput, ServerFault
 
 State = Literal["queued", "handed", "sent", "delivered", "bounced", "failed", "aborted", "unsure"]
+JourneyName = Annotated[str, Parameter(help="The journey's name.")]
+StepName = Annotated[str, Parameter(help="The message's name in the journey.")]
 COLUMNS = ("queued_at", "journey", "step", "variant", "address", "state", "reason", "id")
 
 
@@ -81,16 +85,41 @@ def _resolve(message: str, verb: str, done: str, connection: Connection) -> None
         show.line(f"{message} {done}.", "green")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which version of a message is wanted, and where it is taken from."""
+
+    event: Annotated[Sequence[str], Parameter(negative="")] = ()
+    """A property of the triggering event, `cart_value=250`; may be given often. Without any,
+    those of the customer's latest such event are taken."""
+    variant: str | None = None
+    """This variant, instead of the one that they would get."""
+    language: str | None = None
+    """In this language."""
+    dir: Path | None = None
+    """Take the message from this folder of definitions, instead of what is in force."""
+
+    def body(self, journey: str, step: str, customer: str) -> dict[str, Any]:
+        """What the API is asked. Raises BadInput, and BadDefinition for what is in the folder."""
+        wish: dict[str, Any] = {"journey": journey, "step": step, "user_id": customer}
+        if self.event:
+            wish["event"] = dict(_property(text) for text in self.event)
+        if self.dir is not None:
+            from harken.cli.definitions import project_body
+
+            wish["project"] = project_body(self.dir)
+        chosen = {"variant": self.variant, "language": self.language}
+        return wish | {name: value for name, value in chosen.items() if value is not None}
+
+
 def preview(
-    journey: str,
-    step: str,
-    customer: str,
+    journey: JourneyName,
+    step: StepName,
+    customer: Customer,
     /,
     *,
-    event: Annotated[Sequence[str], Parameter(negative="")] = (),
-    variant: str | None = None,
-    language: str | None = None,
-    dir: Path | None = None,
+    wish: Wish = Wish(),
     html: Path | None = None,
     connection: Connection = Connection(),
 ) -> None:
@@ -98,27 +127,12 @@ def preview(
 
     Parameters
     ----------
-    journey
-        The journey's name.
-    step
-        The message's name in it.
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
-    event
-        A property of the triggering event, `cart_value=250`; may be given often. Without any,
-        those of the customer's latest such event are taken.
-    variant
-        This variant, instead of the one that they would get.
-    language
-        In this language.
-    dir
-        Take the message from this folder of definitions, instead of what is in force.
     html
         Write the HTML part to this file.
     """
-    wish = _wish(journey, step, customer, event, variant, language, dir)
+    body = wish.body(journey, step, customer)
     with connection.open() as client:
-        shown = client.post("/preview", wish)
+        shown = client.post("/preview", body)
     if html is not None:
         _write(html, shown["html"])
     if connection.json:
@@ -132,42 +146,25 @@ def preview(
 
 
 def send_test(
-    journey: str,
-    step: str,
-    customer: str,
+    journey: JourneyName,
+    step: StepName,
+    customer: Customer,
     /,
     *,
     to: str,
-    event: Annotated[Sequence[str], Parameter(negative="")] = (),
-    variant: str | None = None,
-    language: str | None = None,
-    dir: Path | None = None,
+    wish: Wish = Wish(),
     connection: Connection = Connection(),
 ) -> None:
     """Send a message to an address of yours as a customer would get it.
 
     Parameters
     ----------
-    journey
-        The journey's name.
-    step
-        The message's name in it.
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     to
         Where to send it.
-    event
-        A property of the triggering event, `cart_value=250`; may be given often.
-    variant
-        This variant, instead of the one that they would get.
-    language
-        In this language.
-    dir
-        Take the message from this folder of definitions, instead of what is in force.
     """
-    wish = _wish(journey, step, customer, event, variant, language, dir)
+    body = wish.body(journey, step, customer)
     with connection.open() as client:
-        sent = client.post("/test-send", {**wish, "to": to})
+        sent = client.post("/test-send", {**body, "to": to})
     if connection.json:
         show.as_json(sent)
     else:
@@ -186,29 +183,6 @@ def _show_choice(shown: dict[str, Any]) -> None:
             "language": shown["language"],
         }
     )
-
-
-def _wish(
-    journey: str,
-    step: str,
-    customer: str,
-    event: Sequence[str],
-    variant: str | None,
-    language: str | None,
-    folder: Path | None,
-) -> dict[str, Any]:
-    wish: dict[str, Any] = {"journey": journey, "step": step, "user_id": customer}
-    if event:
-        wish["event"] = dict(_property(text) for text in event)
-    if folder is not None:
-        from harken.cli.definitions import project_body
-
-        wish["project"] = project_body(folder)
-    return wish | {
-        name: value
-        for name, value in (("variant", variant), ("language", language))
-        if value is not None
-    }
 
 
 def _property(text: str) -> tuple[str, Any]:

@@ -1,5 +1,6 @@
 """Customers: what is known of them, why, and what an operator may change."""
 
+import shlex
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -10,15 +11,12 @@ from harken.errors import BadInput
 
 LATEST = 10
 
+Customer = Annotated[str, Parameter(help="A user id, `anonymous:ID` or `profile:NUMBER`.")]
+"""How commands name a customer."""
 
-def profile(customer: str, /, *, connection: Connection = Connection()) -> None:
-    """Show everything known of a customer, with the latest of their time line.
 
-    Parameters
-    ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
-    """
+def profile(customer: Customer, /, *, connection: Connection = Connection()) -> None:
+    """Show everything known of a customer, with the latest of their time line."""
     path = f"/people/{quoted(customer)}"
     with connection.open() as client:
         person = client.get(path)
@@ -84,7 +82,7 @@ def _show_where(person: dict[str, Any]) -> None:
 
 
 def timeline(
-    customer: str,
+    customer: Customer,
     /,
     *,
     limit: int = 100,
@@ -95,8 +93,6 @@ def timeline(
 
     Parameters
     ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     limit
         How many lines, at most 500.
     before
@@ -119,13 +115,11 @@ def _show_timeline(lines: list[dict[str, Any]]) -> None:
         show.line("nothing yet", "dim")
 
 
-def why(customer: str, journey: str, /, *, connection: Connection = Connection()) -> None:
+def why(customer: Customer, journey: str, /, *, connection: Connection = Connection()) -> None:
     """Say why a customer did or did not get a message of a journey.
 
     Parameters
     ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     journey
         The journey's name.
     """
@@ -140,7 +134,7 @@ def why(customer: str, journey: str, /, *, connection: Connection = Connection()
 
 
 def consent(
-    customer: str,
+    customer: Customer,
     channel: str,
     purpose: str,
     state: Literal["opted_in", "implied", "opted_out"],
@@ -154,8 +148,6 @@ def consent(
 
     Parameters
     ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     channel
         A channel (`email`), or `all`.
     purpose
@@ -174,28 +166,23 @@ def consent(
     _changed(person, connection, f"{customer}: {channel} {purpose} is {state}.")
 
 
-def merge(customer: str, absorbed: str, /, *, connection: Connection = Connection()) -> None:
-    """Join one customer into another; `unmerge` undoes it for 30 days.
-
-    Parameters
-    ----------
-    customer
-        Who stays: a user id, `anonymous:ID` or `profile:NUMBER`.
-    absorbed
-        Who is joined into them.
-    """
+def merge(
+    customer: Customer, absorbed: Customer, /, *, connection: Connection = Connection()
+) -> None:
+    """Join ABSORBED into CUSTOMER, who stays; `unmerge` undoes it for 30 days."""
     with connection.open() as client:
+        number = client.get(f"/people/{quoted(absorbed)}")["profile_id"]
         person = client.post(f"/people/{quoted(customer)}/merge", {"absorb": absorbed})
-    _changed(person, connection, f"{absorbed} is joined into {customer}.")
+    _changed(person, connection, f"{absorbed} (profile {number}) is joined into {customer}.")
+    if not connection.json:
+        show.line(f"To undo it: harken unmerge {shlex.quote(customer)} {number}", "dim")
 
 
-def unmerge(customer: str, number: str, /, *, connection: Connection = Connection()) -> None:
+def unmerge(customer: Customer, number: str, /, *, connection: Connection = Connection()) -> None:
     """Part a profile again that was joined into a customer.
 
     Parameters
     ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     number
         The profile that was joined into them; `harken profile` lists these.
     """
@@ -205,7 +192,7 @@ def unmerge(customer: str, number: str, /, *, connection: Connection = Connectio
 
 
 def forget(
-    customer: str,
+    customer: Customer,
     /,
     *,
     yes: Annotated[bool, Parameter(negative="")] = False,
@@ -215,8 +202,6 @@ def forget(
 
     Parameters
     ----------
-    customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
     yes
         Really do it.
     """

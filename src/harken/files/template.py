@@ -105,10 +105,13 @@ policy_packs: [KR]
 #sessions:
 #  after: 30m
 
-# How long the log of what was handled is kept, and the mail that the sandbox caught.
+# How long the log of what was handled is kept, the mail that the sandbox caught, and history:
+# events and decisions. History is kept for ever when `history` is not given; reports, the time
+# line and rules that look back further than that see only what is kept.
 #retention:
 #  log: 30d
 #  sandbox: 30d
+#  # history: 400d
 """
 
 WELCOME = """\

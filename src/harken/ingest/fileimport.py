@@ -124,6 +124,18 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def finished(path: Path, state: Path) -> Progress | None:
+    """How the import of a file ended that was read to its end before; None while there is more."""
+    progress = _kept(state / f"{fingerprint(path)}.json")
+    return progress if 0 < path.stat().st_size <= progress.position else None
+
+
+def _kept(checkpoint: Path) -> Progress:
+    if not checkpoint.exists():
+        return Progress()
+    return msgspec.json.decode(checkpoint.read_bytes(), type=Progress)
+
+
 def run(path: Path, mapping: Mapping | None, state: Path, send: _Send) -> Iterator[Progress]:
     """Import a file, going on where an earlier run of the same file stopped.
 
@@ -132,9 +144,7 @@ def run(path: Path, mapping: Mapping | None, state: Path, send: _Send) -> Iterat
     """
     mark = fingerprint(path)
     checkpoint = state / f"{mark}.json"
-    progress = Progress()
-    if checkpoint.exists():
-        progress = msgspec.json.decode(checkpoint.read_bytes(), type=Progress)
+    progress = _kept(checkpoint)
     for chunk in chunks(path, mapping, mark, progress.position, progress.line):
         answered = send(chunk.body()) if chunk.items else []
         progress.refuse(chunk.refused)

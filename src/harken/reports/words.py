@@ -13,8 +13,9 @@ LONGEST_VALUE = 80
 class Words:
     """Says things in one time zone, which it names."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, *, seconds: bool = False) -> None:
         self.zone = zone
+        self._clock = "%H:%M:%S" if seconds else "%H:%M"
 
     def on(self, at: int) -> str:
         """`On 3 March 2026 at 14:05 (Asia/Seoul)`."""
@@ -31,7 +32,7 @@ class Words:
         return f"{local.day} {local:%B} {local.year}"
 
     def clock(self, at: int) -> str:
-        return f"{to_datetime(at, self.zone):%H:%M}"
+        return to_datetime(at, self.zone).strftime(self._clock)
 
 
 def length(per: object) -> str:

@@ -156,6 +156,14 @@ def preferences(
     return page(language, "preferences_title", body)
 
 
+def home(language: str) -> str:
+    """What the server's bare address shows."""
+    words = WORDS[language]
+    links = (("/api/docs", "home_api"), ("/readyz", "home_ready"))
+    listed = "".join(f'<p><a href="{path}">{escape(words[key])}</a></p>' for path, key in links)
+    return page(language, "home_title", said(language, "home") + listed)
+
+
 def told(language: str, what: str) -> str:
     """A page that only says something: `missing`, `gone`, `trouble`."""
     return page(language, f"{what}_title", said(language, what))

@@ -35,6 +35,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "It can no longer be shown.",
         "trouble_title": "Please try again in a moment",
         "trouble": "We could not save this just now. Nothing was changed.",
+        "home_title": "Harken",
+        "home": "This server listens to what a shop's customers do and sends the messages that "
+        "follow. Customers need nothing here: links in messages lead to their pages.",
+        "home_api": "For developers: the API and its reference",
+        "home_ready": "For operators: is it ready?",
     },
     "ko": {
         "unsubscribe_title": "수신거부",
@@ -63,6 +68,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "더 이상 표시할 수 없는 메시지입니다.",
         "trouble_title": "잠시 후 다시 시도해 주세요",
         "trouble": "지금은 저장할 수 없습니다. 변경된 내용은 없습니다.",
+        "home_title": "Harken",
+        "home": "쇼핑몰 고객의 활동을 듣고 그에 맞는 메시지를 보내는 서버입니다. "
+        "고객을 위한 페이지는 메시지 안의 링크로 열립니다.",
+        "home_api": "개발자: API 및 참조 문서",
+        "home_ready": "운영자: 준비 상태 확인",
     },
     "id": {
         "unsubscribe_title": "Berhenti berlangganan",
@@ -91,6 +101,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "Pesan ini tidak dapat ditampilkan lagi.",
         "trouble_title": "Silakan coba lagi sebentar lagi",
         "trouble": "Kami belum dapat menyimpannya. Tidak ada yang berubah.",
+        "home_title": "Harken",
+        "home": "Server ini mendengarkan kegiatan pelanggan toko dan mengirim pesan yang sesuai. "
+        "Halaman untuk pelanggan dibuka lewat tautan di dalam pesan.",
+        "home_api": "Untuk pengembang: API dan referensinya",
+        "home_ready": "Untuk operator: apakah sudah siap?",
     },
 }
 

@@ -60,6 +60,12 @@ class Clicks:
 clicks = Clicks()
 
 
+@get("/", include_in_schema=False)
+async def home(request: Visit) -> Page:
+    """What a person sees who opens the server's address."""
+    return _page(html.home(_spoken(request, None)))
+
+
 @get(PATHS["open"] + "{token:str}", include_in_schema=False)
 async def opened(api: TheApi, request: Visit, token: Token) -> Response[bytes]:
     """The pixel. Whatever is wrong, a picture is the answer."""
@@ -378,6 +384,7 @@ def failed(request: Visit, error: Exception) -> Page:
 routes = Router(
     path="",
     route_handlers=[
+        home,
         opened,
         clicked,
         ask_unsubscribe,

@@ -145,7 +145,7 @@ def show_timeline(
         if at is None:
             raise BadInput(f"before={before[:40]!r} is no time; write 2026-01-31T09:00:00Z")
     found = api.services.history.timeline([profile.id], before=at, limit=limit)
-    words = Words(_zone(api, profile))
+    words = Words(_zone(api, profile), seconds=True)
     lines = [line_of(entry, words) for entry in found]
     return Timeline(timeline=lines, next=lines[-1].at if len(lines) >= limit else None)
 
