@@ -1,0 +1,121 @@
+"""What check passes can be put in force, and whatever else is told, not raised."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from harken.checking import check
+from harken.definitions import InForce
+from harken.files.remnants import readable
+from harken.inputs import Definitions, JourneySource
+from harken.workspace import Workspace
+
+GOOD: dict[str, Any] = {
+    "workspace": {
+        "timezone": "Asia/Seoul",
+        "senders": {"default": {"from": "Shop <hi@shop.example>"}},
+        "transports": [{"name": "main", "url": "smtp://mail.example", "weight": 1}],
+        "caps": [{"at_most": 2, "per": "1d"}],
+        "policy_packs": ["KR"],
+    },
+    "journey": {
+        "journey": "cart",
+        "entry": {"event": "Cart Abandoned", "where": {"cart_value": {"gte": 100}}},
+        "steps": [
+            {"wait": "30m"},
+            {
+                "message": "nudge",
+                "channel": "email",
+                "variants": [{"when": {"attribute": "vip", "equals": True}, "subject": "VIP"}],
+                "default": {"subject": "Hi", "html": "<p>{{ profile.name | default: 'you' }}</p>"},
+            },
+        ],
+    },
+    "segment": {"segment": "vips", "rule": {"attribute": "vip", "equals": True}},
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from places(inner, (*path, key))
+    for index, inner in enumerate(value if isinstance(value, list) else ()):
+        yield from places(inner, (*path, index))
+
+
+PLACES = list(places(GOOD))
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["30m", "a.mjml", "{{ x }}", "{% for a in (1..99999) %}{% endfor %}", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=8) | st.sampled_from(["from", "a.b", "x[0]", "event"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def spoiled(changes: list[tuple[tuple[Any, ...], Any]]) -> Definitions:
+    whole = copy.deepcopy(GOOD)
+    for path, odd in changes:
+        at: Any = whole
+        for key in path[:-1]:
+            inside = (isinstance(at, dict) and key in at) or (
+                isinstance(at, list) and isinstance(key, int) and key < len(at)
+            )
+            if not inside:
+                break
+            at = at[key]
+        else:
+            if isinstance(at, dict) or (isinstance(at, list) and path[-1] in range(len(at))):
+                at[path[-1]] = odd
+    plain = {name: one if isinstance(one, dict) else {} for name, one in whole.items()}
+    return Definitions(
+        revision=1,
+        applied_at=0,
+        applied_by="",
+        workspace=plain["workspace"],
+        journeys={"cart": JourneySource(1, plain["journey"])},
+        segments={"vips": plain["segment"]},
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), ODD), max_size=4))
+@example([])
+def test_check_never_raises_and_what_it_passes_compiles(
+    changes: list[tuple[tuple[Any, ...], Any]],
+) -> None:
+    written = spoiled(changes)
+    wrong = [fault for _, _, fault in check(written) if not fault.warning]
+    if not changes:
+        assert wrong == []
+    if not wrong:
+        InForce(written, lambda name, revision: None)
+
+
+def test_what_is_wrong_is_taken_away_and_nothing_else() -> None:
+    value = {
+        "timezone": "Mars",
+        "senders": {"a": {"from": "a@b.example"}, "b": {"form": "x"}},
+        "transports": [{"name": "one", "wait": 1}, {"name": "two", "dkim": {"domain": "d"}}],
+    }
+    rest = readable(value, Workspace)
+    assert rest.plain == {
+        "senders": {"a": {"from": "a@b.example"}},
+        "transports": [{"name": "one"}, {"name": "two"}],
+    }
+    assert [transport.name for transport in rest.typed.transports] == ["one", "two"]
+    assert len(rest.faults) == 5
