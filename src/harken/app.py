@@ -24,7 +24,11 @@ class Embedded:
         self.settings = data if isinstance(data, Settings) else Settings(data=data)
         self.clock = clock
         self.settings.data.mkdir(parents=True, exist_ok=True)
-        self.history = DuckHistory(self.settings.history)
+        self.history = DuckHistory(
+            self.settings.history,
+            memory=self.settings.history_memory,
+            threads=self.settings.history_threads,
+        )
         self.services = Services(self.settings, clock, self.history, lambda: None)
         self.store = self.services.store
         self.feeder = Feeder(self.store, self.history)

@@ -5,6 +5,7 @@ to the machine, and every secret, stands here.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Rate limit of each write key; 0 for none."""
     history_memory: str = "100MB"
     """What DuckDB may use."""
+    history_threads: int = 1
+    """How many threads DuckDB may use; with more, give it more memory."""
     lmtp_port: int = 0
     """Return path: bounces by LMTP on this port; 0 for off."""
     log_level: str = "info"
@@ -78,7 +81,8 @@ def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -
         "smtp_url": env.get("HARKEN_SMTP_URL", ""),
         "sender": env.get("HARKEN_FROM", ""),
         "host": env.get("HARKEN_HOST", "127.0.0.1"),
-        "history_memory": env.get("HARKEN_HISTORY_MEMORY", "100MB"),
+        "history_memory": _memory(env, "HARKEN_HISTORY_MEMORY", "100MB"),
+        "history_threads": int(_number(env, "HARKEN_HISTORY_THREADS") or 1),
         "log_level": env.get("HARKEN_LOG_LEVEL", "info"),
         "events_per_second": _number(env, "HARKEN_EVENTS_PER_SECOND"),
         "lmtp_port": int(_number(env, "HARKEN_LMTP_PORT")),
@@ -105,6 +109,13 @@ def link_secret(data: Path) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return secret
+
+
+def _memory(env: Mapping[str, str], name: str, default: str) -> str:
+    text = env.get(name) or default
+    if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)? ?[MG](i?B)?", text, re.IGNORECASE):
+        raise BadInput(f"{name}={text!r}: write an amount of memory, 100MB or 2GB")
+    return text if text[-1] in "bB" else f"{text}B"
 
 
 def _number(env: Mapping[str, str], name: str) -> float:

@@ -77,7 +77,9 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     from harken.store.sqlite import SqliteStore
 
     store = SqliteStore(settings.state, cache_mib=16)
-    history = DuckHistory(settings.history, memory=settings.history_memory)
+    history = DuckHistory(
+        settings.history, memory=settings.history_memory, threads=settings.history_threads
+    )
     feeder = Feeder(store, history)
     server = remote.serve(history, settings.run / "history.address")
     feeder.start()

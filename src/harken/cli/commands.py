@@ -19,6 +19,7 @@ THEMES = {
         ("ledger", "resend", "close", "preview", "test-send", "sandbox"),
     ),
     "Events": ("importing", ("import", "rejected")),
+    "History": ("history", ("sql", "export")),
     "Operation": (
         "operate",
         ("serve", "status", "keys", "suppressions", "backup", "restore"),

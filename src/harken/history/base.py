@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harken.effects import Decision, Happening
 
@@ -15,6 +15,13 @@ TIMELINE_LIMIT = 100
 QUERY_LIMIT = 10_000
 """Rows that a query answers at most, when no other number is asked for."""
 QUERY_SECONDS = 30.0
+
+
+class Table(NamedTuple):
+    """What a query answers."""
+
+    columns: list[str]
+    rows: list[Row]
 
 
 class History(Protocol):
@@ -41,7 +48,17 @@ class History(Protocol):
         limit: int = QUERY_LIMIT,
         seconds: float = QUERY_SECONDS,
     ) -> list[Row]:
-        """Rows of one SELECT over the tables of docs/history.md, at most `limit`.
+        """Rows of one SELECT over the tables of docs/history.md, at most `limit`; see `table`."""
+
+    def table(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> Table:
+        """The same with the names of the columns.
 
         Raises BadInput for SQL that is wrong, is not one SELECT, would write, or takes too long.
         Values come as JSON has them; a decimal becomes a number, a time or UUID text.

@@ -18,7 +18,7 @@ import msgspec
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
 from harken.history import duck_write, filling
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row, Table
 from harken.history.export import export
 from harken.history.rows import Rekey, decode_batch
 
@@ -112,6 +112,16 @@ class DuckHistory:
         limit: int = QUERY_LIMIT,
         seconds: float = QUERY_SECONDS,
     ) -> list[Row]:
+        return self.table(sql, params, limit=limit, seconds=seconds).rows
+
+    def table(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> Table:
         _only_select(sql)
         cursor = self._cursor()
         alarm = threading.Timer(seconds, cursor.interrupt)
@@ -122,6 +132,7 @@ class DuckHistory:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 rows = cursor.execute(sql, list(params)).fetchmany(limit)
+                columns = [str(column[0]) for column in cursor.description or ()]
             finally:
                 cursor.execute("ROLLBACK")
         except duckdb.InterruptException:
@@ -132,7 +143,7 @@ class DuckHistory:
             raise BadInput(str(fault)) from None
         finally:
             alarm.cancel()
-        return [tuple(map(_plain, row)) for row in rows]
+        return Table(columns, [tuple(map(_plain, row)) for row in rows])
 
     def timeline(
         self,

@@ -24,14 +24,14 @@ from msgspec import Struct
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, HarkenError, Unavailable
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row, Table
 from harken.logs import structlog
 
 VERBS = frozenset(
     {
         "append",
         "watermark",
-        "query",
+        "table",
         "timeline",
         "decisions",
         "events_since",
@@ -160,10 +160,17 @@ class RemoteHistory:
         limit: int = QUERY_LIMIT,
         seconds: float = QUERY_SECONDS,
     ) -> list[Row]:
-        rows = self._ask(
-            "query", [sql, list(params)], list[list[Any]], limit=limit, seconds=seconds
-        )
-        return [tuple(row) for row in rows]
+        return self.table(sql, params, limit=limit, seconds=seconds).rows
+
+    def table(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        *,
+        limit: int = QUERY_LIMIT,
+        seconds: float = QUERY_SECONDS,
+    ) -> Table:
+        return self._ask("table", [sql, list(params)], Table, limit=limit, seconds=seconds)
 
     def timeline(
         self,

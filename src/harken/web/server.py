@@ -21,6 +21,7 @@ from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.routes import (
     definitions,
+    history,
     hooks,
     journeys,
     keys,
@@ -167,6 +168,7 @@ def _routes() -> Router:
             messages.routes,
             preview.routes,
             operations.routes,
+            history.routes,
             keys.routes,
             suppressions.routes,
             sandbox.routes,
