@@ -1,6 +1,7 @@
 """Gate 8: how many messages a customer gets in so long."""
 
 from collections.abc import Iterable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from harken.gates.base import PULLED, Candidate, Verdict
@@ -28,7 +29,7 @@ def frequency_cap(
     for cap in caps:
         used = _used(cap, sends, zone, now)
         if len(used) >= cap.at_most:
-            facts = {
+            facts: dict[str, Any] = {
                 "cap": {
                     "channel": cap.channel,
                     "tag": cap.tag,
