@@ -40,6 +40,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How many threads DuckDB may use; with more, give it more memory."""
     lmtp_port: int = 0
     """Return path: bounces by LMTP on this port; 0 for off."""
+    private_webhooks: bool = False
+    """Whether webhooks may be machines of our own network."""
     log_level: str = "info"
 
     @property
@@ -85,6 +87,7 @@ def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -
         "history_threads": int(_number(env, "HARKEN_HISTORY_THREADS") or 1),
         "log_level": env.get("HARKEN_LOG_LEVEL", "info"),
         "events_per_second": _number(env, "HARKEN_EVENTS_PER_SECOND"),
+        "private_webhooks": _number(env, "HARKEN_PRIVATE_WEBHOOKS") > 0,
         "lmtp_port": int(_number(env, "HARKEN_LMTP_PORT")),
         "senders": int(_number(env, "HARKEN_SENDERS") or 1),
     }

@@ -163,10 +163,11 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
 
 
 async def _upkeep(services: "Services") -> None:
-    """Let go, hourly, of what is kept no longer."""
+    """Let go, hourly, of what is kept no longer, and write down how large segments are."""
     while True:
         try:
             await asyncio.to_thread(tidy, services)
+            await asyncio.to_thread(record_sizes, services)
         except (HarkenError, OSError) as error:
             log.warning("upkeep failed; it is tried again later", error=str(error))
         await asyncio.sleep(UPKEEP_SECONDS)
@@ -190,6 +191,13 @@ def tidy(services: "Services") -> None:
         rows = services.history.prune((now - retention.history) // clock.DAY * clock.DAY)
     if dropped or mails or rows:
         log.info("upkeep", log_segments=dropped, sandbox_mails=mails, history_rows=rows)
+
+
+def record_sizes(services: "Services") -> None:
+    """Write down how large each segment is: how they grew is shown by it."""
+    from harken.web.segments import Segments
+
+    Segments(services).record_sizes()
 
 
 def _greet(services: "Services", settings: Settings) -> None:

@@ -1,9 +1,11 @@
 """docs/cli.md names every command, option and variable that there is, and no other."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from harken import config
 from harken.cli import commands
@@ -11,7 +13,7 @@ from harken.cli import commands
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
 ALL = [name for _, names in commands.THEMES.values() for name in names]
-GROUPS = ("keys", "suppressions")
+GROUPS = ("keys", "suppressions", "segments", "lists")
 
 
 def test_every_command_is_documented_and_every_documented_one_exists() -> None:
@@ -29,12 +31,19 @@ def test_documented_options_exist() -> None:
     app = commands.build()
     options = {
         name
-        for command in ALL
-        if command not in GROUPS
-        for argument in app[command].assemble_argument_collection()
+        for command in _runnable(app)
+        for argument in command.assemble_argument_collection()
         for name in argument.names
     }
     assert set(re.findall(r"(--[a-z][a-z-]*)", PAGE)) - {"--help"} <= options
+
+
+def _runnable(app: App) -> Iterator[App]:
+    for command in ALL:
+        if command in GROUPS:
+            yield from (app[command][name] for name in app[command] if not name.startswith("-"))
+        else:
+            yield app[command]
 
 
 def test_every_command_says_in_a_line_what_it_does() -> None:

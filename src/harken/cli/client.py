@@ -6,15 +6,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 from cyclopts import Group, Parameter
 
 from harken.errors import BadInput, Conflict, Denied, NotFound, ServerFault, Unavailable
 
+if TYPE_CHECKING:
+    import httpx
+
 DEFAULT_SERVER = "http://127.0.0.1:8600"
 ANSWER_SECONDS = 120.0
+JSON = "application/json"
 
 _GROUP = Group("Connection", sort_key=50)
 
@@ -69,6 +73,8 @@ class Transport(Protocol):
     """Opens the API."""
     write_authorization: str
     """Lets events in; empty where a write key has to be given."""
+    in_flight: int
+    """Requests that may wait for their answer at the same time, each in a thread of its own."""
 
     def send(
         self,
@@ -77,13 +83,21 @@ class Transport(Protocol):
         questions: Mapping[str, Any],
         body: bytes,
         authorization: str,
+        kind: str = JSON,
     ) -> Answer: ...
+
+    def stream(
+        self, path: str, questions: Mapping[str, Any], authorization: str
+    ) -> Iterator[bytes]:
+        """An answer piece by piece. Raises an error of `harken.errors` when it is a problem."""
 
     def close(self) -> None: ...
 
 
 class Server:
     """A server, by HTTP."""
+
+    in_flight = 4
 
     def __init__(self, address: str) -> None:
         import httpx
@@ -105,6 +119,7 @@ class Server:
         questions: Mapping[str, Any],
         body: bytes,
         authorization: str,
+        kind: str = JSON,
     ) -> Answer:
         import httpx
 
@@ -114,30 +129,56 @@ class Server:
                 path,
                 params=questions,
                 content=body or None,
-                headers=headers(body, authorization),
+                headers=headers(body, authorization, kind),
             )
-        except httpx.ConnectError:
-            raise Unavailable(
+        except httpx.HTTPError as error:
+            raise self._silent(error) from None
+        return answered(answer)
+
+    def stream(
+        self, path: str, questions: Mapping[str, Any], authorization: str
+    ) -> Iterator[bytes]:
+        import httpx
+
+        try:
+            with self._http.stream(
+                "GET", path, params=questions, headers=headers(b"", authorization)
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise problem(answered(answer))
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._silent(error) from None
+
+    def _silent(self, error: "httpx.HTTPError") -> Unavailable:
+        import httpx
+
+        if isinstance(error, httpx.ConnectError):
+            return Unavailable(
                 f"no Harken answers at {self._address}; start one with "
                 "`harken serve --data DIR`, or name it with --server or HARKEN_SERVER"
-            ) from None
-        except httpx.HTTPError as error:
-            what = str(error) or type(error).__name__
-            raise Unavailable(f"{self._address} does not answer: {what}") from None
-        return Answer(
-            answer.status_code,
-            answer.headers.get("content-type", ""),
-            answer.content,
-            answer.headers.get("retry-after", ""),
-        )
+            )
+        what = str(error) or type(error).__name__
+        return Unavailable(f"{self._address} does not answer: {what}")
 
     def close(self) -> None:
         self._http.close()
 
 
-def headers(body: bytes, authorization: str) -> dict[str, str]:
-    """The headers of a request; its body, if any, is JSON."""
-    found = {"Content-Type": "application/json"} if body else {}
+def answered(answer: "httpx.Response") -> Answer:
+    """What came back by HTTP, read to its end."""
+    return Answer(
+        answer.status_code,
+        answer.headers.get("content-type", ""),
+        answer.content,
+        answer.headers.get("retry-after", ""),
+    )
+
+
+def headers(body: bytes, authorization: str, kind: str = JSON) -> dict[str, str]:
+    """The headers of a request; `kind` is the media type of its body, if any."""
+    found = {"Content-Type": kind} if body else {}
     return found | ({"Authorization": authorization} if authorization else {})
 
 
@@ -169,8 +210,17 @@ class Client:
     def put(self, path: str, body: Any) -> Any:
         return self._ask("PUT", path, {}, body)
 
+    def put_file(self, path: str, content: bytes, kind: str) -> Any:
+        """Send a file of a media type."""
+        return _value(path, self._checked("PUT", path, {}, content, kind))
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, {})
+
+    def stream(self, path: str, **questions: Any) -> Iterator[bytes]:
+        """An answer of any length that is no JSON, piece by piece."""
+        given = {name: value for name, value in questions.items() if value not in (None, "")}
+        return self._transport.stream(f"/api/v1{path}", given, self._transport.authorization)
 
     def fetch(self, path: str) -> bytes:
         """An answer that is no JSON."""
@@ -178,22 +228,27 @@ class Client:
 
     def _ask(self, method: str, path: str, questions: Mapping[str, Any], body: Any = None) -> Any:
         content = b"" if body is None else msgspec.json.encode(body)
-        answer = self._checked(method, path, questions, content)
-        if not answer.body:
-            return None
-        try:
-            return msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
-            raise ServerFault(f"this is no Harken: {path} answered with something else") from None
+        return _value(path, self._checked(method, path, questions, content))
 
-    def _checked(self, method: str, path: str, questions: Mapping[str, Any], body: bytes) -> Answer:
+    def _checked(
+        self, method: str, path: str, questions: Mapping[str, Any], body: bytes, kind: str = JSON
+    ) -> Answer:
         given = {name: value for name, value in questions.items() if value not in (None, "")}
         answer = self._transport.send(
-            method, f"/api/v1{path}", given, body, self._transport.authorization
+            method, f"/api/v1{path}", given, body, self._transport.authorization, kind
         )
         if 200 <= answer.status < 300:
             return answer
         raise problem(answer)
+
+
+def _value(path: str, answer: Answer) -> Any:
+    if not answer.body:
+        return None
+    try:
+        return msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        raise ServerFault(f"this is no Harken: {path} answered with something else") from None
 
 
 _ERRORS = {400: BadInput, 401: Denied, 404: NotFound, 409: Conflict, 503: Unavailable}

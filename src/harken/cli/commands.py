@@ -14,6 +14,7 @@ THEMES = {
         "people",
         ("profile", "timeline", "why", "consent", "merge", "unmerge", "forget"),
     ),
+    "Segments": ("segments", ("segments", "lists")),
     "Messages": (
         "messages",
         ("ledger", "resend", "close", "preview", "test-send", "sandbox"),
@@ -31,6 +32,8 @@ _RENAMED = {
     "import": "import_file",
     "test-send": "send_test",
     "keys": "keys_app",
+    "lists": "lists_app",
+    "segments": "segments_app",
     "suppressions": "suppressions_app",
 }
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import httpx
 
 from harken import logs
 from harken.app import Embedded
-from harken.cli.client import Answer, basic, bearer, headers
+from harken.cli.client import JSON, Answer, answered, basic, bearer, headers, problem
 from harken.clock import SystemClock
 from harken.config import settings
 from harken.errors import Conflict, NotFound
@@ -25,6 +25,8 @@ class Folder:
 
     Messages that become due meanwhile wait in the ledger for the next server.
     """
+
+    in_flight = 1
 
     def __init__(self, data: Path) -> None:
         if not (data / "log").is_dir():
@@ -60,19 +62,24 @@ class Folder:
         questions: Mapping[str, Any],
         body: bytes,
         authorization: str,
+        kind: str = JSON,
     ) -> Answer:
         request = self._http.build_request(
             method,
             path,
             params=questions,
             content=body or None,
-            headers=headers(body, authorization),
+            headers=headers(body, authorization, kind),
         )
-        answer = self._runner.run(self._http.send(request))
-        kind = answer.headers.get("content-type", "")
-        return Answer(
-            answer.status_code, kind, answer.content, answer.headers.get("retry-after", "")
-        )
+        return answered(self._runner.run(self._http.send(request)))
+
+    def stream(
+        self, path: str, questions: Mapping[str, Any], authorization: str
+    ) -> Iterator[bytes]:
+        answer = self.send("GET", path, questions, b"", authorization)
+        if not 200 <= answer.status < 300:
+            raise problem(answer)
+        yield answer.body
 
     def _handled(self, offset: int) -> bool:
         """Whoever waits for the engine turns it."""

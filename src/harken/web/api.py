@@ -11,12 +11,15 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.params import Dependency
 
+from harken.config import link_secret
 from harken.errors import BadInput, NotFound, Unavailable
 from harken.ingest.protocol import Accepted
 from harken.inputs import Command, Definitions
 from harken.people.profile import Profile
 from harken.store.log import LogReader
 from harken.web import health
+from harken.web.exports import Exports
+from harken.web.segments import Segments
 
 if TYPE_CHECKING:
     from harken.services import Services
@@ -52,6 +55,16 @@ class Api:
         """Held while a backup is made."""
         self.listing = threading.Lock()
         """Held while the customers of a list are exchanged."""
+        self.segments = Segments(services)
+        self.exports = Exports(
+            services.settings.data / "exports.json",
+            services.clock,
+            link_secret(services.settings.data),
+            self.segments.page_of,
+            services.store.profiles,
+            private=services.settings.private_webhooks,
+        )
+        """Nothing is posted until it is started, which a server does."""
         self._handled = handled or services.handled
         self._patience = patience
         self._ready = ready or dict

@@ -4,19 +4,18 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harken.web.api import Api
+    from harken.services import Services
 
 PATIENCE = 10.0
 LOOK_EVERY = 0.02
 
 
-def caught_up(api: "Api", patience: float = PATIENCE) -> bool:
+def caught_up(services: "Services", patience: float = PATIENCE) -> bool:
     """Wait until history has all that the engine had handled at the call.
 
     False when that takes longer than `patience` seconds. History usually is a fraction of a
     second behind.
     """
-    services = api.services
     end = services.store.history_end()
     until = time.monotonic() + patience
     while services.history.watermark() < end:

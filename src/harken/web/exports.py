@@ -21,7 +21,7 @@ from harken.errors import BadInput, Conflict, HarkenError, NotFound, Unavailable
 from harken.ids import derived_id
 from harken.logs import structlog
 from harken.people.profile import Profile
-from harken.segments.rules import lookup
+from harken.segments.live import attribute_value
 from harken.web import kept, webhooks
 
 DELAYS = (1.0, 5.0, 25.0, 120.0, 300.0)
@@ -294,12 +294,11 @@ class Exports:
 
 
 def _attributes(profile: Profile | None, one: Export, names: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if profile is None:
-        return {}
-    known = {**profile.learned, **profile.attributes}
-    found = {}
+        return found
     for name in names:
-        value = lookup(known, name)
+        value = attribute_value(profile, name)
         if value is not UNSET:
             found[name] = _hash(value) if name in one.hashed else value
     return found

@@ -19,6 +19,7 @@ from harken.web import kept
 from harken.web.catchup import caught_up
 
 if TYPE_CHECKING:
+    from harken.services import Services
     from harken.web.api import Api
 
 MOST_BYTES = 64_000_000
@@ -75,14 +76,14 @@ class Upload(Struct, kw_only=True):
             self.refused.append(Refused(line=line, user_id=user_id[:LONGEST_ID], problem=problem))
 
 
-def lists(api: "Api") -> list[KeptList]:
+def lists(services: "Services") -> list[KeptList]:
     """Every list that was uploaded, by name."""
-    return sorted(_load(api), key=lambda one: one.name)
+    return sorted(_load(services), key=lambda one: one.name)
 
 
 def found(api: "Api", name: str) -> KeptList:
     """A list by its name. Raises NotFound."""
-    for one in _load(api):
+    for one in _load(api.services):
         if one.name == name:
             return one
     raise NotFound(f"there is no list {name!r}; `PUT /api/v1/lists/{{name}}` uploads one")
@@ -104,7 +105,7 @@ def replace(api: "Api", name: str, body: bytes, by: str) -> Upload:
     except ValueError as wrong:
         raise BadInput(str(wrong)) from None
     with api.listing:
-        others = [one for one in _load(api) if one.name != name]
+        others = [one for one in _load(api.services) if one.name != name]
         if len(others) >= MOST_LISTS:
             raise Conflict(f"there are {MOST_LISTS} lists already; remove one that is not needed")
         upload = Upload(members=0)
@@ -121,13 +122,13 @@ def remove(api: "Api", name: str) -> Upload:
         found(api, name)
         upload = Upload(members=0)
         _exchange(api, name, set(), upload)
-        _save(api, [one for one in _load(api) if one.name != name])
+        _save(api, [one for one in _load(api.services) if one.name != name])
     return upload
 
 
 def _exchange(api: "Api", name: str, wanted: set[int], upload: Upload) -> None:
     """Put on the list who is wanted and not there, take off who is there and not wanted."""
-    if not caught_up(api):
+    if not caught_up(api.services):
         raise Unavailable("history is behind, so it is not known who is on the list; try again")
     standing = set(_standing(api, name))
     added, removed = sorted(wanted - standing), sorted(standing - wanted)
@@ -204,8 +205,8 @@ def _no_column(columns: Sequence[str]) -> str:
     return text
 
 
-def _load(api: "Api") -> list[KeptList]:
-    return kept.load(api.services.settings.data / "lists.json", list[KeptList], [])
+def _load(services: "Services") -> list[KeptList]:
+    return kept.load(services.settings.data / "lists.json", list[KeptList], [])
 
 
 def _save(api: "Api", all: list[KeptList]) -> None:

@@ -62,19 +62,21 @@ class Names:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[float, list[str]]] = {}
 
-    def events(self) -> list[str]:
-        """Names of events, the most frequent first."""
-        return self._once(("events", ""), lambda: self._ask(EVENTS, [], MOST_NAMES))
+    def events(self, wanted: str = "") -> list[str]:
+        """Names of events, the most frequent first; as they are now when `wanted` is not known."""
+        return self._kept_or(("events", ""), wanted, lambda: self._ask(EVENTS, [], MOST_NAMES))
 
-    def properties(self, event: str) -> list[str]:
+    def properties(self, event: str, wanted: str = "") -> list[str]:
         """Properties that the event lately had."""
-        return self._once(
-            ("properties", event), lambda: sorted(self._ask(PROPERTIES, [event], MOST_KEYS))
+        return self._kept_or(
+            ("properties", event), wanted, lambda: sorted(self._ask(PROPERTIES, [event], MOST_KEYS))
         )
 
-    def attributes(self) -> list[str]:
+    def attributes(self, wanted: str = "") -> list[str]:
         """Attributes that some customers have."""
-        return self._once(("attributes", ""), lambda: sorted(self._ask(ATTRIBUTES, [], MOST_KEYS)))
+        return self._kept_or(
+            ("attributes", ""), wanted, lambda: sorted(self._ask(ATTRIBUTES, [], MOST_KEYS))
+        )
 
     def warnings(self, definition: object, path: str, lists: Collection[str]) -> list[Fault]:
         """What a definition looks for that no data has, each with the name it may have meant.
@@ -92,14 +94,14 @@ class Names:
 
     def _unknown(self, use: Use) -> Iterator[Fault]:
         if use.kind == "event":
-            known, what = self.events(), f"no event `{use.name}` was ever received"
+            known, what = self.events(use.name), f"no event `{use.name}` was ever received"
             there = use.name in known
         elif use.kind == "property":
-            known = self.properties(use.event)
+            known = self.properties(use.event, use.name)
             what = f"no `{use.event}` ever had a property `{use.name}`"
             there = not known or self._has(use.name, known, ANY_PROPERTY, [use.event])
         else:
-            known, what = self.attributes(), f"no customer has an attribute `{use.name}`"
+            known, what = self.attributes(use.name), f"no customer has an attribute `{use.name}`"
             there = self._has(use.name, known, ANY_ATTRIBUTE, [])
         if known and not there:
             yield Fault(use.path, what + did_you_mean(use.name, known), warning=True)
@@ -114,11 +116,13 @@ class Names:
             for key in dict.fromkeys((name, first))
         )
 
-    def _once(self, key: tuple[str, str], ask: Callable[[], list[str]]) -> list[str]:
+    def _kept_or(
+        self, key: tuple[str, str], wanted: str, ask: Callable[[], list[str]]
+    ) -> list[str]:
         now = time.monotonic()
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and now - kept[0] < KEPT_SECONDS:
+        if kept is not None and now - kept[0] < KEPT_SECONDS and (not wanted or wanted in kept[1]):
             return kept[1]
         names = ask()
         with self._lock:

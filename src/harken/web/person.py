@@ -89,6 +89,10 @@ class Person(Struct, kw_only=True):
     """Taken from a client's context where nobody stated them."""
     timezone: str
     """The one that counts: stated, learned, their country's, else the workspace's."""
+    segments: dict[str, str]
+    """Segments that the customer is in, and since when; those that are warming are not told."""
+    lists: dict[str, str]
+    """Uploaded lists that they stand on, and since when."""
     events: dict[str, EventCount]
     consent: list[ConsentLine]
     """The latest choice of each channel and purpose."""
@@ -116,6 +120,8 @@ def person_of(api: Api, profile: Profile) -> Person:
         attributes=profile.attributes,
         learned=profile.learned,
         timezone=zone_of(profile, ZoneInfo(in_force.workspace.timezone)).key,
+        segments=_segments(api, profile),
+        lists={name: iso(at) for name, at in sorted(profile.lists.items())},
         events={
             name: EventCount(stat.count, iso(stat.first), iso(stat.last))
             for name, stat in sorted(profile.events.items())
@@ -148,6 +154,15 @@ def rows_of(api: Api, profile: Profile, limit: int, before: str | None = None) -
         for row in api.services.store.messages(profile_id=id, before=before, limit=limit)
     ]
     return sorted(rows, key=lambda row: row.queued_at, reverse=True)[:limit]
+
+
+def _segments(api: Api, profile: Profile) -> dict[str, str]:
+    known, warming = api.segments.all(), api.segments.warming()
+    return {
+        name: iso(at)
+        for name, at in sorted(profile.segments.items())
+        if name in known and name not in warming
+    }
 
 
 def consent_line(change: ConsentChange) -> ConsentLine:

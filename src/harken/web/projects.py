@@ -18,6 +18,7 @@ from harken.journeys.model import Message
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
+from harken.web.rules import definitions_in
 
 SAMPLE = 500
 """Latest triggers that a message is tried on."""
@@ -104,18 +105,38 @@ def next_bundle(api: Api, body: ProjectBody, by: str) -> tuple[Definitions, Defi
 def faults_of(written: Definitions, names: Sequence[str] | None = None) -> list[Found]:
     """All that is wrong with definitions; of `names` journeys alone when given."""
     return [
-        Found(
-            kind=kind,
-            name=name,
-            path=fault.path,
-            problem=fault.problem,
-            file=fault.file,
-            line=fault.line,
-            warning=fault.warning,
-        )
+        _found(kind, name, fault)
         for kind, name, fault in checking.check(written)
         if names is None or kind != "journey" or name in names
     ]
+
+
+def _found(kind: str, name: str, fault: Fault) -> Found:
+    return Found(
+        kind=kind,
+        name=name,
+        path=fault.path,
+        problem=fault.problem,
+        file=fault.file,
+        line=fault.line,
+        warning=fault.warning,
+    )
+
+
+def unknown_names(api: Api, written: Definitions, body: ProjectBody) -> list[Found]:
+    """Names of events and attributes that definitions look for and no data has, as warnings.
+
+    History that does not answer warns of nothing.
+    """
+    found = []
+    try:
+        for kind, name, definition in definitions_in(written):
+            if name in (body.segments if kind == "segment" else body.journeys):
+                for fault in api.segments.warnings(definition, "$"):
+                    found.append(_found(kind, name, fault))
+    except (Unavailable, BadInput) as fault:
+        log.warning("no_names", fault=str(fault))
+    return found
 
 
 def refuse_faults(faults: Sequence[Found]) -> None:

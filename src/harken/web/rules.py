@@ -1,6 +1,6 @@
 """Where rules stand in definitions, and what stands in rules."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from harken.files.reader import read
 from harken.inputs import Definitions
 from harken.journeys.model import Journey
 from harken.segments.model import Segment
-from harken.segments.rules import InList
+from harken.segments.rules import InList, InSegment
 
 
 def parts(value: Any, path: str = "$") -> Iterator[tuple[str, Struct]]:
@@ -45,8 +45,17 @@ def definitions_in(written: Definitions) -> Iterator[tuple[str, str, Segment | J
 
 def users_of_list(written: Definitions, name: str) -> list[str]:
     """The definitions that ask who stands on a list: `segment vip`, `journey welcome`."""
+    return _with(written, lambda one: isinstance(one, InList) and one.in_list == name)
+
+
+def users_of_segment(written: Definitions, name: str) -> list[str]:
+    """The definitions that ask who is in a segment."""
+    return _with(written, lambda one: isinstance(one, InSegment) and one.in_segment == name)
+
+
+def _with(written: Definitions, asks: Callable[[Struct], bool]) -> list[str]:
     return [
         f"{kind} {called}"
         for kind, called, definition in definitions_in(written)
-        if any(isinstance(one, InList) and one.in_list == name for _, one in parts(definition))
+        if any(asks(one) for _, one in parts(definition))
     ]

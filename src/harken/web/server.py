@@ -21,6 +21,7 @@ from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.routes import (
     definitions,
+    exports,
     history,
     hooks,
     journeys,
@@ -31,6 +32,7 @@ from harken.web.routes import (
     people,
     preview,
     sandbox,
+    segments,
     suppressions,
 )
 
@@ -164,6 +166,8 @@ def _routes() -> Router:
             people.routes,
             journeys.routes,
             lists.routes,
+            segments.routes,
+            exports.routes,
             definitions.routes,
             messages.routes,
             preview.routes,
@@ -190,6 +194,8 @@ def litestar(api: Api) -> Litestar:
             pages.routes,
             _routes(),
         ],
+        on_startup=[api.exports.start],
+        on_shutdown=[api.exports.close],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={Exception: _failed},
         openapi_config=None,

@@ -22,6 +22,7 @@ from harken.web.projects import (
     next_bundle,
     project_of,
     refuse_faults,
+    unknown_names,
     warnings_of,
 )
 
@@ -169,6 +170,8 @@ def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     changes = plan(current, project_of(data))
     faults = faults_of(written, list(data.journeys))
     sound = all(fault.warning for fault in faults)
+    if sound:
+        faults += unknown_names(api, written, data)
     warnings = warnings_of(api, compiled(api, written), changes) if sound else NOTHING
     return Draft(current, written, changes, faults, sound, warnings)
 

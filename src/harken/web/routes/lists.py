@@ -65,7 +65,7 @@ class TakesCsv(Operation):
 def list_lists(api: TheApi) -> Lists:
     """All lists that were uploaded."""
     members = lists.members(api)
-    return Lists([_shown(one, members.get(one.name, 0)) for one in lists.lists(api)])
+    return Lists([_shown(one, members.get(one.name, 0)) for one in lists.lists(api.services)])
 
 
 @get("/lists/{name:str}", responses=responses(404), sync_to_thread=True)

@@ -1,0 +1,319 @@
+"""Groups of customers as they are asked about: counted, listed, compared, and how they grew.
+
+Answers about groups come from history, in the set form, and are exact for what history holds:
+each first waits (a moment) until that is all that the engine had handled. Whether one customer is
+in a segment is read from their document, which is never behind.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from harken.errors import BadDefinition, Fault, NotFound
+from harken.files.reader import read
+from harken.files.words import did_you_mean
+from harken.history.base import QUERY_LIMIT, Row
+from harken.segments import questions
+from harken.segments.model import Segment
+from harken.segments.needs import Traits
+from harken.segments.rules import All, Any_, EventProperty, InSegment, Rule
+from harken.segments.sql_writing import Asked, Statement
+from harken.segments.words import describe
+from harken.web import lists
+from harken.web.catchup import caught_up
+from harken.web.names import Names
+from harken.web.rules import parts
+
+if TYPE_CHECKING:
+    from harken.services import Services
+
+PATIENCE = 2.0
+"""Seconds that a question waits for history; then it is answered with what is there."""
+FRESH = 60.0
+"""Seconds for which a count in the list of segments stands."""
+BUDGET = 2.0
+"""Seconds that the list of segments spends on counting; what is left is counted next time."""
+SMALL = 50_000
+"""Customers below which an estimate is a count: it takes no longer, and is exact."""
+TOTAL = "SELECT count(*) FROM profiles"
+PAGE = 20_000
+"""Members asked for at once."""
+
+
+class Member(NamedTuple):
+    """A customer in a group."""
+
+    profile_id: int
+    user_id: str | None
+
+
+class Condition(Struct, kw_only=True):
+    """One of the conditions of which all must hold."""
+
+    condition: str
+    passes: int
+    """How many customers pass it, whatever the others say."""
+    alone: int
+    """How many it decides for alone: of an `all`, those who fail only this one and would be in
+    without it; of an `any`, those who pass only this one."""
+
+
+class Breakdown(Struct, kw_only=True):
+    """How many customers each condition lets through."""
+
+    count: int
+    total: int
+    conditions: list[Condition]
+
+
+class Overlap(Struct, kw_only=True):
+    """How many customers two groups share."""
+
+    a: int
+    b: int
+    both: int
+    only_a: int
+    only_b: int
+
+
+class Estimate(NamedTuple):
+    """About how many, of how many, and how far off in all but one of twenty estimates."""
+
+    estimate: int
+    total: int
+    margin: int
+
+
+class Known(NamedTuple):
+    """A count, and when it was made (ms)."""
+
+    size: int
+    at: int
+
+
+class Pass(Struct):
+    """What is of interest here of the engine's passes over all customers."""
+
+    segments: tuple[str, ...] = ()
+    only: tuple[int, ...] = ()
+    done: int = 0
+    total: int = 0
+
+
+class Filling(Struct):
+    """The engine's note of how far new rules were told of every customer's past."""
+
+    passes: list[Pass] = []
+
+
+NEVER = (float("-inf"), None)
+
+
+class Segments:
+    """The segments in force, and questions about any group. Safe for many threads."""
+
+    def __init__(self, services: "Services") -> None:
+        self._services = services
+        self.names = Names(services.history)
+        self._lock = threading.Lock()
+        self._read: tuple[int, dict[str, Segment]] = (-1, {})
+        self._counts: dict[tuple[int, str], tuple[float, Known | None]] = {}
+        """By revision of the definitions and segment; when (`time.monotonic`), and how many."""
+
+    # -- what is in force
+
+    def all(self) -> dict[str, Segment]:
+        """The segments in force, by name."""
+        return self._in_force()[1]
+
+    def get(self, name: str) -> Segment:
+        """A segment in force. Raises NotFound."""
+        found = self.all().get(name)
+        if found is None:
+            raise NotFound(f"there is no segment {name!r}")
+        return found
+
+    def warming(self) -> dict[str, float]:
+        """Segments that do not know every customer's past yet, and how much is done (0 to 1)."""
+        note = self._services.store.note("filling")
+        passes = msgspec.msgpack.decode(note, type=Filling).passes if note else []
+        return {
+            name: one.done / one.total if one.total else 0.0
+            for one in passes
+            if not one.only
+            for name in one.segments
+        }
+
+    def rule(self, raw: object, path: str = "$.rule") -> Rule:
+        """A rule as it was sent, or the name of a segment. Raises BadDefinition and NotFound."""
+        if isinstance(raw, str):
+            return self.get(raw).rule
+        rule: Rule = read(raw, Rule, path=path)
+        known = self.all()
+        faults = []
+        for place, one in parts(rule, path):
+            if isinstance(one, EventProperty):
+                problem = "no event triggers this; ask `did` with `where` what customers did"
+                faults.append(Fault(f"{place}.event_property", problem))
+            elif isinstance(one, InSegment) and one.in_segment not in known:
+                hint = did_you_mean(one.in_segment, known)
+                problem = f"there is no segment `{one.in_segment}`{hint}"
+                faults.append(Fault(f"{place}.in_segment", problem))
+        if faults:
+            raise BadDefinition(faults)
+        return rule
+
+    def warnings(self, definition: object, path: str) -> list[Fault]:
+        """Names that a definition looks for and no data has."""
+        uploaded = [one.name for one in lists.lists(self._services)]
+        return self.names.warnings(definition, path, uploaded)
+
+    # -- groups
+
+    def count(self, rule: Rule) -> int:
+        """How many customers the rule holds for."""
+        return int(self._ask(questions.count(rule, self._asked()))[0][0])
+
+    def estimate(self, rule: Rule) -> Estimate:
+        """About how many it holds for."""
+        total = int(self._services.history.query(TOTAL)[0][0])
+        if total < SMALL:
+            statement = questions.count(rule, self._asked())
+            return Estimate(int(self._ask(statement, patience=0.0)[0][0]), total, 0)
+        estimate, drawn = self._ask(questions.estimate(rule, self._asked()), patience=0.0)[0]
+        # Of none drawn, up to three in the sample may have been missed (the rule of three).
+        margin = 2 * estimate / sqrt(drawn) if drawn else 3 * questions.ONE_IN
+        return Estimate(int(estimate), total, ceil(margin))
+
+    def breakdown(self, rule: Rule) -> Breakdown:
+        """How many pass each of the rule's conditions, and how many fail only that one."""
+        total, count, passes, alone = self._ask(questions.breakdown(rule, self._asked()))[0]
+        return Breakdown(
+            total=total,
+            count=count,
+            conditions=[
+                Condition(condition=describe(one), passes=int(passing), alone=int(deciding))
+                for one, passing, deciding in zip(conditions(rule), passes, alone, strict=True)
+            ],
+        )
+
+    def overlap(self, a: Rule, b: Rule) -> Overlap:
+        """How many customers are in both groups, and in one of them alone."""
+        only_a, both, only_b = self._ask(questions.overlap(a, b, self._asked()))[0]
+        return Overlap(a=only_a + both, b=only_b + both, both=both, only_a=only_a, only_b=only_b)
+
+    def sample(self, rule: Rule, limit: int) -> list[Member]:
+        """Some members, the same ones each time."""
+        return [Member(*row) for row in self._ask(questions.sample(rule, self._asked(), limit))]
+
+    def page(
+        self, rule: Rule, after: int | None, limit: int, now: int | None = None
+    ) -> list[Member]:
+        """Members above a profile id, in the order of these ids."""
+        statement = questions.members(rule, self._asked(now), after, limit)
+        return [Member(*row) for row in self._ask(statement, limit=limit, patience=0.0)]
+
+    def page_of(self, name: str, after: int, limit: int) -> list[Member]:
+        """Members of a segment in force, as `page` has them. Raises NotFound."""
+        return self.page(self.get(name).rule, after, limit)
+
+    def pages(self, rule: Rule) -> Iterator[list[Member]]:
+        """All members, a page at a time, as of one moment in all that time alone changes."""
+        caught_up(self._services, PATIENCE)
+        now, after = self._services.clock.now(), None
+        while found := self.page(rule, after, PAGE, now):
+            yield found
+            if len(found) < PAGE:
+                return
+            after = found[-1].profile_id
+
+    # -- counts of the segments in force
+
+    def known_counts(self) -> dict[str, Known]:
+        """What is known of how many each segment has; some are counted anew, for 2 s at most."""
+        revision, segments = self._in_force()
+        with self._lock:
+            kept = {name: self._counts.get((revision, name), NEVER) for name in segments}
+        until = time.monotonic() + BUDGET
+        # Those never counted first, then the oldest counts.
+        for name in sorted(segments, key=lambda name: kept[name][0]):
+            now = time.monotonic()
+            if now < until and now - kept[name][0] > FRESH:
+                kept[name] = (now, self.counted(name))
+        return {name: known for name, (_, known) in kept.items() if known is not None}
+
+    def counted(self, name: str) -> Known:
+        """How many a segment has now; remembered for the list of segments. Raises NotFound."""
+        revision, rule = self._in_force()[0], self.get(name).rule
+        made = Known(self.count(rule), self._services.clock.now())
+        with self._lock:
+            self._counts[revision, name] = (time.monotonic(), made)
+        return made
+
+    def record_sizes(self) -> int:
+        """Write down how large each segment is now, those aside that are warming; how many."""
+        warming, sizes = self.warming(), 0
+        for name in self.all():
+            if name not in warming:
+                known = self.counted(name)
+                self._services.history.record_size(name, known.at, known.size)
+                sizes += 1
+        return sizes
+
+    # -- one customer
+
+    def traits(self) -> Traits:
+        """What rules about one document need to know of everything else."""
+        rules = {name: segment.rule for name, segment in self.all().items()}
+        return Traits(rules, self._zone())
+
+    def has(self, rule: Rule, profile_id: int) -> bool:
+        """Whether history says that the rule holds for the customer."""
+        caught_up(self._services, PATIENCE)
+        return [one.profile_id for one in self.page(rule, profile_id - 1, 1)] == [profile_id]
+
+    # -- how it is asked
+
+    def _asked(self, now: int | None = None) -> Asked:
+        rules = {name: segment.rule for name, segment in self.all().items()}
+        at = self._services.clock.now() if now is None else now
+        return Asked(now=at, zone=self._zone(), segments=rules)
+
+    def _ask(
+        self, statement: Statement, *, limit: int = QUERY_LIMIT, patience: float = PATIENCE
+    ) -> list[Row]:
+        if patience:
+            caught_up(self._services, patience)
+        return self._services.history.query(statement.sql, statement.params, limit=limit)
+
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self._services.in_force.workspace.timezone)
+
+    def _in_force(self) -> tuple[int, dict[str, Segment]]:
+        """The revision in force, and its segments by name."""
+        revision = self._services.store.definitions_revision()
+        with self._lock:
+            if self._read[0] == revision:
+                return self._read
+        written = self._services.store.definitions()
+        segments = {n: read(written.segments[n], Segment) for n in sorted(written.segments)}
+        with self._lock:
+            self._read = (written.revision, segments)
+            for key in [key for key in self._counts if key[0] != written.revision]:
+                del self._counts[key]
+        return written.revision, segments
+
+
+def conditions(rule: Rule) -> Sequence[Rule]:
+    """The parts of an `all` or `any`; any other rule itself."""
+    match rule:
+        case All(all=found) | Any_(any=found):
+            return found
+        case _:
+            return [rule]
