@@ -11,25 +11,34 @@ from live_kit import (
     NOW,
     SEGMENTS,
     ZONES,
+    bounds,
+    counts,
     customer,
     dates,
     dids,
+    durations,
+    events,
     happenings,
+    instants,
     known,
     leaves,
     measures,
     occasions,
     people,
     trees,
+    windows,
 )
 
 from harken.clock import DAY, HOUR, from_local, iso
 from harken.files.reader import read
-from harken.people.profile import Profile
+from harken.people.apply import count_event
+from harken.people.profile import Profile, Trigger
+from harken.segments.calendar import local, midnight
 from harken.segments.live import Traits, compile_rule
 from harken.segments.reads import reads
 from harken.segments.rules import Rule
 from harken.segments.watch import NEVER, compile_watch, joined
+from harken.values import Duration
 
 FAR = NOW + 800 * DAY
 timed = st.one_of(dids, measures, occasions, dates)
@@ -92,6 +101,69 @@ def test_following_the_watch_meets_every_change(
         while until and until <= at:
             holds, until = watch(profile, until)
         assert check(profile, None, at) == holds, iso(at)
+
+
+busy = st.lists(
+    st.tuples(events, instants, st.sampled_from(({}, {"a": 1}, {"a": 2.5}, {"a": -3}))),
+    min_size=2,
+    max_size=6,
+)
+bounded = st.builds(
+    lambda did, span, count, then: {"did": did} | span | count | then,
+    events,
+    windows,
+    counts,
+    st.sampled_from(({}, {"then": {"did": "Buy"}}, {"then": {"did": "Buy", "in": "3h"}})),
+)
+waiting = st.builds(
+    lambda span, count, wait: {"did": "Go", "then_not": {"did": "Buy", "in": wait}} | span | count,
+    st.just({}) | windows,
+    counts,
+    durations,
+)
+sums = st.builds(
+    lambda key, span, bound: {key: "a", "of": "Go"} | span | bound,
+    st.sampled_from(("sum", "average", "min", "max", "distinct")),
+    windows,
+    bounds,
+)
+
+
+@pytest.mark.parametrize("rules", [bounded, waiting, sums], ids=["counts", "waits", "sums"])
+@settings(max_examples=400, deadline=None)
+@given(st.data(), busy)
+def test_the_said_time_is_the_first_change(
+    rules: st.SearchStrategy[Any], data: st.DataObject, past: list[Any]
+) -> None:
+    """Asked at every ms at which anything could change."""
+    rule, traits = read(data.draw(rules), Rule), known()
+    watch, check = compile_watch(rule, traits), compile_rule(rule, traits)
+    profile = Profile(id=1)
+    for name, at, properties in past:
+        event = Trigger(name=name, at=at, properties=properties)
+        count_event(profile, event, traits.by_event, NOW)
+    edges = {
+        at + Duration.parse(span) + more
+        for _, at, _ in past
+        for span in ("1h", "3h", "1d", "2d12h")
+        for more in (0, 1)
+    } | {
+        midnight(local(NOW, ZoneInfo(zone)), days, ZoneInfo(zone))
+        for zone in ZONES
+        for days in range(1, 5)
+    }
+    holds, until = watch(profile, NOW)
+    changes = [at for at in sorted(edges) if at > NOW and check(profile, None, at) != holds]
+    assert until == (changes[0] if changes else NEVER)
+
+
+def test_what_leaves_together_may_change_nothing() -> None:
+    """Of 3, and -3 and 3 of the same ms, the sum stays as the two leave."""
+    rule, traits = read({"sum": "a", "of": "Go", "within": "1h", "equals": 3}, Rule), Traits()
+    watch = compile_watch(rule, traits)
+    pairs = [[NOW - 9, -3_000_000], [NOW - 9, 3_000_000], [NOW - 5, 3_000_000]]
+    profile = Profile(id=1, traits={next(iter(traits.by_id)): pairs})
+    assert watch(profile, NOW) == (True, NOW - 5 + HOUR + 1)
 
 
 def in_zone(text: str, zone: str) -> int:

@@ -237,4 +237,4 @@ def _value(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return "nothing" if value is None else str(value) or '""'
