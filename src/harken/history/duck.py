@@ -61,6 +61,8 @@ ORDER BY ts DESC LIMIT $2
 """
 SIZES = "SELECT ts, size FROM segment_sizes WHERE segment = $1 AND ts >= $2 ORDER BY ts, rowid"
 END_OF_TIME = 2**63 - 1
+CHECKPOINT = "32MB"
+"""WAL before a checkpoint, each of which writes the last, half full group of rows anew."""
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 COPY_SECONDS = 600
 PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
@@ -376,8 +378,7 @@ def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | l
         "memory_limit": memory,
         "threads": threads,
         "max_temp_directory_size": "2GB",
-        # Each checkpoint writes the last, half full group of rows anew.
-        "checkpoint_threshold": "32MB",
+        "checkpoint_threshold": CHECKPOINT,
         "enable_external_access": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
