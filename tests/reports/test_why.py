@@ -58,8 +58,10 @@ MORNING = AT + 18 * HOUR + 55 * MINUTE
 SENTENCES: list[tuple[Decision, str]] = [
     (
         decided("not_entered", "too_many_runs", facts={"event": "Go", "in_flight": 100}),
-        "they did not enter on the event Go, because they were in it 100 times at once, "
-        + "and more are not begun.",
+        (
+            "they did not enter on the event Go, because they were in it 100 times at once, "
+            "and more are not begun."
+        ),
     ),
     (
         decided("entered", "event", facts={"event": "Cart Abandoned", "where": BIG_CART}),
