@@ -1,14 +1,37 @@
 """Questions about everybody for whom a rule holds, each as one statement.
 
-All take a rule and `Asked`; `History.query` (or the ClickHouse adapter) runs the statement.
+All take a rule and `Asked`; `ask` runs them by `History.query` (or the ClickHouse adapter's).
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from harken.errors import BadInput
+from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL, UNCASTABLE
 from harken.segments.rules import All, Any_, Rule
 from harken.segments.sql import condition
 from harken.segments.sql_writing import Asked, Statement, Writing
 
+Query = Callable[[str, tuple[str, ...]], list[Any]]
+"""(SQL, parameters) -> rows."""
+
 ONE_IN = 32
 """An estimate looks at one customer in so many. Ids are hashes, so any remainder is a fair draw."""
+
+
+def ask(query: Query, asked: Asked, write: Callable[[Asked], Statement]) -> list[Any]:
+    """The rows of a question: `ask(history.query, asked, lambda asked: count(rule, asked))`.
+
+    Raises what `query` raises.
+    """
+    try:
+        return query(*write(asked))
+    except BadInput as fault:
+        if asked.dialect is not DUCKDB or UNCASTABLE not in str(fault):
+            raise
+    return query(*write(msgspec.structs.replace(asked, dialect=DUCKDB_CAREFUL)))
 
 
 def count(rule: Rule, asked: Asked) -> Statement:

@@ -37,6 +37,8 @@ BEYOND = 10**37
 def did(rule: Did, writing: Writing, holds: bool) -> str:
     """How often they did it."""
     low, high = count_bounds(rule)
+    if (low <= 0 and high is None) or (high is not None and high < low):
+        return constant(holds is (high is None))
     follow = rule.then or rule.then_not
     if follow is None:
         rows = f"SELECT e.profile_id FROM {happened(rule.did, rule.where, writing, rule)}"
@@ -50,6 +52,9 @@ def measured(rule: Sum | Average | Min | Max | Distinct, writing: Writing, holds
     if isinstance(rule, Average):
         return _average(rule, writing, holds)
     low, high = integer_bounds(rule)
+    of_nothing = isinstance(rule, Sum | Distinct) and _inside(0, low, high)
+    if of_nothing and low is None and high is None:
+        return constant(holds)
     dialect = writing.dialect
     if isinstance(rule, Distinct):
         key = at_path(PROPS, rule.path, dialect.key, writing)
@@ -60,9 +65,6 @@ def measured(rule: Sum | Average | Min | Max | Distinct, writing: Writing, holds
         rows, number = _amounts(rule, writing), sum_or[rule.key]
     parts = [f"{number} >= {dialect.wide(low)}"] if low is not None else []
     parts += [f"{number} <= {dialect.wide(high)}"] if high is not None else []
-    of_nothing = isinstance(rule, Sum | Distinct) and _inside(0, low, high)
-    if of_nothing and not parts:
-        return constant(holds)
     test = " AND ".join(parts) or "true"
     return _among(
         f"SELECT m.profile_id FROM ({rows}) AS m WHERE m.k IS NOT NULL GROUP BY m.profile_id"
@@ -100,25 +102,21 @@ def messages(rule: Messages, writing: Writing, holds: bool) -> str:
     given = {"channel": rule.channel, "journey": rule.journey}
     filters = {name: Test(equals=value) for name, value in given.items() if value is not None}
     message = writing.dialect.text(Place(PROPS, ("message",)))
-    sent = (
-        f"SELECT e.profile_id, {message} AS message, max(e.ts) AS sent_at"
-        f" FROM {happened('$message_sent', filters, writing)} GROUP BY e.profile_id, message"
-    )
+    sent = f"SELECT e.profile_id, e.ts, {message} AS id FROM"
+    sent += f" {happened('$message_sent', filters, writing)}"
     newest = (
-        "SELECT s.profile_id, s.message, row_number() OVER"
-        " (PARTITION BY s.profile_id ORDER BY s.sent_at DESC, s.message DESC) AS place"
-        f" FROM ({sent}) AS s WHERE s.message <> ''"
+        "SELECT s.profile_id, s.id, row_number() OVER"
+        " (PARTITION BY s.profile_id ORDER BY max(s.ts) DESC, s.id DESC) AS place"
+        f" FROM ({sent}) AS s WHERE s.id <> '' GROUP BY s.profile_id, s.id"
     )
     told = (
-        f"SELECT DISTINCT e.profile_id, {message} AS message"
+        f"SELECT DISTINCT e.profile_id, {message} AS id"
         f" FROM {happened(f'$message_{rule.messages}', {}, writing)}"
     )
-    passes = f"count(t.message) >= {low}" + (
-        "" if high is None else f" AND count(t.message) <= {high}"
-    )
+    passes = f"count(t.id) >= {low}" + ("" if high is None else f" AND count(t.id) <= {high}")
     return _among(
         f"SELECT n.profile_id FROM ({newest}) AS n LEFT JOIN ({told}) AS t"
-        " ON t.profile_id = n.profile_id AND t.message = n.message"
+        " ON t.profile_id = n.profile_id AND t.id = n.id"
         f" WHERE n.place <= {int(rule.of_last)} GROUP BY n.profile_id"
         f" HAVING count(*) = {int(rule.of_last)} AND {passes}",
         holds,
@@ -183,11 +181,7 @@ def _among(select: str, holds: bool) -> str:
 
 def _counted(rows: str, column: str, low: int, high: int | None, holds: bool) -> str:
     """So many rows a customer; who has none is in no group."""
-    if high is not None and high < max(low, 0):
-        return constant(not holds)
-    if low <= 0:
-        if high is None:
-            return constant(holds)
+    if low <= 0 and high is not None:
         low, high, holds = high + 1, None, not holds
     if low == 1 and high is None:
         return _among(rows, holds)
