@@ -3,16 +3,20 @@
 import re
 import time
 import uuid
+from datetime import date
 
 from litestar import Response, get, post
 from litestar.response import Redirect
 
 from examples.shop.catalogue import LANGUAGES
 from examples.shop.floor import COOKIE, Asked, Floor, form, local_path
+from examples.shop.places import STORES
 from examples.shop.visitors import Customer, Visitor, user_id
 
 COUNTRIES = ("US", "KR", "ID", "GB")
 USUAL_COUNTRY = {"en": "US", "ko": "KR", "id": "ID"}
+OLDEST = 1900
+"""The year before which nobody here was born."""
 ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\"]+")
 
 
@@ -25,6 +29,8 @@ def known_fields(visitor: Visitor) -> dict[str, str]:
         "email": customer.email if customer else "",
         "language": visitor.language,
         "country": customer.country if customer else USUAL_COUNTRY[visitor.language],
+        "birthday": customer.birthday if customer else "",
+        "store": customer.store if customer else "",
     }
 
 
@@ -32,7 +38,13 @@ def account_page(
     request: Asked, template: str, fields: dict[str, str], problem: str = ""
 ) -> Response[str]:
     floor: Floor = request.app.state.floor
-    values = {"fields": fields, "problem": problem, "countries": list(COUNTRIES)}
+    values = {
+        "fields": fields,
+        "problem": problem,
+        "countries": list(COUNTRIES),
+        "stores": list(STORES),
+        "oldest": f"{OLDEST}-01-01",
+    }
     return floor.page(request, template, values, status=400 if problem else 200)
 
 
@@ -80,7 +92,18 @@ def new_customer(fields: dict[str, str]) -> Customer:
         country=country,
         loyalty_member="loyalty_member" in fields,
         news="news" in fields,
+        birthday=iso_date(fields["birthday"]),
+        store=fields["store"] if fields["store"] in STORES else "",
     )
+
+
+def iso_date(text: str) -> str:
+    """A date of a form as ISO has it; empty for what is none or long past."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return ""
+    return str(found) if found.year >= OLDEST else ""
 
 
 @get("/log-in")

@@ -41,11 +41,17 @@ class Harken:
         """One caught mail with its parts, or None."""
         return await self._get(f"/api/v1/sandbox/{quote(mail_id, safe='')}")
 
-    async def why(self, person: str) -> list[dict[str, Any]] | None:
-        """What was decided about a person, by journey; None when Harken does not know them."""
+    async def segment(self, name: str) -> dict[str, Any] | None:
+        """A segment, and how many customers it has; None when there is none of this name."""
+        return await self._get(f"/api/v1/segments/{quote(name, safe='')}")
+
+    async def person(self, person: str) -> dict[str, Any] | None:
+        """What Harken knows of a person; None when it does not know them."""
+        return await self._get(f"/api/v1/people/{quote(person, safe=':')}")
+
+    async def why(self, person: str) -> list[dict[str, Any]]:
+        """What was decided about a person, by journey."""
         path = f"/api/v1/people/{quote(person, safe=':')}"
-        if await self._get(path) is None:
-            return None
         journeys = (await self._get("/api/v1/journeys") or {}).get("journeys", [])
         found = []
         for journey in journeys:

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from examples.shop import history
 from examples.shop.catalogue import HERE, catalogue
+from examples.shop.groups import NAMES
 from examples.shop.pages import SDK
 from examples.shop.processes import Child, ChildFailed, free_port, is_free
 from harken.clock import SystemClock
@@ -208,6 +209,8 @@ class Demo:
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task("", total=len(calls))
             history.send(calls, chosen.harken, notes.write_key, lambda n: progress.advance(task, n))
+        letters = history.letters(chosen.customers)
+        history.send(letters, chosen.harken, notes.write_key, lambda _: None, history.LIVE)
         notes.imported = True
         keep_notes(chosen, notes)
 
@@ -243,6 +246,8 @@ def check_pages(chosen: Options, console: Console) -> None:
     wrong = [f"{page}: {status}" for page, status in answers.items() if status != 200]
     if data["mails"] is None:
         wrong.append("the mail box page cannot reach Harken's API")
+    if len(data["segments"] or ()) != len(NAMES):
+        wrong.append("the mail box page cannot show every segment")
     if wrong:
         raise Wrong("pages that do not work:\n" + "\n".join(wrong))
     console.print(f"All {len(answers)} pages answer.")
@@ -252,7 +257,9 @@ def where_to_click(chosen: Options) -> Panel:
     """What to do, for someone who has just started the demo."""
     table = Table.grid(padding=(0, 2))
     table.add_row("Shop", f"[link={chosen.shop}/]{chosen.shop}/[/link]")
-    table.add_row("Mail box and why", f"[link={chosen.shop}/mailbox]{chosen.shop}/mailbox[/link]")
+    table.add_row(
+        "Mails, segments, why", f"[link={chosen.shop}/mailbox]{chosen.shop}/mailbox[/link]"
+    )
     docs = chosen.harken + API_DOCS
     table.add_row("Harken's API", f"[link={docs}]{docs}[/link]")
     table.add_row("", "")
@@ -262,6 +269,9 @@ def where_to_click(chosen: Options) -> Panel:
     seconds = chosen.abandoned_after + 10
     table.add_row("4", f"In about {seconds:.0f} seconds the reminder is in the mail box.")
     table.add_row("5", "Or buy first: no reminder comes, and the page says why.")
+    table.add_row(
+        "6", "Open the Weekender's page three times: that is a segment, and it gets a mail."
+    )
     table.add_row("", "")
     table.add_row("", f"[dim]Logs: {escape(str(chosen.data / 'logs'))}. Ctrl-C stops it all.[/dim]")
     return Panel(table, title="Harken is listening", expand=False, padding=(1, 2))

@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from examples.shop.backend import Harken
 from examples.shop.catalogue import LANGUAGES, Catalogue, words
+from examples.shop.groups import Groups
 from examples.shop.pages import Pages
 from examples.shop.settings import Settings
 from examples.shop.visitors import Visitor, Visitors
@@ -27,6 +28,7 @@ class Floor:
         self.goods = goods
         self.harken = harken
         self.visitors = Visitors()
+        self.groups = Groups(harken)
         self.pages = Pages(settings, goods)
         self.headers = page_headers(settings.site, settings.harken_url)
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from examples.shop.catalogue import Catalogue, catalogue
-from examples.shop.people import Person, person
+from examples.shop.people import Person, person, user_id
 from examples.shop.visits import Visit
 from harken.clock import DAY, HOUR, SystemClock, parse_time, to_datetime
 
@@ -29,10 +29,17 @@ HOURS = (3, 2, 1, 1, 1, 1, 2, 4, 6, 6, 7, 8, 11, 10, 7, 6, 6, 7, 8, 10, 13, 15, 
 WEEKDAYS = (1.05, 0.95, 0.95, 0.95, 0.9, 1.1, 1.3)
 PAYDAYS = range(25, 29)
 
+# The shop's letters go to one customer in so many, five each.
+LETTERS = 5
+READERS = 100
+
 # The collector takes 500 KB and 2,500 events a batch.
 BATCH_EVENTS = 500
 BATCH_BYTES = 400_000
 TRIES = 6
+IMPORT = "/v1/import"
+LIVE = "/v1/batch"
+"""As if it happened now: journeys start."""
 
 
 class NotTaken(Exception):
@@ -55,6 +62,19 @@ def events(
     calls.sort(key=lambda entry: entry[:3])
     for *_, call in calls:
         yield call
+
+
+def letters(customers: int = CUSTOMERS) -> Iterator[dict[str, Any]]:
+    """The shop's letters to some customers. They are no past: each starts a journey now."""
+    for reader in range(READERS // 2, customers, READERS):
+        for number in range(1, LETTERS + 1):
+            yield {
+                "type": "track",
+                "userId": user_id(reader),
+                "event": "Letter Ready",
+                "properties": {"letter_id": f"letter-{number}"},
+                "messageId": f"letter-{reader}-{number}",
+            }
 
 
 def _life(
@@ -109,7 +129,11 @@ def _body(parts: list[bytes]) -> bytes:
 
 
 def send(
-    calls: Iterable[dict[str, Any]], url: str, write_key: str, progress: Callable[[int], None]
+    calls: Iterable[dict[str, Any]],
+    url: str,
+    write_key: str,
+    progress: Callable[[int], None],
+    path: str = IMPORT,
 ) -> int:
     """Import calls through Harken's API; `progress` is told how many each batch held.
 
@@ -118,19 +142,17 @@ def send(
     total = 0
     with httpx.Client(base_url=url, auth=(write_key, ""), timeout=60) as client:
         for count, body in batches(calls):
-            _send_batch(client, body)
+            _send_batch(client, path, body)
             total += count
             progress(count)
     return total
 
 
-def _send_batch(client: httpx.Client, body: bytes) -> None:
+def _send_batch(client: httpx.Client, path: str, body: bytes) -> None:
     said = ""
     for attempt in range(TRIES):
         try:
-            answer = client.post(
-                "/v1/import", content=body, headers={"content-type": "application/json"}
-            )
+            answer = client.post(path, content=body, headers={"content-type": "application/json"})
         except httpx.TransportError as error:
             said, pause = str(error), 0.2 * 2**attempt
         else:

@@ -1,4 +1,4 @@
-"""The page that shows what Harken did: mails that the sandbox caught, and why."""
+"""The page that shows what Harken did: mails that the sandbox caught, segments, and why."""
 
 import time
 from typing import Any
@@ -10,6 +10,7 @@ from markupsafe import Markup
 from examples.shop.backend import HarkenDown
 from examples.shop.catalogue import words
 from examples.shop.floor import Asked, Floor
+from examples.shop.groups import NAMES, word
 from examples.shop.pages import script_json
 from examples.shop.visitors import Visitor
 
@@ -23,6 +24,8 @@ SAID = {
     "cart_here": "cart_state_here",
     "cart_left": "cart_state_left",
     "cart_reported": "cart_state_reported",
+    "warming": "segments_warming",
+    "mine": "segments_mine",
 }
 
 
@@ -31,7 +34,10 @@ async def mailbox_page(request: Asked) -> Response[str]:
     """The page itself; to read mail is not to be in the shop, so it is no sign of life."""
     floor: Floor = request.app.state.floor
     said = words(floor.visitor(request).language)
-    shown = Markup(script_json({short: said[key] for short, key in SAID.items()}))
+    names = {name: said[word(name)] for name in NAMES}
+    shown = Markup(
+        script_json({short: said[key] for short, key in SAID.items()} | {"segments": names})
+    )
     return floor.page(request, "mailbox.html", {"mailbox_words": shown}, presence=False)
 
 
@@ -43,10 +49,19 @@ async def mailbox_data(request: Asked) -> dict[str, Any]:
     found: dict[str, Any] = {"you": about(visitor), "cart": cart_state(floor, visitor)}
     try:
         found["mails"] = await floor.harken.mails()
-        found["why"] = await floor.harken.why(person(visitor))
+        known = await floor.harken.person(person(visitor))
+        found["why"] = await floor.harken.why(person(visitor)) if known else None
+        found["segments"] = await segments(floor, known or {})
     except HarkenDown:
-        found |= {"mails": None, "why": None}
+        found |= {"mails": None, "why": None, "segments": None}
     return found
+
+
+async def segments(floor: Floor, known: dict[str, Any]) -> list[dict[str, Any]]:
+    """How each segment stands, and whether the visitor is in it. Raises HarkenDown."""
+    mine = known.get("segments", {})
+    every = await floor.groups.known(time.monotonic())
+    return [one | {"mine": one["name"] in mine} for one in every]
 
 
 @get("/mailbox/mail/{mail_id:str}")

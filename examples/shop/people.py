@@ -1,10 +1,13 @@
 """The customers of the demo's history: who they are and how they shop. All invented."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from random import Random
 from typing import NamedTuple
 
 from msgspec import Struct
+
+from examples.shop.places import CITIES, Place
 
 
 class Home(Struct, frozen=True):
@@ -49,6 +52,11 @@ HOMES = (
               "Green")),
 )  # fmt: skip
 DOMAINS = ("example.com", "example.org", "example.net")
+FIRST_BIRTHDAY = date(1961, 1, 1)
+BIRTHDAYS = 45 * 365
+"""Days from the first birthday to the last."""
+AROUND = 0.09
+"""Degrees from the middle of a city within which its people live: some ten kilometres."""
 
 
 class Persona(NamedTuple):
@@ -89,6 +97,14 @@ class Person(Struct, frozen=True):
     """What they like best."""
     phone: bool
     """Whether they shop on a phone."""
+    birthday: str
+    """As an ISO date."""
+    place: Place
+
+
+def user_id(number: int) -> str:
+    """The user id of the customer of this number."""
+    return f"demo_{number:05d}"
 
 
 def person(number: int, signs_up: bool, categories: Sequence[str], random: Random) -> Person:
@@ -100,7 +116,7 @@ def person(number: int, signs_up: bool, categories: Sequence[str], random: Rando
     chance = 0.75 if persona.name == "devoted" else 0.2
     return Person(
         number=number,
-        user_id=f"demo_{number:05d}" if signs_up else None,
+        user_id=user_id(number) if signs_up else None,
         anonymous_id=f"{random.getrandbits(32):08x}-0000-4000-8000-{number:012x}",
         home=home,
         zone=zone,
@@ -113,4 +129,11 @@ def person(number: int, signs_up: bool, categories: Sequence[str], random: Rando
         loyalty_member=random.random() < chance,
         category=random.choices(categories, [3, 3, 2, 2])[0],
         phone=random.random() < 0.68,
+        birthday=str(FIRST_BIRTHDAY + timedelta(days=random.randrange(BIRTHDAYS))),
+        place=near(CITIES[city], random),
     )
+
+
+def near(middle: Place, random: Random) -> Place:
+    """A place in a city."""
+    return Place(*(round(at + random.uniform(-AROUND, AROUND), 4) for at in middle))

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -37,7 +37,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_end_with(os.getpid()) if sys.platform == "linux" else None,
             )
 
     def check(self) -> None:
@@ -80,9 +80,17 @@ class Child:
         return "\n".join(written.splitlines()[-lines:])
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, however that happens."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with(parent: int) -> Callable[[], None]:
+    """Has Linux end the process that it is called in when the parent dies, however that happens."""
+    linux = ctypes.CDLL(None)
+
+    def ask() -> None:
+        linux.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            # It died before it was asked for.
+            os._exit(1)
+
+    return ask
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

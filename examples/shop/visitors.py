@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from examples.shop.catalogue import Catalogue
+from examples.shop.places import STORES
 
 # A browser that hangs or loses its network says no good-bye; so many silent seconds say it.
 SILENT_AFTER = 8.0
@@ -28,17 +29,26 @@ class Customer(Struct, kw_only=True):
     country: str
     loyalty_member: bool
     news: bool
+    birthday: str = ""
+    """An ISO date, if they told it."""
+    store: str = ""
+    """The city of the store next to them, if any."""
 
     def traits(self) -> dict[str, Any]:
         """What the shop tells Harken of them."""
-        found = {
+        found: dict[str, Any] = {
             "email": self.email,
             "first_name": self.first_name,
             "language": self.language,
             "country": self.country,
             "loyalty_member": self.loyalty_member,
         }
-        return found | ({"last_name": self.last_name} if self.last_name else {})
+        for key in ("last_name", "birthday"):
+            if told := getattr(self, key):
+                found[key] = told
+        if self.store:
+            found["location"] = STORES[self.store].location()
+        return found
 
 
 class Cart(Struct, kw_only=True):

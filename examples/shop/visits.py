@@ -9,6 +9,8 @@ from examples.shop.visitors import product_lines
 from harken.clock import MINUTE, SECOND, iso
 
 SITE = "https://kelana.example"
+EVENT_PAGE = 0.12
+"""The share of visits that begin with the event."""
 
 
 class Visit:
@@ -30,6 +32,8 @@ class Visit:
         if known:
             self.identify(created_at)
         self.page("home", "/")
+        if self._random.random() < EVENT_PAGE:
+            self._look_at_the_event()
         self._look_around()
         if signs_up:
             self.page("sign-up", "/sign-up")
@@ -50,6 +54,8 @@ class Visit:
             "city": person.city,
             "timezone": person.zone,
             "loyalty_member": person.loyalty_member,
+            "birthday": person.birthday,
+            "location": person.place.location(),
             "news": person.number % 9 != 0,
             "created_at": iso(created_at),
         }
@@ -63,6 +69,11 @@ class Visit:
     def track(self, event: str, properties: dict[str, Any]) -> None:
         self._write({"type": "track", "event": event, "properties": properties})
         self._pause(3, 20)
+
+    def _look_at_the_event(self) -> None:
+        event = self._goods.event.id
+        self.page("event", f"/event/{event}")
+        self.track("Promotion Viewed", {"promotion_id": event, "name": "The long weekend"})
 
     def _look_around(self) -> None:
         random = self._random

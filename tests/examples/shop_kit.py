@@ -1,12 +1,15 @@
 """A collector that only writes down what it is sent: the other end for the shop's own tests."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import httpx
 
 ABANDONED_AFTER = 1.0
 """Seconds until a cart counts as left behind in the tests' shop."""
@@ -91,3 +94,11 @@ def recording() -> Iterator[Recorder]:
         server.shutdown()
         thread.join(5)
         server.server_close()
+
+
+def config(answer: httpx.Response) -> dict[str, Any]:
+    """What a page tells its script."""
+    found = re.search(r'<script type="application/json" id="shop">(.*?)</script>', answer.text)
+    assert found
+    loaded: dict[str, Any] = json.loads(found[1])
+    return loaded

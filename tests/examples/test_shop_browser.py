@@ -4,7 +4,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from examples.shop.catalogue import words
 from examples.shop.demo import install_sdk
+from examples.shop.groups import NAMES, word
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from shop_kit import Recorder
@@ -118,3 +120,32 @@ def test_the_mail_box_shows_a_mail_that_cannot_run_scripts(page: Page, recorder:
     page.click("[data-part=headers]")
     assert page.text_content("#plain") == "X-Kind: test"
     assert "Kelana" in page.title()
+
+
+@pytest.mark.parametrize(
+    ("language", "mine"), [("en", "You are in"), ("ko", "나도 포함"), ("id", "Anda termasuk")]
+)
+def test_the_mail_box_page_shows_segments_by_name(
+    page: Page, recorder: Recorder, shop: str, language: str, mine: str
+) -> None:
+    recorder.answers |= {"/api/v1/sandbox": {"mails": []}, "/api/v1/journeys": {"journeys": []}}
+    for number, name in enumerate(NAMES):
+        standing = {"name": name, "state": "live", "progress": 1.0, "count": 1_200 + number}
+        recorder.answers[f"/api/v1/segments/{name}"] = standing
+    warming = {"name": "curious", "state": "warming", "progress": 0.456, "count": 7}
+    recorder.answers["/api/v1/segments/curious"] = warming
+    page.goto("/")
+    page.click(f"[name=language][value={language}]")
+    anonymous = page.evaluate("shop.anonymousId")
+    known = {"segments": {"weekender-fans": "2026-11-01T09:00:00Z"}}
+    recorder.answers[f"/api/v1/people/anonymous:{anonymous}"] = known
+    page.goto("/mailbox")
+    page.wait_for_selector("#groups li")
+    rows = page.query_selector_all("#groups li")
+    assert [row.get_attribute("data-segment") for row in rows] == list(NAMES)
+    said = [(row.text_content() or "") for row in rows]
+    assert mine in said[0]
+    assert not any(mine in text for text in said[1:])
+    assert "45%" in said[1]
+    assert ("1,202" if language != "id" else "1.202") in said[2]
+    assert all(words(language)[word(name)] in text for name, text in zip(NAMES, said, strict=True))

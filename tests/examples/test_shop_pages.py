@@ -1,7 +1,5 @@
 """The shop over HTTP: every page, what each page has the SDK send, and what the backend sends."""
 
-import json
-import re
 from typing import Any
 
 import httpx
@@ -9,14 +7,7 @@ import pytest
 from examples.shop.catalogue import LANGUAGES, words
 from examples.shop.demo import pages
 from examples.shop.floor import local_path, preferred
-from shop_kit import ABANDONED_AFTER, Recorder
-
-
-def config(answer: httpx.Response) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="shop">(.*?)</script>', answer.text)
-    assert found
-    loaded: dict[str, Any] = json.loads(found[1])
-    return loaded
+from shop_kit import ABANDONED_AFTER, Recorder, config
 
 
 def calls(answer: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// The mail box page: what the sandbox caught, and why; asks again every two seconds.
+// The mail box page: what the sandbox caught, segments, and why; asks again every two seconds.
 "use strict";
 
 const said = JSON.parse(document.getElementById("said").textContent);
@@ -67,6 +67,22 @@ function showMail() {
   else at("plain").textContent = state.part === "text" ? mail.text : headerText(mail.headers);
 }
 
+function showSegments() {
+  const every = state.data.segments || [];
+  const number = new Intl.NumberFormat(document.documentElement.lang);
+  at("groups").replaceChildren(
+    ...every.map((one) => {
+      const row = element("li", null, one.mine ? "mine" : "");
+      const live = one.state === "live";
+      const size = live ? number.format(one.count) : `${said.warming} ${Math.floor(one.progress * 100)}%`;
+      row.append(element("span", said.segments[one.name]), element("b", size));
+      if (one.mine) row.append(element("i", said.mine));
+      row.dataset.segment = one.name;
+      return row;
+    }),
+  );
+}
+
 function showWhy() {
   const { you, cart, why } = state.data;
   at("you").textContent = `${said.you_are} ${you.name ? `${you.name} (${you.email})` : said.anonymous}`;
@@ -104,6 +120,7 @@ async function refresh() {
       state.text = text;
       state.data = JSON.parse(text);
       showMails();
+      showSegments();
       showWhy();
     }
   } catch {
