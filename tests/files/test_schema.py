@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from harken.files import yaml
 from harken.files.reader import try_read
 from harken.files.schema import FILES, field_notes, schemas
+from harken.files.words import key_of, members
 from harken.messages.content import Content
-from harken.segments.rules import Test
+from harken.segments.rules import Rule, Test
 
 SCHEMAS = schemas()
 VALID = {kind: jsonschema_rs.validator_for(schema) for kind, schema in SCHEMAS.items()}
@@ -31,17 +32,46 @@ def test_the_example_of_the_contract_is_valid() -> None:
     assert VALID["journey"].is_valid(yaml.parse(EXAMPLE).value)
 
 
+RULE_KEYS = {key_of(type_) for type_ in members(Rule)}
 JOURNEY = {"journey": "a", "entry": {"event": "E"}, "steps": [{"wait": "1d"}]}
 RULES = [
     {"attribute": "country", "equals": "KR"},
     {"did": "A", "where": {"a": "x", "b": [1, 2], "c": {"gte": 5}}, "at_least": 3, "within": "30d"},
     {"all": [{"not": {"did": "A"}}, {"any": [{"did": "B"}]}]},
+    {"attribute": "birthday", "anniversary": {"in_next": 7, "timezone": "Asia/Seoul"}},
+    {"attribute": "trial_ends", "in_next": "3d", "exists": True},
+    {"attribute": "cars", "some": {"make": "Kia", "year": {"gte": 2020}}},
+    {"did": "A", "within": {"days": 7, "timezone": "UTC"}},
+    {"did": "A", "between": ["2026-01-01", "2026-02-01T00:00:00Z"], "exactly": 0},
+    {"did": "A", "then": {"did": "B", "where": {"a": 1}}},
+    {"did": "A", "then_not": {"did": "B", "in": "1d"}},
+    {"sum": "revenue", "of": "A", "gte": 200},
+    {"average": "revenue", "of": "A", "lt": 20},
+    {"min": "revenue", "of": "A", "within": "90d", "gt": 5},
+    {"max": "revenue", "of": "A", "equals": 5},
+    {"distinct": "sku", "of": "A", "lte": 5},
+    {"first": "A", "within": "7d", "is": {"coupon": {"exists": True}}},
+    {"last": "A", "longer_ago": "14d"},
+    {"messages": "opened", "of_last": 5, "channel": "email", "at_most": 0},
+    {"in_segment": "loyal"},
+    {"in_list": "guests"},
+    {"reachable": "email"},
+    {"consent": "email", "purpose": "night", "is": "opted_in"},
+    {"near": {"latitude": 37.5, "longitude": 127}, "radius": 500},
+    {"bucket": "test-1", "to": 4999},
 ]
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_are_valid(rule: dict[str, Any]) -> None:
-    assert VALID["segment"].is_valid({"segment": "s", "rule": rule})
+    segment = {"segment": "s", "rule": rule}
+    assert VALID["segment"].is_valid(segment)
+    assert try_read(segment, FILES["segment"])[1] == ()
+
+
+def test_every_condition_is_tried() -> None:
+    tried = {key for rule in RULES for key in rule if key in RULE_KEYS}
+    assert tried == RULE_KEYS - {"event_property", "any", "not"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +92,12 @@ def test_rules_are_valid(rule: dict[str, Any]) -> None:
         ("segment", {"segment": "s", "rule": {"attribute": "a"}}),
         ("segment", {"segment": "s", "rule": {"atribute": "a", "equals": 1}}),
         ("segment", {"segment": "s", "rule": {"did": "A", "within": 30}}),
+        ("segment", {"segment": "s", "rule": {"did": "A", "within": {"days": 3}}}),
+        ("segment", {"segment": "s", "rule": {"did": "A", "then": {"where": {}}}}),
+        ("segment", {"segment": "s", "rule": {"sum": "a", "gt": 1}}),
+        ("segment", {"segment": "s", "rule": {"messages": "seen", "of_last": 1}}),
+        ("segment", {"segment": "s", "rule": {"consent": "email", "is": "yes"}}),
+        ("segment", {"segment": "s", "rule": {"near": {"latitude": 1}, "radius": 1}}),
         ("workspace", {"quiet_hours": {"from": "21:00"}}),
         ("workspace", {"quiet_hours": {"from": "25:00", "to": "08:00"}}),
         ("workspace", {"caps": [{"at_most": "2", "per": "1d"}]}),

@@ -198,6 +198,61 @@ def test_broken_rules_are_refused_with_a_reason(rule: dict[str, Any], problem: s
             "did Go at least 3 times where category is shoes within 30d",
         ),
         ({"not": {"did": "Go"}}, "not (did Go at least once)"),
+        ({"attribute": "name", "equals": ""}, 'name is ""'),
+        ({"attribute": "cars", "some": {"make": "Kia"}}, "cars has one whose make is Kia"),
+        ({"attribute": "b", "anniversary": {"in_next": 1}}, "b comes round again today"),
+        (
+            {"attribute": "b", "anniversary": {"in_next": 7}},
+            "b comes round again within 7 days, today included",
+        ),
+        (
+            {"attribute": "trial", "longer_ago": "1d", "within": "7d"},
+            "trial lies in the last 7d and lies more than 1d ago",
+        ),
+        (
+            {"did": "Go", "within": {"days": 3, "timezone": "Asia/Seoul"}, "at_most": 1},
+            "did Go at most once within 3 calendar days of Asia/Seoul",
+        ),
+        (
+            {"did": "Go", "between": ["2026-01-01", "2026-02-01"]},
+            "did Go at least once from 2026-01-01 to before 2026-02-01",
+        ),
+        (
+            {"did": "Go", "then": {"did": "Buy", "where": {"kind": "shoes"}}},
+            "did Go at least once, each followed by Buy where kind is shoes",
+        ),
+        (
+            {"did": "Go", "then_not": {"did": "Buy", "in": "1d"}},
+            "did Go at least once, each not followed by Buy within 1d",
+        ),
+        (
+            {"sum": "revenue", "of": "Buy", "within": "90d", "gte": 200},
+            "the sum of revenue over Buy within 90d is at least 200",
+        ),
+        ({"average": "price", "of": "Buy", "lt": 5}, "the average price over Buy is less than 5"),
+        ({"min": "price", "of": "Buy", "gt": 5}, "the smallest price over Buy is more than 5"),
+        ({"max": "price", "of": "Buy", "lte": 5}, "the largest price over Buy is at most 5"),
+        (
+            {"distinct": "sku", "of": "Buy", "equals": 5},
+            "the number of different sku over Buy is 5",
+        ),
+        ({"last": "Go", "longer_ago": "14d"}, "last did Go more than 14d ago"),
+        ({"first": "Go", "is": {"kind": "a"}}, "first did Go, with kind is a"),
+        ({"first": "Go"}, "first did Go at any time"),
+        (
+            {"messages": "opened", "of_last": 5, "channel": "email", "at_most": 0},
+            "opened at most 0 of the last 5 messages by email",
+        ),
+        ({"messages": "clicked", "of_last": 1}, "clicked at least 1 of the last message"),
+        ({"in_segment": "loyal"}, "in the segment loyal"),
+        ({"in_list": "guests"}, "on the list guests"),
+        ({"reachable": "email"}, "reachable by email"),
+        ({"consent": "email", "is": "opted_in"}, "opted in to marketing by email"),
+        (
+            {"near": {"latitude": 37.5, "longitude": 127}, "radius": 500},
+            "within 500 m of 37.5, 127",
+        ),
+        ({"bucket": "t", "to": 4999}, "in the buckets 0 to 4999 of t"),
         (
             {"all": [{"did": "Go"}, {"any": [{"attribute": "a", "equals": 1}, {"did": "B"}]}]},
             "did Go at least once and (a is 1 or did B at least once)",

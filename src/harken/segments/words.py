@@ -197,18 +197,18 @@ def _occasion(rule: First | Last) -> str:
     text = f"{order} did {event}"
     if rule.where:
         text += f" where {_where(rule.where)}"
-    parts = []
-    if rule.within is not None:
-        parts.append(f"within {rule.within}")
-    if rule.longer_ago is not None:
-        parts.append(f"more than {rule.longer_ago} ago")
-    if rule.before is not None:
-        parts.append(f"before {rule.before}")
-    if rule.after is not None:
-        parts.append(f"after {rule.after}")
-    if rule.is_:
-        parts.append(f"then {_where(rule.is_)}")
-    return " ".join([text, " and ".join(parts) or "at any time"])
+    parts = [
+        f"{words} {when}{more}"
+        for words, when, more in (
+            ("within", rule.within, ""),
+            ("more than", rule.longer_ago, " ago"),
+            ("before", rule.before, ""),
+            ("after", rule.after, ""),
+        )
+        if when is not None
+    ]
+    text += f" {' and '.join(parts)}" if parts else "" if rule.is_ else " at any time"
+    return f"{text}, with {_where(rule.is_)}" if rule.is_ else text
 
 
 def _messages(rule: Messages) -> str:
