@@ -31,7 +31,7 @@ PAYDAYS = range(25, 29)
 
 # The shop's letters go to one customer in so many, five each.
 LETTERS = 5
-READERS = 100
+READERS = 250
 
 # The collector takes 500 KB and 2,500 events a batch.
 BATCH_EVENTS = 500
