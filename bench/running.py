@@ -91,6 +91,11 @@ class Running:
         """Whether the engine has caught up with the log."""
         return bool(self.api.get("/api/v1/status").json()["log_lag"] == 0)
 
+    @property
+    def pid(self) -> int:
+        """The process that started all others."""
+        return self._process.pid
+
     def memory(self) -> dict[str, float]:
         """Resident MB by process, and what they hold together (shared pages once)."""
         parent = psutil.Process(self._process.pid)

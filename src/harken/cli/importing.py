@@ -15,9 +15,11 @@ from harken.cli.client import Connection, Transport, basic, problem
 from harken.errors import BadDefinition, BadInput, HarkenError, Unavailable
 
 if TYPE_CHECKING:
+    from harken.ingest import fileimport
     from harken.ingest.fileimport import Mapping, Progress
 
 SHOWN = 20
+LEAST_MEMORY = 16
 WIDEST = 120
 """Characters of a refused event in the table; `--json` has more."""
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -32,6 +34,7 @@ def import_file(
     write_key: Annotated[str, Parameter(env_var="HARKEN_WRITE_KEY", show_default=False)] = "",
     again: Annotated[bool, Parameter(negative="")] = False,
     state: Path | None = None,
+    memory: int = 200,
     connection: Connection = Connection(),
 ) -> int:
     """Import events from a file. They change customers and history, and start no journey.
@@ -49,7 +52,10 @@ def import_file(
     again
         Forget how far an earlier import of this file came.
     state
-        The folder that remembers how far imports came; by default one of your own.
+        The folder that remembers how far imports came, and holds the events of a large file
+        sorted meanwhile; by default one of your own.
+    memory
+        Megabytes that sorting may take.
     """
     from harken.ingest import fileimport
 
@@ -66,11 +72,19 @@ def import_file(
             return 0
         with connection.transport() as transport:
             send = _sender(transport, write_key)
-            progress = _run(fileimport.run(file, mapped, folder, send), file, connection.json)
+            limits = fileimport.Limits(memory=_bytes(memory), in_flight=transport.in_flight)
+            steps = fileimport.run(file, mapped, folder, send, limits)
+            progress = _run(steps, file, connection.json)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be imported: {error}") from None
     _report(progress, connection)
     return 1 if progress.refused_count else 0
+
+
+def _bytes(memory: int) -> int:
+    if memory < LEAST_MEMORY:
+        raise BadInput(f"--memory {memory}: {LEAST_MEMORY} megabytes are the least")
+    return memory << 20
 
 
 def _mapping(path: Path) -> "Mapping":
@@ -145,29 +159,44 @@ def _sent(transport: Transport, body: bytes, authorization: str) -> list[tuple[i
 
 
 def _run(steps: "Iterator[Progress]", file: Path, quiet: bool) -> "Progress":
-    size = file.stat().st_size
-    with _bar(file, size, quiet) as advance:
+    with _bar(file, quiet) as advance:
         for progress in steps:
             advance(progress)
     return progress
 
 
 @contextmanager
-def _bar(file: Path, size: int, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A progress bar on standard error, by bytes of the file."""
+def _bar(file: Path, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
+    """A progress bar on standard error, one after another for each stage."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[events]:,} events"),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[count]}", markup=False),
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, markup=False)
     with Progress(*columns, console=console, disable=quiet) as bar:
-        task = bar.add_task(show.clean(file.name), total=size or 1, events=0)
-        yield lambda one: bar.update(task, completed=one.position if size else 1, events=one.sent)
+        name = show.clean(file.name)
+        tasks = {}
+
+        def advance(one: "fileimport.Progress") -> None:
+            if one.stage == "done":
+                return
+            if one.stage not in tasks:
+                tasks[one.stage] = bar.add_task("", total=1, count="")
+            sorting = one.stage == "sorting"
+            bar.update(
+                tasks[one.stage],
+                description=f"{name}, {one.stage}",
+                count=f"{one.line:,} lines" if sorting else f"{one.sent:,} events",
+                completed=one.done if one.total else 1,
+                total=one.total or 1,
+            )
+
+        yield advance
 
 
 def _report(progress: "Progress", connection: Connection, *, already: bool = False) -> None:
