@@ -8,7 +8,7 @@ transaction: a crash before it changes nothing, a crash after it repeats nothing
 more to do, it is committed beside the next batch (`commits`).
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -47,8 +47,8 @@ RECORDS = 2_000
 """Log records in one batch at most: what a crash has to handle again."""
 WAKEUPS = 500
 MOST_BYTES = 1 << 20
-CACHED = 5_000
-"""Documents kept decoded between batches."""
+CACHED = 2_000
+"""When so many documents are kept decoded, those not used since the last time are let go of."""
 
 
 class Turn(Struct):
@@ -110,7 +110,8 @@ class Engine:
         self._on_messages = on_messages
         self._on_history = on_history
         self._cached = cached
-        self._cache: OrderedDict[int, Profile] = OrderedDict()
+        self._cache: dict[int, Profile] = {}
+        self._older: dict[int, Profile] = {}
         self._paced_note = store.note("pace")
         self._pacer = _load_pacer(self._paced_note)
         self._saved = (self.offset, self._paced_note)
@@ -168,7 +169,7 @@ class Engine:
         """Let go of what is in memory and was not committed: documents, and slots handed out."""
         with suppress(Exception):
             self._commits.land()
-        self._cache.clear()
+        self._cache, self._older = {}, {}
         self.offset, self._paced_note = self._saved
         self._pacer = _load_pacer(self._paced_note)
 
@@ -234,8 +235,9 @@ class Engine:
         return turn.documents.setdefault(id, found)
 
     def _load(self, ids: set[int]) -> dict[int, Profile]:
-        cache = self._cache
-        found = {id: cache[id] for id in ids if id in cache}
+        found: dict[int, Profile] = {}
+        for cache in (self._older, self._cache):
+            found.update((id, cache[id]) for id in ids & cache.keys())
         missing = sorted(ids - found.keys())
         if missing:
             found.update(self.store.profiles(missing))
@@ -295,14 +297,12 @@ class Engine:
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
         """Keep documents. Those of the batch just given to be committed all stay."""
-        cache = self._cache
-        while len(cache) > self._cached:
-            cache.popitem(last=False)
-        for id, document in loaded.items():
-            cache[id] = document
-            cache.move_to_end(id)
+        if len(self._cache) > self._cached:
+            self._cache, self._older = {}, self._cache
+        self._cache.update(loaded)
         for id in gone:
-            cache.pop(id, None)
+            self._cache.pop(id, None)
+            self._older.pop(id, None)
 
     def _switch(self, record: Record, end: int) -> None:
         """New definitions: every later input is handled under them, also in a replay."""

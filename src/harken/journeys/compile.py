@@ -51,7 +51,11 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
 
     def fits(self, properties: dict[str, Any]) -> bool:
         """Whether an event with these properties may start the journey."""
-        return all(condition.passes(lookup(properties, condition.path)) for condition in self.where)
+        # No `all(...)`: every event asks this of every journey that its name starts.
+        for condition in self.where:  # noqa: SIM110
+            if not condition.passes(lookup(properties, condition.path)):
+                return False
+        return True
 
     def unmet(self, properties: dict[str, Any]) -> list[dict[str, Any]]:
         """The conditions on the event that do not hold: `{"rule": words, "value": seen}`."""

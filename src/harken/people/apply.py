@@ -124,8 +124,10 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
         profile.events[event.name] = EventStat(1, event.at, event.at)
     else:
         stat.count += 1
-        stat.first = min(stat.first, event.at)
-        stat.last = max(stat.last, event.at)
+        if event.at > stat.last:
+            stat.last = event.at
+        elif event.at < stat.first:
+            stat.first = event.at
     states = profile.traits
     for trait in traits.get(event.name, ()):
         state = trait.take(states.get(trait.id), event, now)

@@ -8,6 +8,7 @@ MOST_PRODUCTS = 50
 MOST_NAMES = 200
 LONGEST_TEXT = 2_000
 _SEEN = ("Product Viewed", "Product Added", "Product Removed")
+_NUMBERS = (int, float, bool)
 _KEPT = ("product_id", "sku", "name", "brand", "category", "price", "quantity", "image_url", "url")
 
 
@@ -18,12 +19,17 @@ def begin(event: Trigger) -> Session:
 
 def follow(session: Session, event: Trigger) -> None:
     """Count an event into the session."""
+    name = event.name
     session.last = max(session.last, event.at)
-    if event.name in session.events or len(session.events) < MOST_NAMES:
-        session.events[event.name] = session.events.get(event.name, 0) + 1
-    if event.name in _SEEN and len(session.products) < MOST_PRODUCTS:
-        product = {key: event.properties[key] for key in _KEPT if _fits(event.properties.get(key))}
-        session.products.append({"event": event.name, **product})
+    if name in session.events or len(session.events) < MOST_NAMES:
+        session.events[name] = session.events.get(name, 0) + 1
+    if name in _SEEN and len(session.products) < MOST_PRODUCTS:
+        product: dict[str, Any] = {"event": name}
+        for key in _KEPT:
+            value = event.properties.get(key)
+            if value is not None and _fits(value):
+                product[key] = value
+        session.products.append(product)
 
 
 def summary(session: Session) -> dict[str, Any]:
@@ -51,7 +57,8 @@ def cart_value(session: Session) -> float:
 
 def _fits(value: Any) -> bool:
     """A plain value of a bearable size: fifty of them stand in the customer's document."""
-    return isinstance(value, int | float) or (isinstance(value, str) and len(value) < LONGEST_TEXT)
+    kind = type(value)
+    return len(value) < LONGEST_TEXT if kind is str else kind in _NUMBERS
 
 
 def _number(value: Any) -> float:

@@ -39,6 +39,8 @@ class Database:
             found.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
             found.execute(f"PRAGMA cache_size = -{self._cache_mib * 1024}")
             found.execute("PRAGMA temp_store = MEMORY")
+            # Zeros over what was deleted, but not over whole pages that are free to be used again.
+            found.execute("PRAGMA secure_delete = FAST")
             # A commit that finds the log this long moves it into the file itself; before that
             # `checkpoint` does it, beside the commits.
             found.execute("PRAGMA wal_autocheckpoint = 20000")

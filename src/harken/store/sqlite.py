@@ -130,7 +130,7 @@ class SqliteStore:
 
     def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         sql = "SELECT number, body FROM history_rows WHERE number > ? ORDER BY number LIMIT ?"
-        rows = list(self._rows(sql, [after, limit]))
+        rows = self._rows(sql, [after, limit])
         if rows:
             # History remembers these numbers for good: they must not be given out again after a
             # power cut took the last commits back.
@@ -226,7 +226,7 @@ class SqliteStore:
     def suppressions(self, limit: int) -> list[tuple[str, str, int]]:
         """(address, why, at), newest first."""
         sql = "SELECT address, why, at FROM suppressions ORDER BY at DESC LIMIT ?"
-        return list(self._rows(sql, [limit]))
+        return self._rows(sql, [limit])
 
     # -- people who look
 
@@ -287,12 +287,13 @@ class SqliteStore:
         )
         return {"profiles": row[0], "wakeups": row[1]} if row else {}
 
-    def _rows(self, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         with self.database.reporting():
-            yield from self.database.connection.execute(sql, values)
+            return self.database.connection.execute(sql, values).fetchall()
 
     def _one(self, sql: str, values: Sequence[Any]) -> Any:
-        return next(self._rows(sql, values), None)
+        with self.database.reporting():
+            return self.database.connection.execute(sql, values).fetchone()
 
 
 SOME_QUEUED = """
