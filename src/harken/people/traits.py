@@ -262,7 +262,10 @@ def _add_pair(path: str, value_of: Callable[[Any], Any], longest: int) -> Take:
             return state
         if state is None:
             return [[at, value]]
-        insort(state, [at, value])
+        if at > state[-1][0]:
+            state.append([at, value])
+        else:
+            insort(state, [at, value])
         if longest and state[0][0] < edge:
             del state[: bisect_left(state, [edge])]
         if len(state) > KEPT:
@@ -291,10 +294,11 @@ def _merge_times(left: list[Any], right: list[Any]) -> list[Any]:
 
 
 def _merge_totals(left: list[Any], right: list[Any]) -> list[Any]:
-    return [left[0] + right[0], _fitting(int(left[1]) + int(right[1]))]
+    return [left[0] + right[0], fitting(int(left[1]) + int(right[1]))]
 
 
-def _fitting(total: int) -> int | str:
+def fitting(total: int) -> int | str:
+    """A sum as MessagePack can hold it: as text beyond 64 bits."""
     return total if -(1 << 63) <= total < 1 << 63 else str(total)
 
 
@@ -314,7 +318,7 @@ def _newest(left: dict[str, int], right: dict[str, int], kept: int) -> dict[str,
 
 def _subtract_total(whole: list[Any], part: list[Any]) -> list[Any] | None:
     count = whole[0] - part[0]
-    return [count, _fitting(int(whole[1]) - int(part[1]))] if count > 0 else None
+    return [count, fitting(int(whole[1]) - int(part[1]))] if count > 0 else None
 
 
 def _subtract_list(whole: list[Any], part: list[Any]) -> list[Any] | None:

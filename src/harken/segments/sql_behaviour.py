@@ -56,13 +56,13 @@ def measured(rule: Sum | Average | Min | Max | Distinct, writing: Writing, holds
     if of_nothing and low is None and high is None:
         return constant(holds)
     dialect = writing.dialect
+    events = happened(rule.of, rule.where, writing, rule)
     if isinstance(rule, Distinct):
-        key = at_path(PROPS, rule.path, dialect.key, writing)
-        events = happened(rule.of, rule.where, writing, rule)
-        rows, number = f"SELECT DISTINCT e.profile_id, {key} AS k FROM {events}", "count(*)"
+        every = keys(rule.path, events, writing)
+        rows, number = f"SELECT DISTINCT d.profile_id, d.k FROM ({every}) AS d", "count(*)"
     else:
         sum_or = {"sum": dialect.wide_sum("m.k"), "min": "min(m.k)", "max": "max(m.k)"}
-        rows, number = _amounts(rule, writing), sum_or[rule.key]
+        rows, number = amounts(rule.path, events, writing), sum_or[rule.key]
     parts = [f"{number} >= {dialect.wide(low)}"] if low is not None else []
     parts += [f"{number} <= {dialect.wide(high)}"] if high is not None else []
     test = " AND ".join(parts) or "true"
@@ -205,17 +205,25 @@ def _followed(rule: Did, follow: Follow, writing: Writing) -> str:
     )
 
 
-def _amounts(rule: Measure, writing: Writing) -> str:
-    """Rows (profile_id, k): the millionths of each event's number, NULL of what does not count."""
+def amounts(path: str, events: str, writing: Writing) -> str:
+    """Rows (profile_id, ts, k): the millionths of each event's number, NULL of what is none."""
     dialect = writing.dialect
     numbers = (
-        f"SELECT e.profile_id, {at_path(PROPS, rule.path, dialect.number, writing)} AS x"
-        f" FROM {happened(rule.of, rule.where, writing, rule)}"
+        f"SELECT e.profile_id, e.ts, {at_path(PROPS, path, dialect.number, writing)} AS x"
+        f" FROM {events}"
     )
     whole = dialect.integer("floor(y.x * 1e6 + 0.5e0)")
     largest = double(LARGEST_NUMBER)
     counts = f"y.x BETWEEN -{largest} AND {largest}"
-    return f"SELECT y.profile_id, CASE WHEN {counts} THEN {whole} END AS k FROM ({numbers}) AS y"
+    return (
+        f"SELECT y.profile_id, y.ts, CASE WHEN {counts} THEN {whole} END AS k FROM ({numbers}) AS y"
+    )
+
+
+def keys(path: str, events: str, writing: Writing) -> str:
+    """Rows (profile_id, ts, k): the key of each event's value, NULL of what has none."""
+    key = at_path(PROPS, path, writing.dialect.key, writing)
+    return f"SELECT e.profile_id, e.ts, {key} AS k FROM {events}"
 
 
 def _occasion_bounds(rule: First | Last, now: int) -> tuple[int | None, int | None]:
@@ -234,8 +242,9 @@ def _average(rule: Average, writing: Writing, holds: bool) -> str:
     signs = ((">", rule.gt), (">=", rule.gte), ("<", rule.lt), ("<=", rule.lte), ("=", rule.equals))
     parts = [f"{number} {sign} {double(bound)}" for sign, bound in signs if bound is not UNSET]
     having = f" HAVING {' AND '.join(parts)}" if parts else ""
+    rows = amounts(rule.path, happened(rule.of, rule.where, writing, rule), writing)
     return _among(
-        f"SELECT m.profile_id FROM ({_amounts(rule, writing)}) AS m WHERE m.k IS NOT NULL"
+        f"SELECT m.profile_id FROM ({rows}) AS m WHERE m.k IS NOT NULL"
         f" GROUP BY m.profile_id{having}",
         holds,
     )

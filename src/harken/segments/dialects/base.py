@@ -98,3 +98,12 @@ class Dialect(Protocol):
 
     def double(self, number: str) -> str:
         """A number as a double."""
+
+    def pair(self, first: str, second: str) -> str:
+        """Two values as one, which sorts by the first and then the second."""
+
+    def last_sorted(self, value: str, count: int, condition: str = "true") -> str:
+        """An ascending list of the greatest so many values of the rows that meet the condition."""
+
+    def first_distinct(self, value: str, count: int) -> str:
+        """An ascending list of the least so many different values."""

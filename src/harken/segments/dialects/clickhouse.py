@@ -117,6 +117,15 @@ class ClickHouse:
     def double(self, number: str) -> str:
         return f"toFloat64({number})"
 
+    def pair(self, first: str, second: str) -> str:
+        return f"tuple({first}, {second})"
+
+    def last_sorted(self, value: str, count: int, condition: str = "true") -> str:
+        return f"arraySlice(arraySort(groupArrayIf({value}, {condition})), -{count})"
+
+    def first_distinct(self, value: str, count: int) -> str:
+        return f"arraySlice(arraySort(groupUniqArray({value})), 1, {count})"
+
 
 def _numbers(date: str) -> tuple[str, str, str]:
     year, month, day = (

@@ -131,6 +131,16 @@ class DuckDB:
     def double(self, number: str) -> str:
         return f"({number})::DOUBLE"
 
+    def pair(self, first: str, second: str) -> str:
+        return f"{{'a': {first}, 'b': {second}}}"
+
+    def last_sorted(self, value: str, count: int, condition: str = "true") -> str:
+        found = f"list_sort(list({value}) FILTER (WHERE {condition}))"
+        return f"coalesce({found}[-{count}:], [])"
+
+    def first_distinct(self, value: str, count: int) -> str:
+        return f"list_sort(list(DISTINCT {value}))[1:{count}]"
+
 
 def _value(place: Place) -> str:
     return place.document + "".join(f".{_identifier(key)}" for key in place.keys)
