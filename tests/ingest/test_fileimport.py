@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harken import clock
 from harken.errors import BadInput
 from harken.files import reader, yaml
 from harken.ingest import fileimport, protocol
@@ -31,8 +32,9 @@ class Server:
             raise ConnectionError("gone")
         assert len(body) <= protocol.BATCH_BYTES
         items = protocol.decode_envelope(body).batch
-        self.events += [protocol.decode_event(item) for item in items]
-        return []
+        accepted, rejected = protocol.Reader(clock.LATEST).read(items, False)
+        self.events += [protocol.decode_event(event.body) for event in accepted]
+        return [(one.index, f"{one.path}: {one.reason}") for one in rejected]
 
 
 def last(

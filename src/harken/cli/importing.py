@@ -155,7 +155,12 @@ def _sent(transport: Transport, body: bytes, authorization: str) -> list[tuple[i
             raise BadInput(f"{found['message']} (at {found.get('path', '$')})")
         raise problem(answer)
     rejected = msgspec.json.decode(answer.body).get("rejected", [])
-    return [(one["index"], f"{one['path']}: {one['reason']}") for one in rejected]
+    return [(one["index"], f"{_in_event(one['path'])}: {one['reason']}") for one in rejected]
+
+
+def _in_event(path: str) -> str:
+    """Of `$.batch[7].userId` what tells of the event."""
+    return "$" + path.partition("]")[2] if path.startswith("$.batch[") else path
 
 
 def _run(steps: "Iterator[Progress]", file: Path, quiet: bool) -> "Progress":

@@ -251,8 +251,8 @@ def _as_it_stands(
     if mapped is not None:
         found = mapping.rows(path, mapped, position, number)
     chunk = Chunk(0, position, number)
-    for line, event in lines.checked(found, mark):
-        item = event.body if event is not None else b""
+    for line, who in lines.events(found, mark):
+        item = line.item if who is not None else b""
         if chunk.full(1, len(item)) or len(chunk.refused) >= REFUSED_KEPT:
             yield chunk
             chunk = Chunk(0, position, number, follows=True)

@@ -22,8 +22,8 @@ from msgspec import Struct, field
 
 from harken.ids import profile_id
 from harken.ingest import lines, mapping
+from harken.ingest.lines import Who
 from harken.ingest.links import Links
-from harken.ingest.protocol import Accepted
 
 KEY = 16
 NUMBER = 26
@@ -108,11 +108,11 @@ class Parts:
             found = mapping.rows(path, mapped, stretch.start, stretch.number)
         done, out, users = Dealt(), _Out(self), dict[str, int]()
         pairs: set[tuple[int, int]] = set()
-        for line, event in lines.checked(found, mark):
+        for line, who in lines.events(found, mark):
             done.position, done.line = line.end, line.number
-            if event is not None:
-                key = _key(event, users, pairs)
-                out.add(key % self.count, b"%016x%010x%b\n" % (key, line.number, event.body))
+            if who is not None:
+                key = _key(who, users, pairs)
+                out.add(key % self.count, b"%016x%010x%b\n" % (key, line.number, line.item))
             elif line.problem:
                 done.refuse(RefusedLine(line.number, line.problem))
             if out.size > _FLUSH or len(pairs) > _USERS:
@@ -219,9 +219,9 @@ def parts_for(size: int, memory: int) -> int:
     return max(1, min(_MOST_PARTS, round(_GROWTH * size / memory * 1.5 + 0.5)))
 
 
-def _key(event: Accepted, users: dict[str, int], pairs: set[tuple[int, int]]) -> int:
-    """Stands for the event's customer: users below anonymous ids, so that they seldom move."""
-    user, anonymous = event.user_id, event.anonymous_id
+def _key(who: Who, users: dict[str, int], pairs: set[tuple[int, int]]) -> int:
+    """Stands for the customer: users below anonymous ids, so that they seldom move."""
+    user, anonymous = who.user_id, who.anonymous_id
     if user is None:
         return profile_id("anonymous", anonymous or "") | _ANONYMOUS
     key = users.get(user)
@@ -231,10 +231,10 @@ def _key(event: Accepted, users: dict[str, int], pairs: set[tuple[int, int]]) ->
         key = users[user] = profile_id("user", user)
     if anonymous is not None:
         pairs.add((key, profile_id("anonymous", anonymous) | _ANONYMOUS))
-    if event.previous_id is not None:
+    if who.type == "alias" and who.previous_id is not None:
         # Which of the two it is depends on what was seen before it.
-        pairs.add((key, profile_id("user", event.previous_id)))
-        pairs.add((key, profile_id("anonymous", event.previous_id) | _ANONYMOUS))
+        pairs.add((key, profile_id("user", who.previous_id)))
+        pairs.add((key, profile_id("anonymous", who.previous_id) | _ANONYMOUS))
     return key
 
 

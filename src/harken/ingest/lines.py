@@ -1,22 +1,24 @@
-"""The lines of a file to be imported: which are events, and why the others are none.
+"""The lines of a file to be imported: whom each is about, and which are no events.
 
+What is looked at here is what sorting and sending need; the rest of an event the server checks.
 Every event has a message id: its own, or one made of the file's content and the line's number, so
 that an event sent again after a crash counts once, while two equal lines are two events.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from harken import clock, ids
 from harken.ingest import mending, protocol
-from harken.ingest.protocol import Accepted
 
-_TOGETHER = 256
+_BLOCK = 1 << 20
 _LONGEST = protocol.EVENT_BYTES + 2
+# Less than this leaves room for a message id.
+_ROOMY = protocol.EVENT_BYTES - 64
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -28,81 +30,108 @@ class Line(NamedTuple):
     end: int
     """The byte after it."""
     item: bytes
-    """An event in the spec's form, not checked yet; empty when there is none."""
+    """An event in the spec's form; empty when there is none."""
     problem: str = ""
     """Why it is no event."""
+
+
+class Who(Struct, rename="camel", gc=False):
+    """Whom an event names."""
+
+    type: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    previous_id: str | None = None
+    """What an `alias` joins."""
+    message_id: str | None = None
+
+
+_decode = msgspec.json.Decoder(Who).decode
 
 
 def ndjson(
     path: Path, position: int = 0, number: int = 0, end: int | None = None
 ) -> Iterator[Line]:
     """The lines of a file from a byte position (after `number` lines) up to another."""
+    pending, lost = b"", 0
     with path.open("rb") as file:
         file.seek(position)
-        # A line without end must not fill the memory: it is read, and refused, in pieces.
-        while (end is None or position < end) and (text := file.readline(_LONGEST)):
-            number += 1
-            position += len(text)
-            whole = text.endswith(b"\n") or len(text) < _LONGEST
-            while not whole and (rest := file.readline(1 << 20)):
-                position += len(rest)
-                whole = rest.endswith(b"\n")
-            yield Line(number, position, text.removeprefix(_BOM).strip())
+        if number == 0 and file.read(len(_BOM)) == _BOM:
+            position += len(_BOM)
+        file.seek(position)
+        at = position
+        while data := file.read(_BLOCK if end is None else min(_BLOCK, end - at)):
+            at += len(data)
+            pieces = (pending + data).split(b"\n")
+            pending = pieces.pop()
+            for text in pieces:
+                number += 1
+                position += len(text) + 1 + lost
+                lost = 0
+                yield Line(number, position, text.strip())
+            # A line without end must not fill the memory: enough is kept to be refused.
+            lost += max(0, len(pending) - _LONGEST)
+            pending = pending[:_LONGEST]
+    if pending:
+        yield Line(number + 1, position + len(pending) + lost, pending.strip())
 
 
-def checked(lines: Iterable[Line], mark: str) -> Iterator[tuple[Line, Accepted | None]]:
-    """Each line with the event to be sent, or with none and perhaps a problem.
+def events(lines: Iterable[Line], mark: str) -> Iterator[tuple[Line, Who | None]]:
+    """Each line with whom its event is about, or with nobody and perhaps a problem.
 
-    `mark` stands for the file in the message ids.
+    `mark` stands for the file in the message ids, which all events have then.
     """
     reader = protocol.Reader(clock.LATEST)
-    source = iter(lines)
-    while batch := list(islice(source, _TOGETHER)):
-        items = [_named(line, mark) for line in batch if line.item]
-        accepted, rejected = reader.read(items, mending.odd(b"".join(items)))
-        refused = {one.index: one for one in rejected}
-        events = iter(accepted)
-        index = -1
-        for line in batch:
-            index += bool(line.item)
-            if not line.item:
-                yield line, None
-            elif index in refused:
-                yield line._replace(problem=_why(reader, line, refused[index])), None
-            else:
-                yield line, next(events)
-
-
-class _Named(msgspec.Struct, rename="camel", gc=False):
-    message_id: str | None = None
-
-
-_decode_named = msgspec.json.Decoder(_Named).decode
+    blocked = protocol.BLOCKED_IDS
+    for line in lines:
+        item = line.item
+        if not item:
+            yield line, None
+            continue
+        try:
+            who = _decode(item)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            yield _with_care(reader, line, mark)
+            continue
+        user, anonymous = who.user_id, who.anonymous_id
+        if (
+            len(item) > _ROOMY
+            or (user is None and anonymous is None)
+            or (user is not None and user.strip().lower() in blocked)
+            or (anonymous is not None and anonymous.strip().lower() in blocked)
+        ):
+            yield _with_care(reader, line, mark)
+            continue
+        if not who.message_id:
+            line = line._replace(item=_named(line, mark))
+        yield line, who
 
 
 def _named(line: Line, mark: str) -> bytes:
-    """The event with a message id, as far as it is one."""
-    item = line.item
-    if not item.endswith(b"}") or _own_id(item):
-        return item
+    """The event, a JSON object, with a message id of ours."""
     name = ids.derived_id("import", mark, line.number)
-    return b'%b,"messageId":"%b"}' % (item[:-1], name.encode())
+    # The last of two values of a key holds; empty ones are no ids.
+    return b'%b,"messageId":"%b"}' % (line.item[:-1], name.encode())
+
+
+def _with_care(reader: protocol.Reader, line: Line, mark: str) -> tuple[Line, Who | None]:
+    """An event that is refused, or must be mended or cleaned before it can be told whose it is."""
+    item = line.item
+    if item.endswith(b"}") and not _own_id(item):
+        item = _named(line, mark)
+    accepted, rejected = reader.read([item], True)
+    if not accepted:
+        # In terms of the line as it stands in the file.
+        rejected = reader.read([line.item], True)[1] or rejected
+        return line._replace(problem=f"{rejected[0].path}: {rejected[0].reason}"), None
+    event = accepted[0]
+    who = Who(event.type, event.user_id, event.anonymous_id, event.previous_id)
+    return line._replace(item=event.body), who
 
 
 def _own_id(item: bytes) -> object:
-    try:
-        return _decode_named(item).message_id
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
     try:
         mended = mending.load(item)
     except ValueError:
         return None
     return mended.get("messageId") if isinstance(mended, dict) else None
-
-
-def _why(reader: protocol.Reader, line: Line, refused: protocol.Rejected) -> str:
-    """The reason in terms of the line as it stands in the file."""
-    again = reader.read([line.item], True)[1]
-    refused = again[0] if again else refused
-    return f"{refused.path}: {refused.reason}"
