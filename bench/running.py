@@ -71,14 +71,21 @@ class Running:
         except httpx.HTTPError:
             return False
 
-    def apply(self, journeys: dict[str, dict[str, Any]], workspace: dict[str, Any]) -> None:
-        """Put journeys without content files in force."""
+    def apply(
+        self,
+        journeys: dict[str, dict[str, Any]],
+        workspace: dict[str, Any],
+        segments: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Put journeys without content files, and segments by their rules, in force."""
         project = {
             "workspace": workspace,
             "journeys": {
                 name: {"source": source, "files": {}} for name, source in journeys.items()
             },
-            "segments": {},
+            "segments": {
+                name: {"segment": name, "rule": rule} for name, rule in (segments or {}).items()
+            },
         }
         answer = self.api.post("/api/v1/definitions/apply", json=project)
         answer.raise_for_status()

@@ -33,15 +33,30 @@ class Embedded:
         self.store = self.services.store
         self.feeder = Feeder(self.store, self.history)
         self.engine = Engine(
-            self.store, LogReader(self.settings.log), clock, sender=self.settings.sender
+            self.store,
+            LogReader(self.settings.log),
+            clock,
+            history=self.history,
+            sender=self.settings.sender,
         )
         self.sender = Sender(self.settings, clock, "embedded")
 
     def settle(self) -> None:
         """Handle all that is there now, send what may leave, and keep the history of it."""
-        while self.engine.turn() or self.sender.turn():
-            pass
+        self.work()
         self.feeder.flush()
+
+    def work(self) -> None:
+        """Handle all that is there now and send what may leave."""
+        while self.engine.turn() or self.sender.turn() or self._prepare():
+            pass
+
+    def _prepare(self) -> bool:
+        """Let history work out what new rules would have counted, as a thread does in `roles`."""
+        if not self.engine.definitions.filling.passes:
+            return False
+        self.feeder.flush()
+        return self.engine.backfill.prepare()
 
     def close(self) -> None:
         self.sender.close()

@@ -1,28 +1,36 @@
 """The definitions in force, compiled: what `handle` and the sender look things up in."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, journey_faults
-from harken.journeys.model import Journey, Message
+from harken.journeys.model import Exit, Journey, Message
 from harken.messages.choose import Chooser, compile_choice
+from harken.people.profile import Profile
 from harken.people.traits import Trait
+from harken.segments.check import rule_faults, segment_faults
+from harken.segments.filling import Filling
 from harken.segments.live import Traits, compile_rule
+from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
+from harken.segments.rules import All, Rule
 from harken.workspace import Sender, Workspace
 
 if TYPE_CHECKING:
     # The engine chooses among variants but renders none: it never loads the templates' libraries.
     from harken.messages.compile import CompiledMessage
 
+ANYBODY = All([])
+NOTHING: frozenset[str] = frozenset()
 PAST_REVISIONS = 200
 """Compiled past revisions kept; runs in flight on others compile them again."""
 
@@ -42,7 +50,9 @@ class InForce:
         self.policy: CompiledWorkspace = compile_workspace(self.workspace)
         self.zone = ZoneInfo(self.workspace.timezone)
         self._find = find
-        self._traits = Traits()
+        segments = {name: read(one, Segment) for name, one in written.segments.items()}
+        rules = {name: segment.rule for name, segment in segments.items()}
+        self._traits = Traits(segments=rules, zone=self.zone)
         self._past: OrderedDict[tuple[str, int], LiveJourney | None] = OrderedDict()
         self._messages: dict[tuple[str, int, str], CompiledMessage] = {}
         self._choosers: dict[tuple[str, int, str], Chooser] = {}
@@ -52,11 +62,77 @@ class InForce:
         for journey in self.journeys.values():
             if not journey.archived:
                 self.entries.setdefault(journey.source.entry.event, []).append(journey)
+        self.segments = LiveSegments(segments, self._traits)
+        self.filling = Filling()
 
     @property
     def traits(self) -> dict[str, list[Trait]]:
         """What to count, by event name."""
         return self._traits.by_event
+
+    def trait(self, id: str) -> Trait | None:
+        """What is counted under that id."""
+        return self._traits.by_id.get(id)
+
+    def counted(self) -> dict[str, Trait]:
+        """Every trait that the definitions in force need, by id."""
+        return dict(self._traits.by_id)
+
+    def changed_segments(self, before: "InForce") -> set[str]:
+        """Segments that are new or ask something else than before, also by what they refer to."""
+        if self.workspace.timezone != before.workspace.timezone:
+            return set(self.segments.by_name)
+        old = before.segments.sources
+        changed = {
+            name
+            for name, one in self.segments.sources.items()
+            if name not in old or old[name].rule != one.rule
+        }
+        while True:
+            more = {
+                name
+                for name, one in self.segments.sources.items()
+                if name not in changed and refers_to(one.rule) & changed
+            }
+            if not more:
+                return changed
+            changed |= more
+
+    def journeys_reading(self, traits: Iterable[str]) -> set[str]:
+        """Journeys whose rules read one of the traits."""
+        wanted = set(traits)
+        found = set()
+        for name, source in self.written.journeys.items():
+            if wanted and not source.archived:
+                mine = Traits(self._traits.segments, self.zone)
+                self._compile(source, mine)
+                if mine.by_id.keys() & wanted:
+                    found.add(name)
+        return found
+
+    def unfilled(self, profile_id: int) -> frozenset[str]:
+        """Segments and journeys whose rules do not yet know this customer's past."""
+        passes = self.filling.passes
+        if not passes:
+            return NOTHING
+        waiting = [one for one in passes if one.awaits(profile_id)]
+        return frozenset(name for one in waiting for name in (*one.segments, *one.journeys))
+
+    def tidy(self, profile: Profile) -> None:
+        """Let go of what the document holds for rules that are no more."""
+        then, now = profile.tidied, self.written.revision
+        if then == now:
+            return
+        profile.tidied = now
+        introduced = self.filling.introduced
+        for id in list(profile.traits):
+            # One that was needed before, then not, and now again, is filled anew: what was left
+            # from the first time would count twice.
+            if id not in self._traits.by_id or introduced.get(id, 0) > then:
+                del profile.traits[id]
+        for name in list(profile.segments):
+            if name not in self.segments.by_name:
+                del profile.segments[name]
 
     def journey(self, name: str, revision: int) -> LiveJourney | None:
         """A revision of a journey; None when it was never applied."""
@@ -100,6 +176,13 @@ class InForce:
                 self._messages[journey, revision, name] = message
         return self._messages.get(key)
 
+    def pace(self, message: Outgoing) -> tuple[str, int, int] | None:
+        """What the pace gate must hand a slot for: (whose slots, how many, per ms), or None."""
+        step = self.message_step(message.journey, message.revision, message.step)
+        if step is None or step.pace is None:
+            return None
+        return f"{message.journey}/{message.step}", step.pace.at_most, step.pace.per
+
     def message_step(self, journey: str, revision: int, step: str) -> Message | None:
         """A message step as written."""
         found = self.journey(journey, revision)
@@ -108,9 +191,14 @@ class InForce:
                 return one
         return None
 
-    def _compile(self, source: JourneySource) -> LiveJourney:
+    def _compile(self, source: JourneySource, traits: Traits | None = None) -> LiveJourney:
         journey = read(source.source, Journey)
-        return compile_journey(journey, source.revision, source.archived, self.zone, self._traits)
+        used = traits or self._traits
+        for step in journey.steps:
+            if isinstance(step, Message):
+                # What its variants ask is counted from now on too, not from the first choice on.
+                compile_choice(step, journey.journey, lambda rule: compile_rule(rule, used))
+        return compile_journey(journey, source.revision, source.archived, self.zone, used)
 
 
 def with_sender(workspace: Workspace, sender: str) -> Workspace:
@@ -157,17 +245,25 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
         faults += [("workspace", "", fault) for fault in bad.faults]
     else:
         faults += [("workspace", "", fault) for fault in workspace_faults(workspace)]
-    for name, source in written.journeys.items():
-        faults += [("journey", name, fault) for fault in _check_journey(source, workspace)]
+    segments: dict[str, Segment] = {}
     for name, segment in written.segments.items():
         try:
-            read(segment, Segment)
+            segments[name] = read(segment, Segment)
         except BadDefinition as bad:
             faults += [("segment", name, fault) for fault in bad.faults]
+    # One that is there but broken is named as such, not called unknown by all that refer to it.
+    known: dict[str, Rule] = dict.fromkeys(written.segments, ANYBODY)
+    known |= {name: segment.rule for name, segment in segments.items()}
+    if len(segments) == len(known):
+        faults += [("segment", name, fault) for name, fault in segment_faults(segments)]
+    for name, source in written.journeys.items():
+        faults += [("journey", name, fault) for fault in _check_journey(source, workspace, known)]
     return faults
 
 
-def _check_journey(source: JourneySource, workspace: Workspace) -> list[Fault]:
+def _check_journey(
+    source: JourneySource, workspace: Workspace, segments: Mapping[str, Rule]
+) -> list[Fault]:
     try:
         journey = read(source.source, Journey)
     except BadDefinition as bad:
@@ -178,4 +274,21 @@ def _check_journey(source: JourneySource, workspace: Workspace) -> list[Fault]:
             known = ", ".join(workspace.senders) or "none"
             problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
             faults.append(Fault(f"$.steps[{index}].sender", problem))
+    for path, rule in _rules_of(journey):
+        faults += rule_faults(rule, path, segments)
     return faults + compile_messages(source, workspace, Traits())[1]
+
+
+def _rules_of(journey: Journey) -> Iterator[tuple[str, Rule]]:
+    """Every rule of a journey, and where it stands."""
+    if journey.entry.audience:
+        yield "$.entry.audience", journey.entry.audience
+    if journey.exit_when:
+        yield "$.exit_when", journey.exit_when
+    for index, step in enumerate(journey.steps):
+        if isinstance(step, Exit) and step.exit is not True:
+            yield f"$.steps[{index}].exit", step.exit
+        if isinstance(step, Message):
+            for number, variant in enumerate(step.variants):
+                if variant.when:
+                    yield f"$.steps[{index}].variants[{number}].when", variant.when

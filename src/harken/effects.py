@@ -87,6 +87,8 @@ class Effects(Struct):
     """Whether the document must be written; only a filling may find nothing to do."""
     facts: bool = False
     """Whether what history keeps of a customer beside events has changed (`rows.Snapshot`)."""
+    recount: tuple[int, ...] = ()
+    """Documents whose traits must be counted anew from history."""
     forgotten: list[int] = field(default_factory=list)
     """Documents to delete."""
     others: list[Profile] = field(default_factory=list)

@@ -14,8 +14,10 @@ from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from harken import metrics
+from harken.backfill import NOTE, Backfill
 from harken.clock import Clock
 from harken.commits import Commits
 from harken.definitions import InForce
@@ -23,9 +25,11 @@ from harken.effects import Decision, Effects, Happening, Outgoing
 from harken.errors import BadDefinition, Unavailable
 from harken.gates.pace import Pacer
 from harken.handle import handle
+from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
     Feedback,
+    Input,
     Kind,
     Merge,
     Record,
@@ -36,8 +40,10 @@ from harken.inputs import (
 )
 from harken.logs import structlog
 from harken.people import profile as documents
+from harken.people.consent import CHANNELS
 from harken.people.profile import Profile
-from harken.reactions import at_slot, pace_of
+from harken.people.snapshot import snapshot_of
+from harken.segments.filling import Filling
 from harken.store.base import Batch, Store
 from harken.store.log import LogReader
 
@@ -46,6 +52,8 @@ log = structlog.get_logger("engine")
 RECORDS = 2_000
 """Log records in one batch at most: what a crash has to handle again."""
 WAKEUPS = 500
+FILLS = 500
+"""Customers whose past is filled in at once, when there is nothing else to do."""
 MOST_BYTES = 1 << 20
 CACHED = 2_000
 """When so many documents are kept decoded, those not used since the last time are let go of."""
@@ -57,6 +65,8 @@ class Turn(Struct):
     documents: dict[int, Profile]
     touched: set[int] = field(default_factory=set)
     forgotten: set[int] = field(default_factory=set)
+    stated: set[int] = field(default_factory=set)
+    """Customers of whom history is to be told anew how they stand."""
     woken: list[WakeUp] = field(default_factory=list)
     wake: dict[tuple[int, int, str], WakeUp] = field(default_factory=dict)
     cancel: list[WakeUp] = field(default_factory=list)
@@ -64,13 +74,18 @@ class Turn(Struct):
     feedback: list[Feedback] = field(default_factory=list)
     history: Collector = field(default_factory=Collector)
     decisions: list[Decision] = field(default_factory=list)
+    recount: tuple[int, ...] = ()
+    notes: dict[str, bytes] = field(default_factory=dict)
 
     def take(self, effects: Effects) -> None:
         """Add what came of one input."""
-        for changed in (effects.profile, *effects.others):
+        if effects.facts:
+            self.stated.update(one.id for one in (effects.profile, *effects.others))
+        for changed in (effects.profile, *effects.others) if effects.changed else ():
             self.documents[changed.id] = changed
             self.touched.add(changed.id)
             self.forgotten.discard(changed.id)
+        self.recount += effects.recount
         for id in effects.forgotten:
             self.forgotten.add(id)
             self.documents[id] = Profile(id=id)
@@ -97,6 +112,8 @@ class Engine:
         *,
         on_messages: Callable[[], None] = lambda: None,
         on_history: Callable[[], None] = lambda: None,
+        on_filling: Callable[[], None] = lambda: None,
+        history: History | None = None,
         sender: str = "",
         cached: int = CACHED,
     ) -> None:
@@ -104,6 +121,8 @@ class Engine:
         self.clock = clock
         self._sender = sender
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
+        self.backfill = Backfill(store, history, clock, on_filling)
+        self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
         self._reader = reader
         self._commits = Commits(store)
@@ -151,19 +170,42 @@ class Engine:
             if record.kind == Kind.DEFINITIONS:
                 records, end = records[:index], record.offset
                 break
+            if _ends_batch(record) and index + 1 < len(records):
+                records, end = records[: index + 1], records[index + 1].offset
+                break
         # While the log is behind, time is where the log is: a wake-up must not overtake events
         # that were received before it was due.
         behind = bool(records) and end < self._reader.durable()
-        woken = self._commits.due(min(now, records[-1].received_at) if behind else now, WAKEUPS)
+        upto = min(now, records[-1].received_at) if behind else now
+        alone = bool(records) and _ends_batch(records[-1])
+        woken = [] if alone else self._commits.due(upto, WAKEUPS)
         if not records and not woken:
             self._commits.land()
-            return 0
+            return self._fill(FILLS)
         with metrics.BATCH.time():
-            turn = self._handle_all(records, woken, now)
+            turn = self._handle_all([*records, *woken], woken, now)
             self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
+        # However busy: else new rules would never come into force.
+        self._fill((len(records) + len(woken)) // 4)
         return len(records) + len(woken)
+
+    def _fill(self, limit: int) -> int:
+        """Tell the next customers' documents of their past, for rules that are new; how many."""
+        if not limit or not self.backfill.ready():
+            return 0
+        self._commits.land()
+        fills, filling = self.backfill.slice(limit)
+        turn = self._handle_all(fills, [], self.clock.now())
+        turn.notes[NOTE] = msgspec.msgpack.encode(filling)
+        self._commit(turn, self.offset)
+        self._in_force(self.definitions, filling)
+        return max(len(fills), 1)
+
+    def _in_force(self, definitions: InForce, filling: Filling) -> None:
+        self.definitions, definitions.filling = definitions, filling
+        self.backfill.committed(definitions)
 
     def _start_over(self) -> None:
         """Let go of what is in memory and was not committed: documents, and slots handed out."""
@@ -172,20 +214,21 @@ class Engine:
         self._cache, self._older = {}, {}
         self.offset, self._paced_note = self._saved
         self._pacer = _load_pacer(self._paced_note)
+        self.backfill.reload()
+        self.definitions.filling = self.backfill.filling
 
-    def _handle_all(self, records: Sequence[Record], woken: list[WakeUp], now: int) -> Turn:
-        inputs: list[Record | WakeUp] = [*records, *woken]
+    def _handle_all(self, inputs: Sequence[Input], woken: list[WakeUp], now: int) -> Turn:
         turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
         one = self._with_care if self._careful else self._one
         for input in inputs:
             turn.take(one(turn, input, now))
         return turn
 
-    def _one(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
+    def _one(self, turn: Turn, input: Input, now: int) -> Effects:
         other = self._other(turn, input) if isinstance(input, Record) else None
         return handle(self._owner(turn, input.profile_id), input, now, self.definitions, other)
 
-    def _with_care(self, turn: Turn, input: Record | WakeUp, now: int) -> Effects:
+    def _with_care(self, turn: Turn, input: Input, now: int) -> Effects:
         before = documents.encode(self._owner(turn, input.profile_id))
         try:
             effects = self._one(turn, input, now)
@@ -197,7 +240,7 @@ class Engine:
             metrics.FAILED_INPUTS.inc()
             log.exception("an input was left out", profile=input.profile_id)
             effects = Effects(documents.decode(before))
-            place = input.offset if isinstance(input, Record) else input.due
+            place = input.offset if isinstance(input, Record) else getattr(input, "due", 0)
             properties = {"error": f"{type(fault).__name__}: {fault}"[:500], "at": place}
             effects.happenings.append(
                 Happening(
@@ -247,6 +290,16 @@ class Engine:
         """Commit what came of a batch; beside the next one when there is `more`."""
         gone = turn.forgotten
         messages, notes = self._paced(turn.messages)
+        filling = self.definitions.filling
+        if turn.recount:
+            self._commits.land()
+            filling = self.backfill.recount(self.definitions, turn.recount)
+            turn.notes[NOTE] = msgspec.msgpack.encode(filling)
+        turn.history.people(
+            snapshot_of(one, CHANNELS)
+            for one in map(turn.documents.__getitem__, sorted((turn.stated & turn.touched) - gone))
+            if one.tombstone is None
+        )
         self._paced_note = notes.get("pace", self._paced_note)
         saved = (offset, self._paced_note)
         batch = Batch(
@@ -262,7 +315,7 @@ class Engine:
             messages=messages,
             feedback=turn.feedback,
             history=turn.history.encode(),
-            notes=notes,
+            notes={**turn.notes, **notes},
         )
 
         def done() -> None:
@@ -273,9 +326,11 @@ class Engine:
             self._on_history()
 
         # Who is forgotten is in no cache, so nobody may ask the store for them before it knows.
-        beside = more and not gone and not self._careful
+        beside = more and not gone and not turn.recount and not self._careful
         (self._commits.beside if beside else self._commits.now)(batch, done)
         self.offset, self._careful = offset, False
+        if turn.recount:
+            self._in_force(self.definitions, filling)
         self._remember(turn.documents, gone)
 
     def _count(self, decisions: list[Decision]) -> None:
@@ -288,10 +343,11 @@ class Engine:
         """The pace gate: hand each message of a paced step its slot."""
         paced, touched = [], False
         for message in messages:
-            pace = pace_of(self.definitions, message)
+            pace = self.definitions.pace(message)
             if pace is not None:
                 touched = True
-                message = at_slot(message, self._pacer.slot(pace[0], message.not_before, *pace[1:]))
+                slot = self._pacer.slot(pace[0], message.not_before, *pace[1:])
+                message = replace(message, not_before=slot)
             paced.append(message)
         return paced, {"pace": msgspec.msgpack.encode(self._pacer)} if touched else {}
 
@@ -315,10 +371,13 @@ class Engine:
             log.exception("definitions could not be compiled; the old ones stay in force")
             self._commit(Turn({}), end)
             return
-        empty = Batch(end, [], [], [], [], [], [], [], b"", {}, definitions=written)
+        self._commits.land()
+        filling = self.backfill.renew(self.definitions, definitions)
+        notes = {NOTE: msgspec.msgpack.encode(filling)}
+        empty = Batch(end, [], [], [], [], [], [], [], b"", notes, definitions=written)
         self._commits.now(empty, lambda: None)
-        self.definitions, self.offset = definitions, end
-        self._saved = (end, self._paced_note)
+        self.offset, self._saved = end, (end, self._paced_note)
+        self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)
 
 
@@ -329,6 +388,16 @@ def _try_to_write(effects: Effects) -> None:
     history = Collector()
     history.add(effects)
     history.encode()
+
+
+def _ends_batch(record: Record) -> bool:
+    """Whether what follows must not share a batch with the record: see `Backfill.recount`."""
+    if record.kind != Kind.COMMAND:
+        return False
+    try:
+        return isinstance(decode_command(record.body), Unmerge)
+    except msgspec.DecodeError:
+        return False
 
 
 def _load_pacer(note: bytes) -> Pacer:

@@ -18,7 +18,9 @@ from harken.inputs import (
     Allow,
     Consent,
     Feedback,
+    Fill,
     Forget,
+    Input,
     Kind,
     Listed,
     Merge,
@@ -42,7 +44,7 @@ _feedback = msgspec.msgpack.Decoder(Feedback).decode
 
 def handle(
     profile: Profile,
-    input: Record | WakeUp,
+    input: Input,
     now: int,
     definitions: InForce,
     other: Profile | None = None,
@@ -52,16 +54,21 @@ def handle(
     Raises nothing on a well-formed input; `msgspec.DecodeError` on a body that is none.
     """
     handling = Handling(profile, now, definitions)
-    handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
     for run in profile.runs.values():
         # Revisions are compiled when needed: here, before what their rules count goes by uncounted.
         definitions.journey(run.journey, run.revision)
+    definitions.tidy(profile)
+    if isinstance(input, Fill):
+        _fill(handling, input)
+        return handling.effects
+    handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
     if isinstance(input, WakeUp):
         _wake(handling, input)
     elif input.kind == Kind.EVENT:
         _event(handling, input)
     else:
         _command(handling, input, other)
+    handling.move()
     return handling.effects
 
 
@@ -70,7 +77,10 @@ def _event(handling: Handling, record: Record) -> None:
     event = decode_event(record.body)
     if event.message_id and seen_before(profile, event.message_id, record.received_at):
         return
+    stated = _facts(profile)
     trigger = apply_event(profile, event, record, definitions.traits)
+    _state_changes(handling, stated)
+    handling.ask(definitions.segments.by_event.get(trigger.name, ()))
     handling.received_at = record.received_at
     handling.record(
         trigger.name,
@@ -92,6 +102,47 @@ def _event(handling: Handling, record: Record) -> None:
     handling.react(trigger, late=late)
 
 
+def _facts(profile: Profile) -> tuple[int, str | None, dict[str, Any], dict[str, Any]]:
+    return profile.created_at, profile.user_id, profile.attributes.copy(), profile.learned.copy()
+
+
+def _state_changes(
+    handling: Handling, before: tuple[int, str | None, dict[str, Any], dict[str, Any]]
+) -> None:
+    """Say what an event changed of the customer beside what it counts."""
+    profile, (created_at, user_id, attributes, learned) = handling.profile, before
+    segments = handling.definitions.segments
+    if not created_at:
+        handling.state("new", *profile.attributes, *profile.learned)
+        handling.ask(segments.by_fact.get("location", ()))
+        handling.ask(segments.of_anyone)
+    elif profile.attributes != attributes or profile.learned != learned:
+        changed = {
+            name
+            for now, then in ((profile.attributes, attributes), (profile.learned, learned))
+            for name in now.keys() | then.keys()
+            if now.get(name) != then.get(name)
+        }
+        handling.state("location" if "location" in changed else "attributes", *changed)
+    elif profile.user_id != user_id:
+        handling.state("user_id")
+
+
+def _fill(handling: Handling, fill: Fill) -> None:
+    """Add what was counted before the traits of new rules began to count."""
+    if _unknown(handling):
+        handling.effects.forgotten.clear()
+        handling.effects.changed = False
+        return
+    profile, known = handling.profile, handling.definitions.trait
+    handling.effects.changed = bool(fill.states)
+    for id, state in fill.states.items():
+        trait = known(id)
+        if trait is not None:
+            profile.traits[id] = trait.merge(state, profile.traits.get(id))
+    handling.fill(fill.segments)
+
+
 def _wake(handling: Handling, wakeup: WakeUp) -> None:
     if _unknown(handling):
         return
@@ -100,6 +151,8 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
         handling.resume(rest)
     elif kind == "session":
         handling.end_session_if_over()
+    elif kind == "segments":
+        handling.move_if_due(wakeup.due)
     elif kind == "merged":
         absorbed, at = int(rest), wakeup.due - merging.UNDO - 1
         if handling.profile.absorbed.get(absorbed) == at:
@@ -111,7 +164,7 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
 
 def _unknown(handling: Handling) -> bool:
     """Whether the customer was forgotten since: what was left behind must not bring them back."""
-    if handling.profile != Profile(id=handling.profile.id):
+    if handling.profile != Profile(id=handling.profile.id, tidied=handling.profile.tidied):
         return False
     handling.effects.forgotten.append(handling.profile.id)
     return True
@@ -147,6 +200,8 @@ def _forget(handling: Handling) -> None:
         handling.cancel_wake(run)
     if profile.session is not None:
         handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
+    if profile.segments_due:
+        handling.cancel(WakeUp(profile.segments_due, profile.id, "segments"))
     # No tombstones stay: an identifier that led there may name someone new from now on.
     handling.effects.forgotten += [profile.id, *profile.absorbed]
 
@@ -159,6 +214,7 @@ def _listed(handling: Handling, name: str, *, on: bool) -> None:
         handling.profile.lists.setdefault(name, handling.received_at)
     else:
         handling.profile.lists.pop(name, None)
+    handling.state("lists")
 
 
 def _allow(handling: Handling, command: Allow) -> None:
@@ -166,12 +222,14 @@ def _allow(handling: Handling, command: Allow) -> None:
     for channel in list(profile.unreachable):
         if found_dead(profile, channel, command.address):
             del profile.unreachable[channel]
+            handling.state("reach")
             facts = {"channel": channel, "by": command.by}
             handling.emit("$address_allowed", facts, at=handling.received_at, channel=channel)
 
 
 def _consent(handling: Handling, change: ConsentChange) -> None:
     apply_consent(handling.profile, change)
+    handling.state("consent")
     facts = msgspec.structs.asdict(change)
     name = "$unsubscribed" if change.state == "opted_out" else "$consent_given"
     handling.emit(name, facts, at=change.at, channel=change.channel)
@@ -201,6 +259,7 @@ def _told(handling: Handling, feedback: Feedback) -> None:
         profile.unreachable[feedback.channel] = Reach(
             address=feedback.address, why=why, at=feedback.at, detail=feedback.detail
         )
+        handling.state("reach")
     if what == "complained":
         opt_out = ConsentChange(
             channel=feedback.channel,
@@ -243,6 +302,11 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
         if session is not None:
             owner = absorbed if session is absorbed.session else survivor
             effects.cancel.append(WakeUp(session.due, owner.id, "session"))
+    for profile in (absorbed, survivor):
+        handling.definitions.tidy(profile)
+        if profile.segments_due:
+            effects.cancel.append(WakeUp(profile.segments_due, profile.id, "segments"))
+    survivor.segments_due = 0
     mine = {run.id: run.due for run in survivor.runs.values()}
     tombstone, ended = merging.merge(survivor, absorbed, at, how, handling.at_any_time)
     for run in ended:
@@ -256,6 +320,8 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
+    handling.state("merged")
+    handling.ask(handling.definitions.segments.by_name.values())
 
 
 def _grave_closes(tombstone: Profile, survivor: Profile, merged_at: int) -> WakeUp:
@@ -282,5 +348,10 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
     for run in restored.runs.values():
         effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
     restored.session = None
+    restored.segments_due = 0
+    # A first or last time cannot be subtracted: history counts for both again.
+    survivor.traits, restored.traits = {}, {}
+    effects.recount = (survivor.id, restored.id)
+    handling.state("merged")
     effects.others.append(restored)
     handling.record("$unmerged", {"absorbed": str(restored.id), "by": command.by}, at=at)

@@ -4,33 +4,26 @@
 the effects that pile up.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
-from harken.clock import DAY
+from harken.asking import ask
+from harken.clock import SECOND
 from harken.definitions import InForce
-from harken.effects import Decision, Effects, Happening, Outcome, Outgoing
-from harken.gates import Candidate, Verdict, check, decision, demands
+from harken.effects import Decision, Effects, Happening, Outcome
 from harken.ids import derived_id
-from harken.inputs import WakeUp, encode
+from harken.inputs import WakeUp
 from harken.journeys.compile import LiveJourney
 from harken.journeys.model import Exit, Message, Reentry, Step, Wait
 from harken.journeys.steps import End, Go, Park, Result, take_exit, take_wait
-from harken.messages.context import context_of
 from harken.people import sessions
 from harken.people.apply import count_event
-from harken.people.profile import Profile, Run, Send, Trigger
+from harken.people.profile import Profile, Run, Trigger
 from harken.segments.explain import unmet
+from harken.segments.members import LiveSegment, moves
 from harken.segments.rules import lookup
-
-OUTCOMES: dict[str, Outcome] = {
-    "pass": "passed",
-    "hold": "held",
-    "drop": "dropped",
-    "control": "control",
-}
 
 DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
@@ -38,9 +31,6 @@ KEPT_KEYS = 1_000
 """Entry keys remembered per journey; the oldest are forgotten."""
 RUNS_AT_ONCE = 100
 """Runs of one journey that a customer may have in flight."""
-KEPT_SENDS = 500
-REMEMBERED_SENDS = 45 * DAY
-"""Sends are remembered for the caps; none may look back further than 45 days."""
 
 
 class Handling:
@@ -57,6 +47,7 @@ class Handling:
         after it parks, however late we are, so that its exceptions are seen first."""
         self.depth = 0
         """How far this input is from what the customer did: chains of our own events are cut."""
+        self._asked: dict[str, LiveSegment] = {}
 
     # -- history
 
@@ -84,10 +75,13 @@ class Handling:
     ) -> None:
         """An event of our own: kept, counted, and reacted to like any other."""
         self.record(name, properties, at=at, **columns)
-        if silent or self.depth >= DEEPEST:
+        if silent:
             return
         trigger = Trigger(name=name, at=at, properties=properties)
         count_event(self.profile, trigger, self.definitions.traits, self.now)
+        self.ask(self.definitions.segments.by_event.get(name, ()))
+        if self.depth >= DEEPEST:
+            return
         self.depth += 1
         self.react(trigger)
         self.depth -= 1
@@ -115,6 +109,65 @@ class Handling:
                 facts=facts or {},
             )
         )
+
+    # -- segments
+
+    def ask(self, segments: Iterable[LiveSegment]) -> None:
+        """Look at these segments again once the input is handled."""
+        for segment in segments:
+            self._asked[segment.name] = segment
+
+    def state(self, fact: str, *attributes: str) -> None:
+        """A fact of the customer has changed (`attributes`, `reach` ...): history and segments."""
+        self.effects.facts = True
+        segments = self.definitions.segments
+        self.ask(segments.by_fact.get(fact, ()))
+        for name in attributes:
+            self.ask(segments.by_attribute.get(name, ()))
+
+    def move(self) -> None:
+        """Let the customer enter and leave segments; what follows from that may move them again."""
+        for _ in range(DEEPEST):
+            asked, self._asked = self._asked, {}
+            if not asked:
+                return
+            self._wake_for_segments(self._moved(asked.values()))
+        # A chain that would go on for ever goes on later: other customers have their turn.
+        self._wake_for_segments(self.now + SECOND)
+
+    def _moved(self, asked: Iterable[LiveSegment]) -> int:
+        unfilled = self.definitions.unfilled(self.profile.id)
+        if unfilled:
+            asked = [segment for segment in asked if segment.name not in unfilled]
+        found, until = moves(self.profile, asked, self.upto)
+        for one in found:
+            name = "$segment_entered" if one.entered else "$segment_exited"
+            self.emit(name, {"segment": one.segment}, at=self.upto)
+        return until
+
+    def move_if_due(self, due: int) -> None:
+        """The wake-up `segments`: time alone may have moved the customer."""
+        if self.profile.segments_due == due:
+            self.profile.segments_due = 0
+            self.ask(self.definitions.segments.timed)
+
+    def fill(self, segments: Iterable[str]) -> None:
+        """Note which new segments the customer is in: that they are there is no event."""
+        known = self.definitions.segments.by_name
+        asked = [known[name] for name in segments if name in known]
+        found, until = moves(self.profile, asked, self.upto)
+        self.effects.changed = self.effects.changed or bool(found or until)
+        self._wake_for_segments(until)
+
+    def _wake_for_segments(self, until: int) -> None:
+        profile = self.profile
+        due = profile.segments_due
+        # Moved to an earlier time only: a wake-up too early costs less than moving it each event.
+        if until and (not due or until < due):
+            if due:
+                self.cancel(WakeUp(due, profile.id, "segments"))
+            profile.segments_due = until
+            self.effects.wake.append(WakeUp(until, profile.id, "segments"))
 
     # -- sessions
 
@@ -245,6 +298,8 @@ class Handling:
             return "paused", {}
         if late:
             return "late", {"at": event.at, "received_at": self.received_at}
+        if journey.name in self.definitions.unfilled(self.profile.id):
+            return "warming", {}
         if journey.starts_at and self.received_at < journey.starts_at:
             return "not_started", {"starts_at": journey.starts_at}
         if journey.ends_at and self.received_at >= journey.ends_at:
@@ -339,132 +394,13 @@ class Handling:
             case Exit():
                 return take_exit(journey.exits[run.step], run, self.profile, self.now)
             case Message():
-                return self._ask(run, journey, step)
+                return ask(self, run, journey, step)
 
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
         self.cancel_wake(run)
         self.profile.runs.pop(run.id, None)
         step = journey.step_id(run.step) if run.step < len(journey.steps) else ""
         self.decide(run, "ended", reason, step=step, facts=facts)
-
-    # -- messages
-
-    def _ask(self, run: Run, journey: LiveJourney, step: Message) -> Result:
-        """Ask the gates; let the message go, hold it, or leave it out and go on."""
-        candidate = self._candidate(run, journey, step)
-        verdicts = check(candidate, self.profile, self.now, self.definitions.policy)
-        last = decision(verdicts)
-        if last.outcome == "pass":
-            facts = self._send(run, journey, step, candidate, verdicts)
-        else:
-            facts = last.facts
-        if last.outcome in ("pass", "control"):
-            self._take_slot(run, candidate, control=last.outcome == "control")
-        self._note_verdict(run, candidate, last, facts)
-        if last.outcome == "hold":
-            return Park(until=last.until)
-        run.delayed = False
-        return Go(at=self.now)
-
-    def _candidate(self, run: Run, journey: LiveJourney, step: Message) -> Candidate:
-        address = self.profile.attribute("email") if step.channel == "email" else None
-        return Candidate(
-            message_id=derived_id(journey.name, journey.revision, step.message, run.id, 1),
-            journey=journey.name,
-            revision=journey.revision,
-            run=run,
-            step=step,
-            purpose=step.purpose or journey.source.purpose,
-            tags=[*journey.source.tags, *step.tags],
-            channel=step.channel,
-            address=address if isinstance(address, str) else "",
-            since=run.since,
-            delayed=run.delayed,
-            starts_at=journey.starts_at,
-            ends_at=journey.ends_at,
-            journey_live=self.definitions.live(journey.name),
-            audience=journey.audience,
-            control_percent=journey.source.control_percent,
-        )
-
-    def _note_verdict(
-        self, run: Run, candidate: Candidate, verdict: Verdict, facts: dict[str, Any]
-    ) -> None:
-        self.effects.decisions.append(
-            Decision(
-                at=self.now,
-                profile_id=self.profile.id,
-                journey=run.journey,
-                revision=run.revision,
-                run=run.id,
-                step=candidate.step.message,
-                outcome=OUTCOMES[verdict.outcome],
-                reason=verdict.reason,
-                gate=verdict.gate,
-                message=candidate.message_id if verdict.outcome == "pass" else "",
-                until=verdict.until,
-                facts=facts,
-            )
-        )
-
-    def _send(
-        self,
-        run: Run,
-        journey: LiveJourney,
-        step: Message,
-        candidate: Candidate,
-        verdicts: list[Verdict],
-    ) -> dict[str, Any]:
-        """Put the message on its way; which variant was chosen, and why."""
-        chooser = self.definitions.chooser(journey.name, journey.revision, step)
-        choice = chooser.choose(self.profile, run.event, self.now)
-        context = context_of(
-            self.profile, run.event, self.definitions.workspace, self.now, step.sender
-        )
-        wanted = demands(verdicts)
-        if wanted:
-            context["demands"] = wanted
-        expires = run.since + step.expires_after if step.expires_after else 0
-        ends = [at for at in (expires, journey.ends_at) if at]
-        self.effects.messages.append(
-            Outgoing(
-                id=candidate.message_id,
-                profile_id=self.profile.id,
-                journey=journey.name,
-                revision=journey.revision,
-                step=step.message,
-                run=run.id,
-                channel=step.channel,
-                purpose=candidate.purpose,
-                address=candidate.address,
-                queued_at=self.now,
-                not_before=self.now,
-                expires_at=min(ends) if ends else 0,
-                priority=1 if step.priority == "high" else 0,
-                variant=choice.variant,
-                why_variant=choice.why,
-                context=encode(context),
-            )
-        )
-        facts = {"variant": choice.variant, "why": choice.why}
-        return {**facts, "demands": wanted} if wanted else facts
-
-    def _take_slot(self, run: Run, candidate: Candidate, *, control: bool) -> None:
-        """Remember for the caps what was sent, or would have been."""
-        send = Send(
-            id=candidate.message_id,
-            at=self.now,
-            channel=candidate.channel,
-            journey=candidate.journey,
-            step=candidate.step.message,
-            tags=candidate.tags,
-            counts=candidate.step.counts,
-            depth=run.depth + 1,
-            control=control,
-        )
-        edge = self.now - REMEMBERED_SENDS
-        kept = [s for s in self.profile.sends if s.at >= edge and s.id != send.id]
-        self.profile.sends = [*kept, send][-KEPT_SENDS:]
 
 
 def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
@@ -483,16 +419,3 @@ def _occurrence(event: Trigger) -> str:
     if event.message_id:
         return event.message_id
     return f"{event.name} {event.at} {msgspec.json.encode(event.properties, order='sorted')!r}"
-
-
-def pace_of(definitions: InForce, message: Outgoing) -> tuple[str, int, int] | None:
-    """What the pace gate must hand a slot for: (whose slots, how many, per ms), or None."""
-    step = definitions.message_step(message.journey, message.revision, message.step)
-    if step is None or step.pace is None:
-        return None
-    return f"{message.journey}/{message.step}", step.pace.at_most, step.pace.per
-
-
-def at_slot(message: Outgoing, not_before: int) -> Outgoing:
-    """The message with the slot that the pace gate gave it."""
-    return replace(message, not_before=not_before)

@@ -91,8 +91,11 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         SystemClock(),
         on_messages=bells.sender.ring,
         on_history=feeder.ring,
+        on_filling=bells.engine.ring,
+        history=history,
         sender=settings.sender,
     )
+    threading.Thread(target=engine.backfill.run, args=(stopping,), daemon=True).start()
 
     def wait() -> float:
         due = store.next_due()

@@ -76,12 +76,26 @@ class Shop:
 
     # -- definitions
 
-    def apply(self, content: dict[str, str] | None = None, **files: str) -> None:
-        """Apply a project that holds these journeys (and `workspace`), and nothing else."""
+    def apply(
+        self,
+        content: dict[str, str] | None = None,
+        segments: dict[str, str] | None = None,
+        *,
+        settle: bool = True,
+        **files: str,
+    ) -> None:
+        """Apply a project that holds these journeys (and `workspace`), and nothing else.
+
+        `segments` are rules by name; without `settle` nothing is handled yet.
+        """
         project = self.folder / "project"
-        for old in (*project.glob("journeys/*"), *project.glob("*.yaml")):
+        for old in (*project.glob("*/*"), *project.glob("*.yaml")):
             old.unlink()
-        (project / "journeys").mkdir(parents=True, exist_ok=True)
+        for kind in ("journeys", "segments"):
+            (project / kind).mkdir(parents=True, exist_ok=True)
+        for name, rule in (segments or {}).items():
+            text = f"segment: {name}\nrule: {rule}\n"
+            (project / "segments" / f"{name}.yaml").write_text(text)
         for name, text in files.items():
             place = "workspace" if name == "workspace" else f"journeys/{name.replace('_', '-')}"
             (project / f"{place}.yaml").write_text(text)
@@ -92,7 +106,8 @@ class Shop:
         current = self.harken.store.definitions()
         made = bundle(current, found, self.now, "a test")
         self.harken.services.collector.append_definitions(made).result()
-        self.work()
+        if settle:
+            self.work()
 
     # -- what customers do
 
@@ -182,8 +197,7 @@ class Shop:
 
     def work(self) -> None:
         """Handle all that is there now. History follows when somebody looks at it."""
-        while self.harken.engine.turn() or self.harken.sender.turn():
-            pass
+        self.harken.work()
 
     @property
     def history(self) -> History:
@@ -229,6 +243,20 @@ class Shop:
 
     def subjects(self, to: str | None = None) -> list[str]:
         return [mail.subject for mail in self.mails(to)]
+
+    def segments(self, user: str) -> list[str]:
+        """The segments that the customer is in."""
+        return sorted(self.profile(user).segments)
+
+    def moves(self, user: str) -> list[tuple[str, str, int]]:
+        """How the customer entered and left segments: (`+` or `-`, segment, ms), in order."""
+        entries = self.history.timeline([self.id(user)], limit=10_000)
+        signs = {"$segment_entered": "+", "$segment_exited": "-"}
+        return [
+            (signs[one["name"]], one["properties"]["segment"], one["at"])
+            for one in reversed(entries)
+            if one.get("name") in signs
+        ]
 
     def ledger(self, user: str) -> list[LedgerRow]:
         return self.harken.store.messages(profile_id=self.id(user), limit=10_000)

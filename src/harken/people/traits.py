@@ -80,6 +80,11 @@ class Trait(Struct, frozen=True, kw_only=True):
     """Only from this time (included) to that (not included)."""
     take: Take
 
+    @property
+    def reach(self) -> int:
+        """How long ago an event may lie and still matter, in ms; 0 for ever."""
+        return _longest(self.within)
+
     def merge(self, left: Any, right: Any) -> Any:
         """The state of all the events that made the one and the other."""
         return merge_states(self.id, left, right)

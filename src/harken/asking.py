@@ -1,0 +1,152 @@
+"""A message step: ask the gates, and put the message on its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harken.clock import DAY
+from harken.effects import Decision, Outcome, Outgoing
+from harken.gates import Candidate, Verdict, check, decision, demands
+from harken.ids import derived_id
+from harken.inputs import encode
+from harken.journeys.compile import LiveJourney
+from harken.journeys.model import Message
+from harken.journeys.steps import Go, Park, Result
+from harken.messages.context import context_of
+from harken.people.profile import Run, Send
+
+if TYPE_CHECKING:
+    from harken.reactions import Handling
+
+OUTCOMES: dict[str, Outcome] = {
+    "pass": "passed",
+    "hold": "held",
+    "drop": "dropped",
+    "control": "control",
+}
+
+KEPT_SENDS = 500
+REMEMBERED_SENDS = 45 * DAY
+"""Sends are remembered for the caps; none may look back further than 45 days."""
+
+
+def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Result:
+    """Ask the gates; let the message go, hold it, or leave it out and go on."""
+    candidate = _candidate(handling, run, journey, step)
+    verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
+    last = decision(verdicts)
+    if last.outcome == "pass":
+        facts = _send(handling, run, journey, step, candidate, verdicts)
+    else:
+        facts = last.facts
+    if last.outcome in ("pass", "control"):
+        _take_slot(handling, run, candidate, control=last.outcome == "control")
+    _note_verdict(handling, run, candidate, last, facts)
+    if last.outcome == "hold":
+        return Park(until=last.until)
+    run.delayed = False
+    return Go(at=handling.now)
+
+
+def _candidate(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Candidate:
+    address = handling.profile.attribute("email") if step.channel == "email" else None
+    return Candidate(
+        message_id=derived_id(journey.name, journey.revision, step.message, run.id, 1),
+        journey=journey.name,
+        revision=journey.revision,
+        run=run,
+        step=step,
+        purpose=step.purpose or journey.source.purpose,
+        tags=[*journey.source.tags, *step.tags],
+        channel=step.channel,
+        address=address if isinstance(address, str) else "",
+        since=run.since,
+        delayed=run.delayed,
+        starts_at=journey.starts_at,
+        ends_at=journey.ends_at,
+        journey_live=handling.definitions.live(journey.name),
+        audience=journey.audience,
+        control_percent=journey.source.control_percent,
+    )
+
+
+def _note_verdict(
+    handling: Handling, run: Run, candidate: Candidate, verdict: Verdict, facts: dict[str, Any]
+) -> None:
+    handling.effects.decisions.append(
+        Decision(
+            at=handling.now,
+            profile_id=handling.profile.id,
+            journey=run.journey,
+            revision=run.revision,
+            run=run.id,
+            step=candidate.step.message,
+            outcome=OUTCOMES[verdict.outcome],
+            reason=verdict.reason,
+            gate=verdict.gate,
+            message=candidate.message_id if verdict.outcome == "pass" else "",
+            until=verdict.until,
+            facts=facts,
+        )
+    )
+
+
+def _send(
+    handling: Handling,
+    run: Run,
+    journey: LiveJourney,
+    step: Message,
+    candidate: Candidate,
+    verdicts: list[Verdict],
+) -> dict[str, Any]:
+    """Put the message on its way; which variant was chosen, and why."""
+    chooser = handling.definitions.chooser(journey.name, journey.revision, step)
+    choice = chooser.choose(handling.profile, run.event, handling.now)
+    context = context_of(
+        handling.profile, run.event, handling.definitions.workspace, handling.now, step.sender
+    )
+    wanted = demands(verdicts)
+    if wanted:
+        context["demands"] = wanted
+    expires = run.since + step.expires_after if step.expires_after else 0
+    ends = [at for at in (expires, journey.ends_at) if at]
+    handling.effects.messages.append(
+        Outgoing(
+            id=candidate.message_id,
+            profile_id=handling.profile.id,
+            journey=journey.name,
+            revision=journey.revision,
+            step=step.message,
+            run=run.id,
+            channel=step.channel,
+            purpose=candidate.purpose,
+            address=candidate.address,
+            queued_at=handling.now,
+            not_before=handling.now,
+            expires_at=min(ends) if ends else 0,
+            priority=1 if step.priority == "high" else 0,
+            variant=choice.variant,
+            why_variant=choice.why,
+            context=encode(context),
+        )
+    )
+    facts = {"variant": choice.variant, "why": choice.why}
+    return {**facts, "demands": wanted} if wanted else facts
+
+
+def _take_slot(handling: Handling, run: Run, candidate: Candidate, *, control: bool) -> None:
+    """Remember for the caps what was sent, or would have been."""
+    send = Send(
+        id=candidate.message_id,
+        at=handling.now,
+        channel=candidate.channel,
+        journey=candidate.journey,
+        step=candidate.step.message,
+        tags=candidate.tags,
+        counts=candidate.step.counts,
+        depth=run.depth + 1,
+        control=control,
+    )
+    edge = handling.now - REMEMBERED_SENDS
+    kept = [s for s in handling.profile.sends if s.at >= edge and s.id != send.id]
+    handling.profile.sends = [*kept, send][-KEPT_SENDS:]

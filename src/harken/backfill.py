@@ -1,0 +1,201 @@
+"""Back-fill: tells every customer's document what new rules would have counted before they came.
+
+When definitions change, `renew` plans a pass over all customers. History works out what each new
+trait counted up to then, one statement a trait, in a thread of its own; then the engine takes a
+slice of customers at a time, as inputs like any other, between its batches. The place of the pass
+is committed with each slice: a restart goes on where it was.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from harken.clock import Clock
+from harken.definitions import InForce
+from harken.history.base import History
+from harken.inputs import Fill
+from harken.logs import structlog
+from harken.people.traits import Trait
+from harken.segments.dialects.duckdb import DUCKDB
+from harken.segments.filling import Filling, Pass
+from harken.segments.sql_traits import state_from, trait_states
+
+log = structlog.get_logger("backfill")
+
+NOTE = "filling"
+RETRY = 1.0
+"""Seconds until history is asked again whether it has all that was before."""
+
+
+class Customers(Protocol):
+    """The part of the store that is needed here."""
+
+    def note(self, name: str) -> bytes: ...
+
+    def profile_ids(self, after: int, limit: int) -> list[int]: ...
+
+    def count_profiles(self) -> int: ...
+
+    def history_end(self) -> int: ...
+
+
+class Backfill:
+    """The passes of one engine."""
+
+    def __init__(
+        self,
+        store: Customers,
+        history: History | None,
+        clock: Clock,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_ready` is called when there are slices to take. Without history there is no past."""
+        self.definitions: InForce | None = None
+        self._clock = clock
+        self._store = store
+        self._history = history
+        self._on_ready = on_ready
+        self._ready = -1
+        """The number of the pass that history is ready for."""
+        self._dropped = -1
+        self._bell = threading.Event()
+        self.filling = Filling()
+        self.reload()
+
+    def reload(self) -> None:
+        """Go back to what was committed."""
+        note = self._store.note(NOTE)
+        self.filling = msgspec.msgpack.decode(note, type=Filling) if note else Filling()
+
+    def renew(self, before: InForce, definitions: InForce) -> Filling:
+        """What is to be filled once `definitions` are in force. Takes hold when `committed`."""
+        filling = self._copy()
+        revision = definitions.written.revision
+        traits = filling.renew(definitions.counted(), revision)
+        segments = definitions.changed_segments(before)
+        total = self._store.count_profiles()
+        if total and (traits or segments):
+            # Of a segment that changed again, only the latest rule is of interest.
+            for one in filling.passes:
+                one.segments = tuple(name for name in one.segments if name not in segments)
+            filling.plan(
+                Pass(
+                    upto=self._store.history_end(),
+                    traits=traits,
+                    segments=tuple(sorted(segments)),
+                    journeys=tuple(sorted(definitions.journeys_reading(traits))),
+                    total=total,
+                )
+            )
+        return filling
+
+    def recount(self, definitions: InForce, ids: Sequence[int]) -> Filling:
+        """What is to be filled after a merge of these was undone, in the batch to be committed.
+
+        It must be the last input of that batch: what follows is counted as it comes.
+        """
+        filling = self._copy()
+        for one in filling.passes:
+            one.skip += tuple(ids)
+        filling.plan(
+            Pass(
+                upto=self._store.history_end() + 1,
+                traits=sorted(definitions.counted()),
+                segments=tuple(definitions.segments.by_name),
+                journeys=tuple(definitions.journeys),
+                only=tuple(sorted(ids)),
+                total=len(ids),
+            )
+        )
+        return filling
+
+    def _copy(self) -> Filling:
+        return msgspec.convert(msgspec.to_builtins(self.filling), Filling)
+
+    def committed(self, definitions: InForce) -> None:
+        """These definitions, and how far they are filled, are in the store now."""
+        self.definitions, self.filling = definitions, definitions.filling
+        self._bell.set()
+
+    def ready(self) -> bool:
+        """Whether there are slices to take."""
+        passes = self.filling.passes
+        return bool(passes) and self._ready == passes[0].number
+
+    def slice(self, limit: int) -> tuple[list[Fill], Filling]:
+        """The next customers, and how far the passes are after them. To be asked when `ready`.
+
+        All that was handled must be committed: a customer that the store does not show yet would
+        be passed by.
+        """
+        now, *later = self.filling.passes
+        if now.only:
+            ids = [id for id in now.only if id > now.cursor][:limit]
+        else:
+            ids = self._store.profile_ids(now.cursor, limit)
+        if not ids:
+            log.info("back-fill is done", customers=now.done, segments=len(now.segments))
+            return [], replace(self.filling, passes=later, over=now)
+        states = self._states(now, ids[-1])
+        fills = [Fill(id, states.get(id, {}), now.segments) for id in ids if id not in now.skip]
+        ahead = replace(now, cursor=ids[-1], done=now.done + len(ids))
+        return fills, replace(self.filling, passes=[ahead, *later])
+
+    def prepare(self) -> bool:
+        """Let history work out the first pass; False when that must wait, or is not needed."""
+        passes, history = self.filling.passes, self._history
+        over = self.filling.over
+        if history is not None and over is not None and over.number != self._dropped:
+            history.drop_filling([_table(id, over) for id in over.traits])
+            self._dropped = over.number
+        if not passes or self.ready():
+            return False
+        first = passes[0]
+        if history is not None:
+            if history.watermark() < first.upto:
+                return False
+            for table, trait in self._tables(first).items():
+                since = self._clock.now() - trait.reach if trait.reach else None
+                sql, params = trait_states(trait, first.upto, DUCKDB, since=since)
+                sql = f"SELECT * FROM ({sql}) AS found(profile_id, state)"
+                if first.only:
+                    sql += f" WHERE profile_id IN ({', '.join(map(str, first.only))})"
+                history.prepare_filling(table, sql, params)
+        self._ready = first.number
+        self._on_ready()
+        return True
+
+    def _states(self, now: Pass, upto: int) -> dict[int, dict[str, Any]]:
+        """What history worked out for the next customers, by customer and trait."""
+        tables = self._tables(now)
+        if self._history is None or not tables:
+            return {}
+        found: dict[int, dict[str, Any]] = {}
+        for id, states in self._history.filling(list(tables), now.cursor, upto).items():
+            for table, raw in states.items():
+                found.setdefault(id, {})[tables[table].id] = state_from(tables[table], raw)
+        return found
+
+    def _tables(self, one: Pass) -> dict[str, Trait]:
+        """The traits of a pass by what history calls their states: another must not find these."""
+        known = self.definitions.counted() if self.definitions else {}
+        return {_table(id, one): known[id] for id in one.traits if id in known}
+
+    def run(self, stopping: threading.Event) -> None:
+        """Prepare passes as they come, until told to stop. For a thread of its own."""
+        while not stopping.is_set():
+            try:
+                if not self.prepare():
+                    self._bell.wait(RETRY)
+                    self._bell.clear()
+            except Exception as fault:
+                # Whatever it was, the passes stay planned, and nobody else would try again.
+                log.warning("back-fill cannot be prepared", fault=repr(fault), retry_in=RETRY)
+                stopping.wait(RETRY)
+
+
+def _table(trait_id: str, one: Pass) -> str:
+    return f"{trait_id.replace('-', '_')}_{one.number}"

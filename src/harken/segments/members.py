@@ -1,0 +1,96 @@
+"""Who moves between segments, at an event or at the second at which time alone moves them.
+
+A segment is looked at again only when something that its rule reads has changed: the indexes of
+`LiveSegments` say which those are.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from harken.people.profile import Profile
+from harken.segments.check import parts
+from harken.segments.live import Traits
+from harken.segments.model import Segment
+from harken.segments.reads import Reads, reads
+from harken.segments.rules import Bucket, InSegment, Rule
+from harken.segments.watch import Watch, compile_watch
+
+
+class LiveSegment(Struct, frozen=True):
+    """A segment ready to be asked."""
+
+    name: str
+    watch: Watch
+    reads: Reads
+
+
+class Move(Struct, frozen=True):
+    """A customer enters a segment, or leaves it."""
+
+    segment: str
+    entered: bool
+
+
+def refers_to(rule: Rule) -> set[str]:
+    """The segments that a rule names itself."""
+    return {str(inner.in_segment) for _, inner in parts(rule, "") if isinstance(inner, InSegment)}
+
+
+def _by_chance(rule: Rule, rules: Mapping[str, Rule]) -> bool:
+    """Whether the answer also hangs on the customer's id."""
+    if any(isinstance(inner, Bucket) for _, inner in parts(rule, "")):
+        return True
+    return any(_by_chance(rules[name], rules) for name in refers_to(rule))
+
+
+class LiveSegments:
+    """All segments, and which of them an event, attribute or other fact may change."""
+
+    def __init__(self, segments: Mapping[str, Segment], traits: Traits) -> None:
+        self.sources = segments
+        rules = {name: segment.rule for name, segment in segments.items()}
+        self.by_name: dict[str, LiveSegment] = {}
+        self.by_event: dict[str, list[LiveSegment]] = {}
+        self.by_attribute: dict[str, list[LiveSegment]] = {}
+        """By the first part of the attribute's path."""
+        self.by_fact: dict[str, list[LiveSegment]] = {}
+        """`consent`, `reach`, `lists`, `location`."""
+        self.timed: list[LiveSegment] = []
+        """Those which time alone may change."""
+        self.of_anyone: list[LiveSegment] = []
+        """Those which someone may be in of whom nothing is known yet."""
+        for name, rule in rules.items():
+            segment = LiveSegment(name, compile_watch(rule, traits), reads(rule, rules))
+            self.by_name[name] = segment
+            for index, names in (
+                (self.by_event, segment.reads.events),
+                (self.by_attribute, segment.reads.attributes),
+                (self.by_fact, segment.reads.facts),
+            ):
+                for one in names:
+                    index.setdefault(one, []).append(segment)
+            if segment.reads.timed:
+                self.timed.append(segment)
+            if any(segment.watch(Profile(id=0), 0)) or _by_chance(rule, rules):
+                self.of_anyone.append(segment)
+
+
+def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list[Move], int]:
+    """Which of the segments asked the customer enters or leaves at `at`; notes it in the document.
+
+    Also the earliest time (ms) at which time alone may change one of the answers, 0 for never.
+    """
+    found, earliest = [], 0
+    inside = profile.segments
+    for segment in asked:
+        member, until = segment.watch(profile, at)
+        if until and (until < earliest or not earliest):
+            earliest = until
+        if member != (segment.name in inside):
+            if member:
+                inside[segment.name] = at
+            else:
+                del inside[segment.name]
+            found.append(Move(segment.name, member))
+    return found, earliest
