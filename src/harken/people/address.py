@@ -20,6 +20,7 @@ def found_dead(profile: Profile, channel: str, address: str) -> Reach | None:
     return dead if dead is not None and dead.address.lower() == address.lower() else None
 
 
+@lru_cache(maxsize=10_000)
 def address_problem(address: str) -> str:
     """What is wrong with the form of an e-mail address (RFC 5321, 6531), or "". Asks no DNS.
 
@@ -43,7 +44,6 @@ def _special() -> frozenset[str]:
     return frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 
 
-@lru_cache(maxsize=10_000)
 def _thorough(address: str) -> str:
     # Here and in `_special`, and not at the top: it loads slowly, and no start should wait for it.
     from email_validator import EmailNotValidError, validate_email

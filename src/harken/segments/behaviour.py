@@ -132,7 +132,8 @@ def measured(rule: Measure, traits: Traits) -> Callable[[Profile, int], float | 
 
     def lately(profile: Profile, now: int) -> float | None:
         pairs = profile.traits.get(id, NOTHING)
-        return of_pairs(pairs[bisect_left(pairs, [start(now)]) :])
+        gone = bisect_left(pairs, [start(now)])
+        return of_pairs(pairs[gone:] if gone else pairs)
 
     return lately
 

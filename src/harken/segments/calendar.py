@@ -5,6 +5,8 @@ Both forms of a rule ask here, so that they agree about every midnight.
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -12,6 +14,8 @@ from msgspec import Struct
 from harken.clock import from_local, to_datetime
 from harken.segments.rules import CalendarDays
 from harken.values import Duration, zone
+
+T = TypeVar("T")
 
 ONE_DAY = timedelta(days=1)
 LEAP_DAY = "02-29"
@@ -30,7 +34,10 @@ def window(within: Duration | CalendarDays) -> Window:
     """Rolling to the millisecond, or by whole local days."""
     if isinstance(within, CalendarDays):
         place, days = zone_named(within.timezone), within.days
-        return Window(_remembered(days, place), lambda at: midnight(local(at, place), days, place))
+        return Window(
+            of_today(place, lambda today: midnight(today, 1 - days, place)),
+            lambda at: midnight(local(at, place), days, place),
+        )
     span = int(within)
     return Window(lambda now: now - span, lambda at: at + span + 1)
 
@@ -54,6 +61,7 @@ def anniversary_days(today: date, in_next: int) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=10_000)
 def month_day(at: int) -> str:
     """`MM-DD` of a date attribute: by UTC, in which a date without a time is written."""
     return f"{to_datetime(at):%m-%d}"
@@ -76,6 +84,7 @@ def local(at: int, place: ZoneInfo) -> date:
     return to_datetime(at, place).date()
 
 
+@lru_cache(maxsize=10_000)
 def midnight(day: date, after: int, place: ZoneInfo) -> int:
     """The first ms of the local day so many days after `day` (before it, when negative)."""
     return from_local(datetime.combine(day + after * ONE_DAY, time()), place)
@@ -89,20 +98,18 @@ def zone_named(name: str) -> ZoneInfo:
     return found
 
 
-def _remembered(days: int, place: ZoneInfo) -> Callable[[int], int]:
-    """The start of a window of local days; worked out once for all that happens in one day."""
-    known = (0, 0, 0)
+def of_today(place: ZoneInfo, answer: Callable[[date], T]) -> Callable[[int], T]:
+    """What `answer` says of the local day at a time; asked once for all that happens in a day."""
+    known: tuple[int, int, T] | None = None
 
-    def start(now: int) -> int:
+    def at_time(now: int) -> T:
         nonlocal known
-        since, until, found = known
-        if not since <= now < until:
+        if known is None or not known[0] <= now < known[1]:
             today = local(now, place)
-            found = midnight(today, 1 - days, place)
-            known = (midnight(today, 0, place), midnight(today, 1, place), found)
-        return found
+            known = (midnight(today, 0, place), midnight(today, 1, place), answer(today))
+        return known[2]
 
-    return start
+    return at_time
 
 
 def _is_leap(year: int) -> bool:

@@ -201,7 +201,14 @@ def _number(passes: Callable[[float], bool]) -> Passes:
 
 def _matches(pattern: str) -> Passes:
     search = compile_regex(pattern).search
-    return lambda value: isinstance(value, str) and search(value[:LONGEST_TEXT]) is not None
+
+    def passes(value: Any) -> bool:
+        if not isinstance(value, str):
+            return False
+        # As bytes: for a text the library also works out where in it the match lies.
+        return search(value[:LONGEST_TEXT].encode("utf-8", "surrogatepass")) is not None
+
+    return passes
 
 
 def _date(passes: Callable[[int], bool]) -> Passes:

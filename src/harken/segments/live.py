@@ -1,7 +1,6 @@
 """The live form of a rule: a closure over one customer's document."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from harken.segments.behaviour import (
     compile_messages,
     compile_occasion,
 )
-from harken.segments.calendar import anniversary_days, local, month_day, zone_named
+from harken.segments.calendar import anniversary_days, month_day, of_today, zone_named
 from harken.segments.compare import Passes, compile_test, date_of, every, has_comparison
 from harken.segments.needs import Check as Check
 from harken.segments.needs import Traits as Traits
@@ -171,8 +170,8 @@ def date_check(rule: Attribute, traits: Traits) -> DateCheck | None:
 
 def _anniversary(rule: Anniversary, traits: Traits) -> DateCheck:
     place, in_next = anniversary_zone(rule, traits), rule.in_next
-    days_at = lru_cache(maxsize=4)(lambda day: anniversary_days(day, in_next))
-    return lambda at, now: month_day(at) in days_at(local(now, place))
+    days = of_today(place, lambda today: anniversary_days(today, in_next))
+    return lambda at, now: month_day(at) in days(now)
 
 
 def anniversary_zone(rule: Anniversary, traits: Traits) -> ZoneInfo:

@@ -21,7 +21,15 @@ from harken.segments.behaviour import (
     span_times,
     unfollowed_times,
 )
-from harken.segments.calendar import ONE_DAY, Window, local, midnight, month_day, next_round, window
+from harken.segments.calendar import (
+    ONE_DAY,
+    Window,
+    midnight,
+    month_day,
+    next_round,
+    of_today,
+    window,
+)
 from harken.segments.compare import compile_measure, compile_test, date_of, has_comparison
 from harken.segments.live import anniversary_zone, attribute_value, compile_rule
 from harken.segments.needs import Traits
@@ -165,9 +173,10 @@ def _after(edge: int, now: int) -> Answer:
 
 def _anniversary(rule: Anniversary, traits: Traits) -> DateWatch:
     place, in_next = anniversary_zone(rule, traits), rule.in_next
+    day_of = of_today(place, lambda today: today)
 
     def watch(at: int, now: int) -> Answer:
-        today, of = local(now, place), month_day(at)
+        today, of = day_of(now), month_day(at)
         comes = next_round(of, today)
         if (comes - today).days >= in_next:
             return False, midnight(comes, 1 - in_next, place)
@@ -186,7 +195,7 @@ def _counted(rule: Did, traits: Traits) -> Watch:
     """How often in a window, perhaps of those that something followed: the count only falls."""
     assert rule.within is not None
     low, high = count_bounds(rule)
-    times_of, span = span_times(rule, traits), window(rule.within)
+    times_of, span, ahead = span_times(rule, traits), window(rule.within), window(rule.within)
     later = traits.of_follow(rule, rule.then) if rule.then is not None else ""
 
     def watch(profile: Profile, now: int) -> Answer:
@@ -199,7 +208,7 @@ def _counted(rule: Did, traits: Traits) -> Watch:
         if high is None or count <= high:
             return True, span.leaves(times[count - low]) if low > 0 else NEVER
         until = span.leaves(times[count - high - 1])
-        left = count - bisect_left(times, span.start(until))
+        left = count - bisect_left(times, ahead.start(until))
         return False, until if left >= low else NEVER
 
     return watch
