@@ -24,6 +24,8 @@ ROWS = (256, 16, 1)
 LEDGER_COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(LedgerRow))
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+_decode_ids = msgspec.json.Decoder(set[str]).decode
 _source = msgspec.msgpack.Decoder(JourneySource).decode
 
 
@@ -160,12 +162,11 @@ class SqliteStore:
         return claimed
 
     def settle(self, sender: str, results: Sequence[Result]) -> list[str]:
-        written = []
         with self.database.transaction() as sql:
-            for result in results:
-                values = {**msgspec.structs.asdict(result), "sender": sender}
-                if sql.execute(SETTLE, values).rowcount:
-                    written.append(result)
+            ids = _encode_json([result.id for result in results]).decode()
+            held = _decode_ids(sql.execute(HELD, [sender, ids]).fetchone()[0])
+            written = [result for result in results if result.id in held]
+            _write(sql, SETTLE, [_settled(result) for result in written])
             outcomes = [_outcome(result) for result in written if result.state != "queued"]
             _write(sql, SET_WAKEUP, outcomes)
         return [result.id for result in written]
@@ -327,22 +328,10 @@ WHERE number IN (
 RETURNING {LEDGER_COLUMNS}
 """
 
-# Only who holds the claim may settle it. The context goes once it can no longer be needed.
-# A provider may have told of a message before we wrote down that it was sent.
-SETTLE = """
-UPDATE messages SET
-    state = CASE WHEN :state NOT IN ('sent', 'unsure') THEN :state
-        WHEN bounced_at > 0 THEN 'bounced' WHEN delivered_at > 0 THEN 'delivered'
-        ELSE :state END,
-    reason = :reason, sender = '', lease_until = 0,
-    attempts = attempts - :untried,
-    variant = CASE WHEN :variant = '' THEN variant ELSE :variant END,
-    why_variant = CASE WHEN :why_variant = '' THEN why_variant ELSE :why_variant END,
-    transport = :transport, provider_id = :provider_id,
-    not_before = CASE WHEN :state = 'queued' THEN :not_before ELSE not_before END,
-    sent_at = CASE WHEN :state = 'sent' THEN :at ELSE sent_at END,
-    context = CASE WHEN :state IN ('sent', 'failed', 'aborted') THEN x'' ELSE context END
-WHERE id = :id AND state = 'handed' AND sender = :sender
+# Only who holds the claim may settle it. One row whatever is found: see `_write`.
+HELD = """
+SELECT json_group_array(id) FROM messages
+WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'handed' AND sender = ?1
 """
 
 # Statements about many rows, for `_write`.
@@ -350,6 +339,24 @@ SET_PROFILE = """
 INSERT INTO profiles VALUES {rows} ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """
 SET_WAKEUP = "INSERT OR REPLACE INTO wakeups VALUES {rows}"
+# The context goes once it can no longer be needed. A provider may have told of a message before we
+# wrote down that it was sent.
+SETTLE = """
+WITH told (id, outcome, why, untried, shown, why_shown, by, known_as, again, at) AS (VALUES {rows})
+UPDATE messages SET
+    state = CASE WHEN outcome NOT IN ('sent', 'unsure') THEN outcome
+        WHEN bounced_at > 0 THEN 'bounced' WHEN delivered_at > 0 THEN 'delivered'
+        ELSE outcome END,
+    reason = why, sender = '', lease_until = 0,
+    attempts = attempts - untried,
+    variant = CASE WHEN shown = '' THEN variant ELSE shown END,
+    why_variant = CASE WHEN why_shown = '' THEN why_variant ELSE why_shown END,
+    transport = by, provider_id = known_as,
+    not_before = CASE WHEN outcome = 'queued' THEN again ELSE not_before END,
+    sent_at = CASE WHEN outcome = 'sent' THEN at ELSE sent_at END,
+    context = CASE WHEN outcome IN ('sent', 'failed', 'aborted') THEN x'' ELSE context END
+FROM told WHERE messages.id = told.id
+"""
 DELETE_WAKEUP = """
 DELETE FROM wakeups WHERE (due, profile_id, key) IN (SELECT * FROM (VALUES {rows}))
 """
@@ -435,6 +442,21 @@ def _message_row(message: Outgoing) -> tuple[Any, ...]:
         message.expires_at,
         message.priority,
         message.context,
+    )
+
+
+def _settled(result: Result) -> tuple[Any, ...]:
+    return (
+        result.id,
+        result.state,
+        result.reason,
+        result.untried,
+        result.variant,
+        result.why_variant,
+        result.transport,
+        result.provider_id,
+        result.not_before,
+        result.at,
     )
 
 
