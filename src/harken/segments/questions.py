@@ -29,7 +29,7 @@ def ask(query: Query, asked: Asked, write: Callable[[Asked], Statement]) -> list
     try:
         return query(*write(asked))
     except BadInput as fault:
-        if asked.dialect is not DUCKDB or UNCASTABLE not in str(fault):
+        if asked.dialect is not DUCKDB or not any(said in str(fault) for said in UNCASTABLE):
             raise
     return query(*write(msgspec.structs.replace(asked, dialect=DUCKDB_CAREFUL)))
 

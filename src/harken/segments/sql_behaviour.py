@@ -195,14 +195,8 @@ def _followed(rule: Did, follow: Follow, writing: Writing) -> str:
     if rule.then_not is not None:
         earlier += f" AND e.ts <= {writing.asked.now - int(follow.in_ or 0)}"
     later = happened(follow.did, follow.where, writing)
-    in_time = "true" if follow.in_ is None else f"b.ts <= a.ts + {int(follow.in_)}"
-    kind = "ASOF JOIN" if rule.then is not None else "ASOF LEFT JOIN"
-    return (
-        f"SELECT a.profile_id FROM (SELECT e.profile_id, e.ts FROM {earlier}) AS a"
-        f" {kind} (SELECT e.profile_id, e.ts FROM {later}) AS b"
-        " ON a.profile_id = b.profile_id AND a.ts < b.ts"
-        f" WHERE {in_time if rule.then is not None else f'NOT {sure(in_time)}'}"
-    )
+    span = None if follow.in_ is None else int(follow.in_)
+    return writing.dialect.followed(earlier, later, span, rule.then is not None)
 
 
 def amounts(path: str, events: str, writing: Writing) -> str:

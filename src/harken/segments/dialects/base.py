@@ -99,6 +99,10 @@ class Dialect(Protocol):
     def double(self, number: str) -> str:
         """A number as a double."""
 
+    def followed(self, earlier: str, later: str, span: int | None, came: bool) -> str:
+        """The customer (`a.profile_id`) of each earlier event that a later one came after, at most
+        so many ms later; or did not come after. Both are what `FROM` takes, of `events AS e`."""
+
     def pair(self, first: str, second: str) -> str:
         """Two values as one, which sorts by the first and then the second."""
 

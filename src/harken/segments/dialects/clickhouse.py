@@ -117,6 +117,15 @@ class ClickHouse:
     def double(self, number: str) -> str:
         return f"toFloat64({number})"
 
+    def followed(self, earlier: str, later: str, span: int | None, came: bool) -> str:
+        in_time = "b.ts > a.ts" if span is None else f"b.ts <= a.ts + {span}"
+        return (
+            f"SELECT a.profile_id FROM (SELECT e.profile_id, e.ts FROM {earlier}) AS a"
+            f" ASOF {'' if came else 'LEFT '}JOIN (SELECT e.profile_id, e.ts FROM {later}) AS b"
+            " ON a.profile_id = b.profile_id AND a.ts < b.ts"
+            f" WHERE {in_time if came else f'NOT coalesce({in_time}, false)'}"
+        )
+
     def pair(self, first: str, second: str) -> str:
         return f"tuple({first}, {second})"
 

@@ -1,0 +1,130 @@
+"""Counts, estimates, breakdowns, members and overlaps over a known crowd, by both engines."""
+
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from reference import Happened, Someone
+from set_engines import Click, Duck, both
+from set_kit import NOW
+
+from harken.errors import BadInput
+from harken.files.reader import read
+from harken.segments.questions import (
+    ask,
+    breakdown,
+    count,
+    estimate,
+    members,
+    overlap,
+    sample,
+)
+from harken.segments.rules import Rule
+from harken.segments.sql_writing import Asked, Statement
+
+KOREANS = {"attribute": "country", "equals": "KR"}
+ADULTS = {"attribute": "age", "gte": 18}
+BUYERS = {"did": "Buy", "at_least": 2}
+
+
+def crowd() -> list[Someone]:
+    """A hundred: every second a Korean, every fifth an adult, every tenth bought twice."""
+    return [
+        Someone(
+            id=id,
+            attributes={"country": "KR" if id % 2 == 0 else "US", "age": 20 if id % 5 == 0 else 7},
+            happened=[Happened("Buy", NOW - 1, {})] * (2 if id % 10 == 0 else 1),
+        )
+        for id in range(100)
+    ]
+
+
+@pytest.fixture(params=("duckdb", "clickhouse"))
+def engine(request: pytest.FixtureRequest) -> Duck | Click:
+    (found,) = (one for one in both() if one.dialect.name == request.param)
+    found.hold(crowd())
+    return found
+
+
+def answer(engine: Duck | Click, write: Callable[[Asked], Statement]) -> list[Any]:
+    asked = Asked(now=NOW, zone=ZoneInfo("UTC"), segments={}, dialect=engine.dialect)
+    return [tuple(row) for row in ask(engine.query, asked, write)]
+
+
+def rule(written: dict[str, Any]) -> Rule:
+    return read(written, Rule)
+
+
+def test_count(engine: Duck | Click) -> None:
+    assert answer(engine, lambda asked: count(rule(KOREANS), asked)) == [(50,)]
+
+
+def test_estimate_looks_at_a_part(engine: Duck | Click) -> None:
+    everyone = rule({"any": [KOREANS, {"not": KOREANS}]})
+    assert answer(engine, lambda asked: estimate(everyone, asked, 10)) == [(100, 10)]
+    assert answer(engine, lambda asked: estimate(rule(BUYERS), asked, 5)) == [(50, 10)]
+
+
+def test_breakdown_of_all(engine: Duck | Click) -> None:
+    both_of = rule({"all": [KOREANS, ADULTS, BUYERS]})
+    ((everybody, inside, passed, alone),) = answer(engine, lambda asked: breakdown(both_of, asked))
+    assert (everybody, inside) == (100, 10)
+    assert list(passed) == [50, 20, 10]
+    assert list(alone) == [0, 0, 0]
+    pair = rule({"all": [KOREANS, ADULTS]})
+    ((_, inside, passed, alone),) = answer(engine, lambda asked: breakdown(pair, asked))
+    assert (inside, list(passed), list(alone)) == (10, [50, 20], [10, 40])
+
+
+def test_breakdown_of_any_and_of_one(engine: Duck | Click) -> None:
+    either = rule({"any": [KOREANS, ADULTS]})
+    ((_, inside, passed, alone),) = answer(engine, lambda asked: breakdown(either, asked))
+    assert (inside, list(passed), list(alone)) == (60, [50, 20], [40, 10])
+    ((_, inside, passed, alone),) = answer(engine, lambda asked: breakdown(rule(ADULTS), asked))
+    assert (inside, list(passed), list(alone)) == (20, [20], [80])
+
+
+def test_members_page_by_page(engine: Duck | Click) -> None:
+    found: list[Any] = []
+    after: int | None = None
+    while page := answer(engine, lambda asked, a=after: members(rule(BUYERS), asked, a, 4)):
+        found += page
+        after = page[-1][0]
+    assert found == [(id, f"u{id}") for id in range(0, 100, 10)]
+
+
+def test_sample_is_the_same_each_time(engine: Duck | Click) -> None:
+    found = answer(engine, lambda asked: sample(rule(KOREANS), asked, 5))
+    assert len(found) == 5
+    assert found == answer(engine, lambda asked: sample(rule(KOREANS), asked, 5))
+
+
+def test_overlap(engine: Duck | Click) -> None:
+    assert answer(engine, lambda asked: overlap(rule(KOREANS), rule(ADULTS), asked)) == [
+        (40, 10, 10)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ([{"a": "x"}, {"a": {"c": 1, "C": 2}}], [1, 0]),
+        ([{"a": "x", "age": 20}, {"a": "x", "age": "old"}, {"a": "x", "age": "20"}], [3, 1]),
+    ],
+    ids=["keys that differ in case", "a text where others have a number"],
+)
+def test_what_cannot_be_cast_is_asked_with_care(
+    attributes: list[dict[str, Any]], expected: list[int]
+) -> None:
+    duck, _ = both()
+    duck.hold([Someone(id=id, attributes=one) for id, one in enumerate(attributes)])
+    texts, numbers = rule({"attribute": "a", "equals": "x"}), rule(ADULTS)
+    found = [answer(duck, lambda asked, one=one: count(one, asked)) for one in (texts, numbers)]
+    assert [row[0] for (row,) in found] == expected
+
+
+def test_wrong_sql_is_told() -> None:
+    for engine in both():
+        with pytest.raises(BadInput):
+            engine.query("SELECT nothing_there FROM events", ())
