@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from harken.backfill import NOTE
 from harken.errors import BadDefinition, Fault, NotFound
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
 from harken.segments import questions
+from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
 from harken.segments.rules import All, Any_, EventProperty, InSegment, Rule
@@ -42,7 +44,7 @@ BUDGET = 2.0
 SMALL = 50_000
 """Customers below which an estimate is a count: it takes no longer, and is exact."""
 TOTAL = "SELECT count(*) FROM profiles"
-PAGE = 20_000
+PAGE = 50_000
 """Members asked for at once."""
 
 
@@ -97,21 +99,6 @@ class Known(NamedTuple):
     at: int
 
 
-class Pass(Struct):
-    """What is of interest here of the engine's passes over all customers."""
-
-    segments: tuple[str, ...] = ()
-    only: tuple[int, ...] = ()
-    done: int = 0
-    total: int = 0
-
-
-class Filling(Struct):
-    """The engine's note of how far new rules were told of every customer's past."""
-
-    passes: list[Pass] = []
-
-
 NEVER = (float("-inf"), None)
 
 
@@ -141,14 +128,8 @@ class Segments:
 
     def warming(self) -> dict[str, float]:
         """Segments that do not know every customer's past yet, and how much is done (0 to 1)."""
-        note = self._services.store.note("filling")
-        passes = msgspec.msgpack.decode(note, type=Filling).passes if note else []
-        return {
-            name: one.done / one.total if one.total else 0.0
-            for one in passes
-            if not one.only
-            for name in one.segments
-        }
+        note = self._services.store.note(NOTE)
+        return msgspec.msgpack.decode(note, type=Filling).shares() if note else {}
 
     def rule(self, raw: object, path: str = "$.rule") -> Rule:
         """A rule as it was sent, or the name of a segment. Raises BadDefinition and NotFound."""
