@@ -70,6 +70,11 @@ class InForce:
         """What to count, by event name."""
         return self._traits.by_event
 
+    @property
+    def known(self) -> Traits:
+        """What rules refer to: traits, segments, the workspace's zone."""
+        return self._traits
+
     def trait(self, id: str) -> Trait | None:
         """What is counted under that id."""
         return self._traits.by_id.get(id)

@@ -307,7 +307,8 @@ class Handling:
         if key is None:
             return "no_key", {"key": entry.key}
         if journey.audience and not journey.audience(self.profile, event, self.now):
-            failed = unmet(entry.audience, self.profile, event, self.now) if entry.audience else []
+            known, audience = self.definitions.known, entry.audience
+            failed = unmet(audience, self.profile, event, self.now, known) if audience else []
             return "audience", {"failed": failed}
         in_flight = sum(run.journey == journey.name for run in self.profile.runs.values())
         if in_flight >= RUNS_AT_ONCE:
