@@ -8,6 +8,7 @@ from typing import Any
 
 from harken.people.traits import KEPT, SENT_KEPT, TOLD_KEPT, Trait, fitting
 from harken.segments.dialects.base import Dialect, Place
+from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL
 from harken.segments.needs import UTC
 from harken.segments.sql_behaviour import PROPS, amounts, happened, keys
 from harken.segments.sql_values import where
@@ -28,7 +29,9 @@ def trait_states(
     Of events in batches up to `upto`, at `since` (ms) or later; of customers whose id leaves
     `part` when it is divided by `of`. `state_from` makes the state of a raw one.
     """
-    writing = Writing(Asked(now=0, zone=UTC, segments={}, dialect=dialect))
+    # A back-fill runs alone for a while; it should not fail in its midst and begin anew.
+    careful = DUCKDB_CAREFUL if dialect is DUCKDB else dialect
+    writing = Writing(Asked(now=0, zone=UTC, segments={}, dialect=careful))
     only = f" AND e.batch <= {int(upto)}"
     if since is not None:
         only += f" AND e.ts >= {int(since)}"
