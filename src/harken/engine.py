@@ -22,7 +22,7 @@ from harken.clock import Clock
 from harken.commits import Commits
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outgoing
-from harken.errors import BadDefinition, Unavailable
+from harken.errors import Unavailable
 from harken.gates.pace import Pacer
 from harken.handle import handle
 from harken.history.base import History
@@ -365,7 +365,7 @@ class Engine:
         written = decode_definitions(record.body)
         try:
             definitions = InForce(written, self.store.journey_revision, self._sender)
-        except (BadDefinition, ValueError, msgspec.MsgspecError):
+        except Exception:
             # They were checked before they were appended; whatever let them through, the
             # definitions in force stay, and the events behind them are not held up.
             log.exception("definitions could not be compiled; the old ones stay in force")

@@ -57,6 +57,9 @@ def handle(
     for run in profile.runs.values():
         # Revisions are compiled when needed: here, before what their rules count goes by uncounted.
         definitions.journey(run.journey, run.revision)
+    if not profile.tidied:
+        # Someone new, or from before there were definitions: a segment may want just anyone.
+        handling.ask(definitions.segments.of_anyone)
     definitions.tidy(profile)
     if isinstance(input, Fill):
         _fill(handling, input)
@@ -115,7 +118,6 @@ def _state_changes(
     if not created_at:
         handling.state("new", *profile.attributes, *profile.learned)
         handling.ask(segments.by_fact.get("location", ()))
-        handling.ask(segments.of_anyone)
     elif profile.attributes != attributes or profile.learned != learned:
         changed = {
             name

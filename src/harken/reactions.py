@@ -129,7 +129,7 @@ class Handling:
         """Let the customer enter and leave segments; what follows from that may move them again."""
         for _ in range(DEEPEST):
             asked, self._asked = self._asked, {}
-            if not asked:
+            if not asked or self.effects.forgotten:
                 return
             self._wake_for_segments(self._moved(asked.values()))
         # A chain that would go on for ever goes on later: other customers have their turn.

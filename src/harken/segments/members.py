@@ -41,7 +41,7 @@ def _by_chance(rule: Rule, rules: Mapping[str, Rule]) -> bool:
     """Whether the answer also hangs on the customer's id."""
     if any(isinstance(inner, Bucket) for _, inner in parts(rule, "")):
         return True
-    return any(_by_chance(rules[name], rules) for name in refers_to(rule))
+    return any(_by_chance(rules[name], rules) for name in refers_to(rule) & rules.keys())
 
 
 class LiveSegments:
