@@ -20,6 +20,14 @@ def found_dead(profile: Profile, channel: str, address: str) -> Reach | None:
     return dead if dead is not None and dead.address.lower() == address.lower() else None
 
 
+def reachable(profile: Profile) -> list[str]:
+    """The channels through which the customer can be written to."""
+    address = profile.attribute("email")
+    if not isinstance(address, str) or not address or address_problem(address):
+        return []
+    return [] if found_dead(profile, "email", address) else ["email"]
+
+
 @lru_cache(maxsize=10_000)
 def address_problem(address: str) -> str:
     """What is wrong with the form of an e-mail address (RFC 5321, 6531), or "". Asks no DNS.

@@ -5,7 +5,7 @@ from typing import Any
 
 from harken.clock import parse_date
 from harken.history.rows import Snapshot
-from harken.people.address import address_problem, found_dead
+from harken.people.address import reachable
 from harken.people.consent import ALL, PURPOSES, standing
 from harken.people.profile import Profile
 
@@ -23,7 +23,7 @@ def snapshot_of(profile: Profile, channels: Sequence[str]) -> Snapshot:
         created_at=profile.created_at,
         attributes=attributes,
         dates=dates_in(attributes),
-        reachable=_reachable(profile),
+        reachable=reachable(profile),
         consent=_choices(profile, channels),
         lists=sorted(profile.lists),
         latitude=latitude,
@@ -39,13 +39,6 @@ def dates_in(values: dict[str, Any]) -> dict[str, Any]:
         if date is not None and date != {}:
             found[name] = date
     return found
-
-
-def _reachable(profile: Profile) -> list[str]:
-    address = profile.attribute("email")
-    if not isinstance(address, str) or address_problem(address):
-        return []
-    return [] if found_dead(profile, "email", address) else ["email"]
 
 
 def _choices(profile: Profile, channels: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET
 
 from harken.ids import bucket
-from harken.people.address import address_problem, found_dead
+from harken.people.address import reachable
 from harken.people.consent import standing
 from harken.people.profile import Profile, Trigger
 from harken.segments.behaviour import (
@@ -72,8 +72,8 @@ def compile_rule(rule: Rule, traits: Traits) -> Check:
             return _in_segment(name, traits)
         case InList(in_list=name):
             return lambda profile, event, now: name in profile.lists
-        case Reachable():
-            return lambda profile, event, now: _reachable(profile)
+        case Reachable(reachable=channel):
+            return lambda profile, event, now: channel in reachable(profile)
         case ConsentIs():
             return _consent(rule)
         case Near():
@@ -200,15 +200,6 @@ def _in_segment(name: str, traits: Traits) -> Check:
 def nobody(profile: Profile, event: Trigger | None, now: int) -> bool:
     """The rule that never holds."""
     return False
-
-
-def _reachable(profile: Profile) -> bool:
-    address = profile.attribute("email")
-    return (
-        isinstance(address, str)
-        and not address_problem(address)
-        and not found_dead(profile, "email", address)
-    )
 
 
 def _consent(rule: ConsentIs) -> Check:

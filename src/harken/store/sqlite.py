@@ -85,8 +85,11 @@ class SqliteStore:
             _write(sql, SET_PROFILE, batch.profiles)
             if batch.forgotten:
                 gone = [(id,) for id in batch.forgotten]
+                # What is erased is overwritten with zeros too, whatever that costs.
+                sql.execute("PRAGMA secure_delete = ON")
                 sql.executemany("DELETE FROM profiles WHERE id = ?", gone)
                 sql.executemany(ERASE, gone)
+                sql.execute("PRAGMA secure_delete = FAST")
             _write(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
             _write(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
             _write(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
