@@ -1,5 +1,6 @@
 """The segments of `segments/` as the shop shows them: who is in, and how many customers."""
 
+import asyncio
 from typing import Any
 
 from examples.shop.backend import Harken
@@ -31,7 +32,7 @@ class Groups:
         Raises HarkenDown.
         """
         if now - self._asked >= EVERY:
-            found = [await self._harken.segment(name) for name in NAMES]
+            found = await asyncio.gather(*map(self._harken.segment, NAMES))
             self._known = [
                 {key: one[key] for key in ("name", "state", "progress", "count")}
                 for one in found
