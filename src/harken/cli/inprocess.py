@@ -19,6 +19,9 @@ from harken.errors import Conflict, NotFound
 from harken.folder import held
 from harken.web.server import asgi
 
+MOST_BEHIND = 8 << 20
+"""Bytes of the log that may wait for the engine while more is let in (an import)."""
+
 
 class Folder:
     """Opens the folder and turns its engine for what is asked; sends nothing.
@@ -71,7 +74,10 @@ class Folder:
             content=body or None,
             headers=headers(body, authorization, kind),
         )
-        return answered(self._runner.run(self._http.send(request)))
+        answer = answered(self._runner.run(self._http.send(request)))
+        if self._harken.services.collector.end - self._harken.engine.offset > MOST_BEHIND:
+            self._handled(0)
+        return answer
 
     def stream(
         self, path: str, questions: Mapping[str, Any], authorization: str
@@ -90,6 +96,6 @@ class Folder:
         return self._harken.services.handled(offset)
 
     def close(self) -> None:
-        # What was let in but waited for by nobody (an import) is handled too.
+        # What was let in and waited for by nobody is handled too.
         self._handled(0)
         self._open.close()

@@ -11,7 +11,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from harken.errors import Unavailable
 from harken.ingest import grouping, lines, mapping, protocol
 from harken.ingest.grouping import (
     KEY,
@@ -231,6 +232,8 @@ def _dealt(
     try:
         for found in executor.map(work, stretches):
             yield from found
+    except BrokenExecutor:
+        raise Unavailable("a process that sorts was ended; run the same command again") from None
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -23,7 +23,6 @@ from msgspec import Struct, field
 from harken.ids import profile_id
 from harken.ingest import lines, mapping
 from harken.ingest.lines import Who
-from harken.ingest.links import Links
 
 KEY = 16
 NUMBER = 26
@@ -133,6 +132,9 @@ class Parts:
     def join(self) -> None:
         """Put events of linked identifiers under one of them; then all is safe on the disk."""
         if self.pairs.exists():
+            # DuckDB only where it is needed: not in each process that deals.
+            from harken.ingest.links import Links
+
             links = Links(self.pairs)
             out = _Out(self, ".more")
             for part in range(self.count):
