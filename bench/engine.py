@@ -1,12 +1,13 @@
 """The engine: events a second over a million customers and fifty live journeys.
 
-    ./run bench engine [--profiles N] [--events N] [--profile]
+    ./run bench engine [--profiles N] [--events N] [--segments N] [--profile]
 
 Two shapes of load: every event is another customer (each costs a document read and written at a
 random place), and a realistic skew (a fifth of the customers do four fifths of everything, in
 sessions). The floor of each does, in the same run and on the same documents, only what no engine
 on this store can leave out: read and decode each batch's documents, encode and write them, in one
-transaction a batch. What the engine does beyond it is the ratio.
+transaction a batch. What the engine does beyond it is the ratio. With `--segments`, each shape runs
+again with that many live segments, and the ratio is to the rate without them.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--profiles", type=int, default=1_000_000)
     arguments.add_argument("--events", type=int, default=200_000)
+    arguments.add_argument("--segments", type=int, default=0)
     arguments.add_argument("--profile", action="store_true", help="say where the time goes")
     given = arguments.parse_args()
     logs.set_up("warning", "bench")
@@ -52,22 +54,32 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
     try:
         for shape in ("spread", "skewed"):
-            run(folder / shape, shape, given.profiles, given.events, given.profile)
+            alone = run(folder / shape, shape, given.profiles, given.events, 0, given.profile)
+            if given.segments:
+                again = folder / f"{shape}-{given.segments}"
+                rate = run(again, shape, given.profiles, given.events, given.segments, False)
+                print(f"with {given.segments} live segments: {rate / alone:.2f} of it", flush=True)
     finally:
         shutil.rmtree(folder)
 
 
-def run(folder: Path, shape: str, profiles: int, events: int, profiled: bool) -> None:
+def run(
+    folder: Path, shape: str, profiles: int, events: int, segments: int, profiled: bool
+) -> float:
     folder.mkdir()
     store = SqliteStore(folder / "state.db", cache_mib=32)
     fill(store, profiles)
     owners = spread(profiles, events) if shape == "spread" else skewed(profiles, events)
     floor = measure_floor(store, owners)
+    clock = SettableClock(NOW)
     with Log(folder / "log") as log:
+        engine = Engine(store, LogReader(folder / "log"), clock)
+        written = msgspec.msgpack.encode(definitions(segments))
+        log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, written)])
+        while engine.turn() or engine.backfill.prepare():
+            pass
         write_events(log, owners)
-    clock = SettableClock(NOW + len(owners) // PER_MS)
-    engine = Engine(store, LogReader(folder / "log"), clock)
-    engine.turn()
+    clock.advance(len(owners) // PER_MS)
     profiler = cProfile.Profile(time.process_time) if profiled else None
     if profiler:
         profiler.enable()
@@ -85,6 +97,7 @@ def run(folder: Path, shape: str, profiles: int, events: int, profiled: bool) ->
         flush=True,
     )
     store.close()
+    return rate
 
 
 def fill(store: SqliteStore, count: int) -> None:
@@ -155,7 +168,6 @@ def skewed(profiles: int, events: int) -> list[int]:
 
 def write_events(log: Log, owners: list[int]) -> None:
     chance = random.Random(3)
-    log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, msgspec.msgpack.encode(definitions()))])
     records = []
     for number, owner in enumerate(owners):
         body = {
@@ -182,14 +194,39 @@ def write_events(log: Log, owners: list[int]) -> None:
         log.append(records)
 
 
-def definitions() -> Definitions:
+def definitions(segments: int) -> Definitions:
     """Ten journeys on what happens all the time, forty on what happens rarely."""
     journeys = {}
     for number in range(50):
         name = f"journey-{number}"
         event = NAMES[number % len(NAMES)] if number < 10 else RARE[number - 10]
         journeys[name] = JourneySource(1, journey(name, event, number))
-    return Definitions(1, NOW, "bench", {"workspace": "bench", "timezone": "UTC"}, journeys)
+    workspace = {"workspace": "bench", "timezone": "UTC"}
+    groups = {f"segment-{number}": segment(number) for number in range(segments)}
+    return Definitions(1, NOW, "bench", workspace, journeys, groups)
+
+
+def segment(number: int) -> dict[str, object]:
+    """Of ten: five on what happens all the time, three on what happens rarely, two on facts."""
+    kind, name = number % 10, NAMES[number % len(NAMES)]
+    rules: list[dict[str, object]] = [
+        {
+            "did": name,
+            "where": {"category": "shoes"},
+            "at_least": 1 + number // 20,
+            "within": "30d",
+        },
+        {"sum": "price", "of": name, "within": "90d", "gte": 100 + number},
+        {"all": [{"did": name, "within": "7d"}, {"not": {"did": RARE[number % 40]}}]},
+        {"last": name, "longer_ago": f"{1 + number}d"},
+        {"distinct": "product_id", "of": name, "gte": 1 + number // 10},
+        {"did": RARE[number % 40], "within": "30d"},
+        {"did": RARE[number % 40], "then": {"did": name, "in": "1d"}},
+        {"first": RARE[number % 40], "within": "7d"},
+        {"all": [{"attribute": "country", "equals": "KR"}, {"consent": "email", "is": "opted_in"}]},
+        {"attribute": "loyalty_member", "equals": number % 20 < 10},
+    ]
+    return {"segment": f"segment-{number}", "rule": rules[kind]}
 
 
 def journey(name: str, event: str, number: int) -> dict[str, object]:

@@ -12,8 +12,8 @@ from harken.errors import BadInput, Unavailable
 
 Row = tuple[Any, ...]
 
-# JSON stays text: the JSON type takes `a.b` for `b` inside `a`. `batch` makes a batch that is
-# offered again replace itself, so that a crash between engine and server doubles nothing.
+# JSON stays text: the JSON type takes `a.b` for `b` inside `a`. `batch` is the engine's batch that
+# a row came in: whoever offers a batch again deletes by it first.
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS events (
