@@ -213,13 +213,18 @@ def segment(number: int) -> dict[str, object]:
         {
             "did": name,
             "where": {"category": "shoes"},
-            "at_least": 1 + number // 20,
+            "at_least": 3 + number // 20,
             "within": "30d",
         },
-        {"sum": "price", "of": name, "within": "90d", "gte": 100 + number},
-        {"all": [{"did": name, "within": "7d"}, {"not": {"did": RARE[number % 40]}}]},
+        {"sum": "price", "of": name, "within": "90d", "gte": 1000 + 10 * number},
+        {
+            "all": [
+                {"did": name, "at_least": 5, "within": "7d"},
+                {"not": {"did": RARE[number % 40]}},
+            ]
+        },
         {"last": name, "longer_ago": f"{1 + number}d"},
-        {"distinct": "product_id", "of": name, "gte": 1 + number // 10},
+        {"distinct": "product_id", "of": name, "gte": 5 + number // 10},
         {"did": RARE[number % 40], "within": "30d"},
         {"did": RARE[number % 40], "then": {"did": name, "in": "1d"}},
         {"first": RARE[number % 40], "within": "7d"},

@@ -83,7 +83,7 @@ def _event(handling: Handling, record: Record) -> None:
     stated = _facts(profile)
     trigger = apply_event(profile, event, record, definitions.traits)
     _state_changes(handling, stated)
-    handling.ask(definitions.segments.by_event.get(trigger.name, ()))
+    handling.ask(definitions.segments.by_event.get(trigger.name, {}))
     handling.received_at = record.received_at
     handling.record(
         trigger.name,
@@ -117,7 +117,7 @@ def _state_changes(
     segments = handling.definitions.segments
     if not created_at:
         handling.state("new", *profile.attributes, *profile.learned)
-        handling.ask(segments.by_fact.get("location", ()))
+        handling.ask(segments.by_fact.get("location", {}))
     elif profile.attributes != attributes or profile.learned != learned:
         changed = {
             name
@@ -323,7 +323,7 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     effects.others.append(tombstone)
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
     handling.state("merged")
-    handling.ask(handling.definitions.segments.by_name.values())
+    handling.ask(handling.definitions.segments.by_name)
 
 
 def _grave_closes(tombstone: Profile, survivor: Profile, merged_at: int) -> WakeUp:

@@ -22,7 +22,7 @@ from harken.people import sessions
 from harken.people.apply import count_event
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.explain import unmet
-from harken.segments.members import LiveSegment, moves
+from harken.segments.members import Group, LiveSegment, moves
 from harken.segments.rules import lookup
 
 DEEPEST = 5
@@ -47,7 +47,7 @@ class Handling:
         after it parks, however late we are, so that its exceptions are seen first."""
         self.depth = 0
         """How far this input is from what the customer did: chains of our own events are cut."""
-        self._asked: dict[str, LiveSegment] = {}
+        self._asked: Group = {}
 
     # -- history
 
@@ -79,7 +79,7 @@ class Handling:
             return
         trigger = Trigger(name=name, at=at, properties=properties)
         count_event(self.profile, trigger, self.definitions.traits, self.now)
-        self.ask(self.definitions.segments.by_event.get(name, ()))
+        self.ask(self.definitions.segments.by_event.get(name, {}))
         if self.depth >= DEEPEST:
             return
         self.depth += 1
@@ -112,18 +112,17 @@ class Handling:
 
     # -- segments
 
-    def ask(self, segments: Iterable[LiveSegment]) -> None:
+    def ask(self, segments: Group) -> None:
         """Look at these segments again once the input is handled."""
-        for segment in segments:
-            self._asked[segment.name] = segment
+        self._asked.update(segments)
 
     def state(self, fact: str, *attributes: str) -> None:
         """A fact of the customer has changed (`attributes`, `reach` ...): history and segments."""
         self.effects.facts = True
         segments = self.definitions.segments
-        self.ask(segments.by_fact.get(fact, ()))
+        self.ask(segments.by_fact.get(fact, {}))
         for name in attributes:
-            self.ask(segments.by_attribute.get(name, ()))
+            self.ask(segments.by_attribute.get(name, {}))
 
     def move(self) -> None:
         """Let the customer enter and leave segments; what follows from that may move them again."""

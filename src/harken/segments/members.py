@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from harken.people.profile import Profile
 from harken.segments.check import parts
-from harken.segments.live import Traits
+from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.model import Segment
 from harken.segments.reads import Reads, reads
 from harken.segments.rules import Bucket, InSegment, Rule
@@ -21,8 +21,14 @@ class LiveSegment(Struct, frozen=True):
     """A segment ready to be asked."""
 
     name: str
-    watch: Watch
+    check: Check
+    watch: Watch | None
+    """None of those which time alone cannot change."""
     reads: Reads
+
+
+Group = dict[str, LiveSegment]
+"""Segments by name, to be put together quickly."""
 
 
 class Move(Struct, frozen=True):
@@ -44,24 +50,29 @@ def _by_chance(rule: Rule, rules: Mapping[str, Rule]) -> bool:
     return any(_by_chance(rules[name], rules) for name in refers_to(rule) & rules.keys())
 
 
+NOTHING: tuple[list[Move], int] = ([], 0)
+
+
 class LiveSegments:
     """All segments, and which of them an event, attribute or other fact may change."""
 
     def __init__(self, segments: Mapping[str, Segment], traits: Traits) -> None:
         self.sources = segments
         rules = {name: segment.rule for name, segment in segments.items()}
-        self.by_name: dict[str, LiveSegment] = {}
-        self.by_event: dict[str, list[LiveSegment]] = {}
-        self.by_attribute: dict[str, list[LiveSegment]] = {}
+        self.by_name: Group = {}
+        self.by_event: dict[str, Group] = {}
+        self.by_attribute: dict[str, Group] = {}
         """By the first part of the attribute's path."""
-        self.by_fact: dict[str, list[LiveSegment]] = {}
+        self.by_fact: dict[str, Group] = {}
         """`consent`, `reach`, `lists`, `location`."""
-        self.timed: list[LiveSegment] = []
+        self.timed: Group = {}
         """Those which time alone may change."""
-        self.of_anyone: list[LiveSegment] = []
+        self.of_anyone: Group = {}
         """Those which someone may be in of whom nothing is known yet."""
         for name, rule in rules.items():
-            segment = LiveSegment(name, compile_watch(rule, traits), reads(rule, rules))
+            seen = reads(rule, rules)
+            watch = compile_watch(rule, traits) if seen.timed else None
+            segment = LiveSegment(name, compile_rule(rule, traits), watch, seen)
             self.by_name[name] = segment
             for index, names in (
                 (self.by_event, segment.reads.events),
@@ -69,11 +80,11 @@ class LiveSegments:
                 (self.by_fact, segment.reads.facts),
             ):
                 for one in names:
-                    index.setdefault(one, []).append(segment)
+                    index.setdefault(one, {})[name] = segment
             if segment.reads.timed:
-                self.timed.append(segment)
-            if any(segment.watch(Profile(id=0), 0)) or _by_chance(rule, rules):
-                self.of_anyone.append(segment)
+                self.timed[name] = segment
+            if moves(Profile(id=0), [segment], 0) != NOTHING or _by_chance(rule, rules):
+                self.of_anyone[name] = segment
 
 
 def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list[Move], int]:
@@ -84,7 +95,11 @@ def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list
     found, earliest = [], 0
     inside = profile.segments
     for segment in asked:
-        member, until = segment.watch(profile, at)
+        watch = segment.watch
+        if watch is None:
+            member, until = segment.check(profile, None, at), 0
+        else:
+            member, until = watch(profile, at)
         if until and (until < earliest or not earliest):
             earliest = until
         if member != (segment.name in inside):

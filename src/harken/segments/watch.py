@@ -9,6 +9,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from harken.people.profile import Profile
 from harken.segments.behaviour import (
     NOTHING,
@@ -50,9 +52,12 @@ from harken.segments.rules import (
     Min,
     Not,
     Rule,
+    Sum,
 )
+from harken.values import Duration
 
 NEVER = 0
+NO = (False, NEVER)
 Answer = tuple[bool, int]
 """Whether it holds, and the earliest ms at which time alone may change that (NEVER: it cannot)."""
 Watch = Callable[[Profile, int], Answer]
@@ -195,6 +200,8 @@ def _counted(rule: Did, traits: Traits) -> Watch:
     """How often in a window, perhaps of those that something followed: the count only falls."""
     assert rule.within is not None
     low, high = count_bounds(rule)
+    if high is None and low > 0 and rule.then is None and isinstance(rule.within, Duration):
+        return _enough(traits.of_span("times", rule.did, rule), int(rule.within), low)
     times_of, span, ahead = span_times(rule, traits), window(rule.within), window(rule.within)
     later = traits.of_follow(rule, rule.then) if rule.then is not None else ""
 
@@ -210,6 +217,19 @@ def _counted(rule: Did, traits: Traits) -> Watch:
         until = span.leaves(times[count - high - 1])
         left = count - bisect_left(times, ahead.start(until))
         return False, until if left >= low else NEVER
+
+    return watch
+
+
+def _enough(id: str, span: int, wanted: int) -> Watch:
+    """So many in a rolling window: they are until the first of the latest so many leaves."""
+
+    def watch(profile: Profile, now: int) -> Answer:
+        times = profile.traits.get(id)
+        if times is None or len(times) < wanted:
+            return NO
+        at = times[-wanted]
+        return (True, at + span + 1) if at >= now - span else NO
 
     return watch
 
@@ -258,7 +278,47 @@ def _first_change(
 def _measured(rule: Measure, traits: Traits) -> Watch:
     assert rule.within is not None
     id = traits.of_span(measure_kinds(rule)[1], rule.of, rule, rule.path)
-    passes, span = compile_measure(rule), window(rule.within)
+    whole = _measured_whole(id, rule, window(rule.within))
+    only_least = rule.lt is rule.lte is rule.equals is UNSET
+    if only_least and isinstance(rule, Sum | Distinct) and isinstance(rule.within, Duration):
+        return _reached(id, rule, int(rule.within), whole)
+    return whole
+
+
+def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch) -> Watch:
+    """A least amount: there until the pair with which the latest ones reach it leaves."""
+    passes = compile_measure(rule)
+    if passes(0.0):
+        return whole
+
+    def summed(profile: Profile, now: int) -> Answer:
+        edge, total, since = now - span, 0, NEVER
+        for at, value in reversed(profile.traits.get(id, NOTHING)):
+            if at < edge:
+                break
+            if value < 0:
+                # What is older takes away again.
+                return whole(profile, now)
+            total += value
+            if not since and passes(total / 1e6):
+                since = at + span + 1
+        return (True, since) if since else NO
+
+    def counted(profile: Profile, now: int) -> Answer:
+        edge, met = now - span, set()
+        for at, value in reversed(profile.traits.get(id, NOTHING)):
+            if at < edge:
+                break
+            met.add(value)
+            if passes(len(met)):
+                return True, at + span + 1
+        return NO
+
+    return summed if isinstance(rule, Sum) else counted
+
+
+def _measured_whole(id: str, rule: Measure, span: Window) -> Watch:
+    passes = compile_measure(rule)
 
     def watch(profile: Profile, now: int) -> Answer:
         pairs: list[Any] = profile.traits.get(id, NOTHING)
@@ -305,6 +365,9 @@ def _as_they_leave(rule: Measure, pairs: Sequence[Any]) -> list[float | None]:
 
 
 def _occasion(rule: First | Last, traits: Traits) -> Watch:
+    alone = (rule.within is None) is not (rule.longer_ago is None)
+    if alone and not rule.is_ and rule.before is None and rule.after is None:
+        return _recent(rule, traits)
     check, when = compile_occasion(rule, traits), occasion_time(rule, traits)
     edges = [int(one) for one in (rule.within, rule.longer_ago) if one is not None]
 
@@ -315,5 +378,18 @@ def _occasion(rule: First | Last, traits: Traits) -> Watch:
                 if until > now and check(profile, None, until) != holds:
                     return holds, until
         return holds, NEVER
+
+    return watch
+
+
+def _recent(rule: First | Last, traits: Traits) -> Watch:
+    """How long ago it was, and nothing else."""
+    when, within, longer_ago = occasion_time(rule, traits), rule.within, rule.longer_ago or 0
+
+    def watch(profile: Profile, now: int) -> Answer:
+        at = when(profile)
+        if at is None:
+            return NO
+        return _after(at + longer_ago, now) if within is None else _between(at, at + within, now)
 
     return watch
