@@ -71,6 +71,13 @@ def test_entering_starts_a_journey(shop: Shop) -> None:
     assert shop.subjects() == ["Hello"]
 
 
+def test_why_speaks_of_the_journeys_own_segment_alone(shop: Shop) -> None:
+    shop.apply(segments={"keen": THRICE, "anyone": "{did: Product Viewed}"}, welcome=WELCOME)
+    look(shop)
+    assert shop.segments("u") == ["anyone"]
+    assert "anyone" not in shop.story("u", "welcome")
+
+
 def test_time_alone_brings_them_in(shop: Shop) -> None:
     shop.apply(segments={"lapsed": LAPSED})
     shop.track("u", "Visit")

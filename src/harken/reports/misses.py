@@ -10,17 +10,23 @@ from collections.abc import Iterable
 from harken.effects import Decision, Happening
 from harken.journeys.compile import LiveJourney
 
+MOVES = frozenset({"$segment_entered", "$segment_exited"})
+OTHER = "segment "
+"""How a condition on the event's segment begins (`Condition.said`)."""
+
 
 def misses(journey: LiveJourney, events: Iterable[Happening]) -> list[Decision]:
     """What would have been decided about those of `events` that do not fit, oldest first.
 
     `events` are a customer's, of the name that starts the journey. Imported ones start none and
-    are left out. The conditions are those of the revision given.
+    are left out, and so is entering or leaving another segment than the journey's. The conditions
+    are those of the revision given.
     """
     found = []
     for event in events:
         failed = journey.unmet(event.properties)
-        if failed and not event.imported:
+        of_another = event.name in MOVES and any(one["rule"].startswith(OTHER) for one in failed)
+        if failed and not event.imported and not of_another:
             found.append(
                 Decision(
                     at=event.received_at,
