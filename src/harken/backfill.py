@@ -118,7 +118,7 @@ class Backfill:
     def committed(self, definitions: InForce) -> None:
         """These definitions, and how far they are filled, are in the store now."""
         self.definitions, self.filling = definitions, definitions.filling
-        self._bell.set()
+        self.ring()
 
     def ready(self) -> bool:
         """Whether there are slices to take."""
@@ -184,6 +184,10 @@ class Backfill:
         known = self.definitions.counted() if self.definitions else {}
         return {_table(id, one): known[id] for id in one.traits if id in known}
 
+    def ring(self) -> None:
+        """There may be something to prepare, or it is time to stop."""
+        self._bell.set()
+
     def run(self, stopping: threading.Event) -> None:
         """Prepare passes as they come, until told to stop. For a thread of its own."""
         while not stopping.is_set():
@@ -192,6 +196,8 @@ class Backfill:
                     self._bell.wait(RETRY)
                     self._bell.clear()
             except Exception as fault:
+                if stopping.is_set():
+                    return
                 # Whatever it was, the passes stay planned, and nobody else would try again.
                 log.warning("back-fill cannot be prepared", fault=repr(fault), retry_in=RETRY)
                 stopping.wait(RETRY)

@@ -95,7 +95,8 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         history=history,
         sender=settings.sender,
     )
-    threading.Thread(target=engine.backfill.run, args=(stopping,), daemon=True).start()
+    filling = threading.Thread(target=engine.backfill.run, args=(stopping,), daemon=True)
+    filling.start()
 
     def wait() -> float:
         due = store.next_due()
@@ -106,6 +107,9 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     feeder.stop()
     server.close()
     history.close()
+    # DuckDB's objects must be gone before the interpreter is, or it complains.
+    engine.backfill.ring()
+    filling.join(LONGEST_WAIT)
     store.close()
 
 
