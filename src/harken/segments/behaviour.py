@@ -251,9 +251,14 @@ def _followed(rule: Did, traits: Traits) -> Callable[[Profile, int], int]:
     assert follow is not None
     later = traits.of_follow(rule, follow)
     if rule.then is not None:
-        return lambda profile, now: len(
-            followed_times(rule, times_of(profile, now), profile.traits.get(later, NOTHING))
-        )
+
+        def followed(profile: Profile, now: int) -> int:
+            times = times_of(profile, now)
+            if not times:
+                return 0
+            return len(followed_times(rule, times, profile.traits.get(later, NOTHING)))
+
+        return followed
     span = follow.in_ or 0
 
     def unfollowed(profile: Profile, now: int) -> int:

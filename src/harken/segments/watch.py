@@ -120,10 +120,14 @@ def _tree(parts: Sequence[Rule], traits: Traits, *, decides: bool) -> Watch:
         compile_watch(part, traits) for part, moves in zip(parts, timed, strict=True) if moves
     ]
 
+    only = watches[0] if len(watches) == 1 else None
+
     def watch(profile: Profile, now: int) -> Answer:
         for check in checks:
             if check(profile, None, now) is decides:
                 return decides, NEVER
+        if only is not None:
+            return only(profile, now)
         return joined([one(profile, now) for one in watches], decides=decides)
 
     return watch
@@ -292,17 +296,19 @@ def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch) -> Watch:
         return whole
 
     def summed(profile: Profile, now: int) -> Answer:
-        edge, total, since = now - span, 0, NEVER
-        for at, value in reversed(profile.traits.get(id, NOTHING)):
-            if at < edge:
-                break
-            if value < 0:
-                # What is older takes away again.
-                return whole(profile, now)
-            total += value
-            if not since and passes(total / 1e6):
-                since = at + span + 1
-        return (True, since) if since else NO
+        pairs = profile.traits.get(id, NOTHING)
+        pairs = pairs[bisect_left(pairs, [now - span]) :]
+        values = [value for _, value in pairs]
+        if values and min(values) < 0:
+            # What is older takes away again.
+            return whole(profile, now)
+        if not passes(sum(values) / 1e6):
+            return NO
+        total = place = 0
+        while not passes(total / 1e6):
+            place -= 1
+            total += values[place]
+        return True, pairs[place][0] + span + 1
 
     def counted(profile: Profile, now: int) -> Answer:
         edge, met = now - span, set()
