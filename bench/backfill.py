@@ -30,14 +30,21 @@ from harken.store.sqlite import SqliteStore
 RULE = {"did": "Product Viewed", "where": {"product": "A"}, "at_least": 3, "within": "30d"}
 EVENTS = """
 INSERT INTO events BY NAME
-SELECT $1 - (random() * 60 * 86400000)::BIGINT AS ts, ts AS received, c.profile_id, c.profile_id
-    AS origin, CASE WHEN n % 2 = 0 THEN 'Product Viewed' ELSE 'Page Viewed' END AS name,
+SELECT $1 - hash(e.n)::HUGEINT % 5184000000 AS ts, $1 AS received, c.profile_id, c.profile_id
+    AS origin, CASE WHEN e.n % 2 = 0 THEN 'Product Viewed' ELSE 'Page Viewed' END AS name,
     '' AS message_id, '' AS anonymous_id,
-    {'product': CASE WHEN n % 4 = 0 THEN 'A' ELSE 'B' END, 'price': n % 300}::VARIANT AS props,
+    {'product': CASE WHEN e.n % 4 = 0 THEN 'A' ELSE 'B' END, 'price': e.n % 300}::VARIANT AS props,
     '' AS journey, '' AS step, '' AS variant, '' AS channel, '' AS message, true AS imported,
     0 AS batch
-FROM (SELECT unnest(range($2)) AS n) JOIN customers AS c
-    ON c.n = n % (SELECT count(*) FROM customers)
+FROM (SELECT unnest(range($2)) AS n) AS e JOIN customers AS c
+    ON c.n = e.n % (SELECT count(*) FROM customers)
+"""
+
+PEOPLE = """
+INSERT INTO profiles BY NAME
+SELECT profile_id, 'user-' || n AS user_id, $1 AS created_at, '{}'::JSON::VARIANT AS attributes,
+    '{}'::JSON::VARIANT AS dates, [] AS reachable, [] AS consent, [] AS lists
+FROM customers
 """
 
 
@@ -70,6 +77,7 @@ def make(settings: Settings, customers: int, events: int) -> None:
         history.execute("CREATE TEMP TABLE customers AS SELECT unnest($1::BIGINT[]) AS profile_id,"
                         " unnest(range($2)) AS n", [ids, customers])  # fmt: skip
         history.execute(EVENTS, [SystemClock().now() - DAY, events])
+        history.execute(PEOPLE, [SystemClock().now() - DAY])
 
 
 def measure(harken: Running, sink: Sink, customers: int, mails: int) -> None:
