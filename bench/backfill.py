@@ -36,8 +36,7 @@ SELECT $1 - hash(e.n)::HUGEINT % 5184000000 AS ts, $1 AS received, c.profile_id,
     {'product': CASE WHEN e.n % 4 = 0 THEN 'A' ELSE 'B' END, 'price': e.n % 300}::VARIANT AS props,
     '' AS journey, '' AS step, '' AS variant, '' AS channel, '' AS message, true AS imported,
     0 AS batch
-FROM (SELECT unnest(range($2)) AS n) AS e JOIN customers AS c
-    ON c.n = e.n % (SELECT count(*) FROM customers)
+FROM range($2) AS e(n) JOIN customers AS c ON c.n = e.n % $3
 """
 
 PEOPLE = """
@@ -76,7 +75,7 @@ def make(settings: Settings, customers: int, events: int) -> None:
         history.execute("SET preserve_insertion_order = false")
         history.execute("CREATE TEMP TABLE customers AS SELECT unnest($1::BIGINT[]) AS profile_id,"
                         " unnest(range($2)) AS n", [ids, customers])  # fmt: skip
-        history.execute(EVENTS, [SystemClock().now() - DAY, events])
+        history.execute(EVENTS, [SystemClock().now() - DAY, events, customers])
         history.execute(PEOPLE, [SystemClock().now() - DAY])
 
 

@@ -188,7 +188,7 @@ class Engine:
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
         # However busy: else new rules would never come into force.
-        self._fill((len(records) + len(woken)) // 4)
+        self._fill(max(FILLS // 4, (len(records) + len(woken)) // 4))
         return len(records) + len(woken)
 
     def _fill(self, limit: int) -> int:
