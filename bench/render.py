@@ -13,7 +13,7 @@ from collections.abc import Callable
 from liquid import Environment
 
 from harken.ids import derived_id
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.messages.compile import compile_message
 from harken.messages.content import Content
 from harken.messages.context import context_of

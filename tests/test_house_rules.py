@@ -20,7 +20,8 @@ CODE = ("src", "tests", "bench", "examples")
 SENTENCE = (
     ("base", "errors clock ids values metrics bell logs config folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
-    ("definitions", "segments.rules segments.model messages.content journeys.model workspace"),
+    ("definitions", "segments.rules segments.model messages.content"),
+    ("journeys as written", "journeys.kinds journeys.entries journeys.model workspace"),
     ("rows and columns", "store history"),
     ("events come in", "ingest"),
     ("change a person", "people"),
@@ -29,7 +30,7 @@ SENTENCE = (
     ("ask the gates", "gates"),
     ("definitions from files", "files"),
     ("become messages", "messages"),
-    ("the one function", "definitions asking reactions handle"),
+    ("the one function", "definitions asking entering reactions handle"),
     ("leave by channels", "channels checking"),
     ("reports read it", "reports"),
     ("the loops", "backfill commits engine sending"),

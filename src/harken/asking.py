@@ -10,7 +10,7 @@ from harken.gates import Candidate, Verdict, check, decision, demands
 from harken.ids import derived_id
 from harken.inputs import encode
 from harken.journeys.compile import LiveJourney
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
 from harken.messages.context import context_of
 from harken.people.profile import Run, Send
@@ -40,6 +40,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     else:
         facts = last.facts
     if last.outcome in ("pass", "control"):
+        run.sent[step.message] = candidate.message_id
         _take_slot(handling, run, candidate, control=last.outcome == "control")
     _note_verdict(handling, run, candidate, last, facts)
     if last.outcome == "hold":
@@ -51,7 +52,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
 def _candidate(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Candidate:
     address = handling.profile.attribute("email") if step.channel == "email" else None
     return Candidate(
-        message_id=derived_id(journey.name, journey.revision, step.message, run.id, 1),
+        message_id=message_id_of(run, journey, step),
         journey=journey.name,
         revision=journey.revision,
         run=run,
@@ -67,6 +68,7 @@ def _candidate(handling: Handling, run: Run, journey: LiveJourney, step: Message
         journey_live=handling.definitions.live(journey.name),
         audience=journey.audience,
         control_percent=journey.source.control_percent,
+        split=run.control,
     )
 
 
@@ -89,6 +91,11 @@ def _note_verdict(
             facts=facts,
         )
     )
+
+
+def message_id_of(run: Run, journey: LiveJourney, step: Message) -> str:
+    """The id of what a run says at a step; of a step in a loop, each turn's is another."""
+    return derived_id(journey.name, journey.revision, step.message, run.id, run.turns + 1)
 
 
 def _send(

@@ -13,10 +13,12 @@ from harken import definitions
 from harken.channels.addresses import parse_mailbox
 from harken.channels.transports import faults_of, transport_faults
 from harken.errors import Fault
+from harken.files.content import plain_steps
 from harken.files.reader import try_read
 from harken.files.remnants import beside, readable
 from harken.inputs import Definitions, JourneySource
-from harken.journeys.model import Journey, Message
+from harken.journeys.kinds import Message
+from harken.journeys.model import Journey
 from harken.people.merge import UNDO
 from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
@@ -79,10 +81,9 @@ def _words_faults(journey: JourneySource) -> list[Fault]:
     from harken.messages.compile import compile_message
 
     faults: list[Fault] = []
-    for index, step in enumerate(steps):
-        if not isinstance(step, dict) or "message" not in step:
+    for path, step in plain_steps(steps, "$.steps"):
+        if "message" not in step or "channel" not in step:
             continue
-        path = f"$.steps[{index}]"
         words = {name: step[name] for name in ("default", "variants") if name in step}
         rest = readable({"message": "step", "channel": "email", **words}, Message, path=path)
         if rest.typed is not None:

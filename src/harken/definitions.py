@@ -10,10 +10,14 @@ from msgspec.structs import replace
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
+from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Definitions, JourneySource
-from harken.journeys.compile import LiveJourney, compile_journey, journey_faults
-from harken.journeys.model import Exit, Journey, Message
+from harken.journeys.compile import LiveJourney, compile_journey, rules_of
+from harken.journeys.entries import ApiEntry, SegmentEntry
+from harken.journeys.faults import journey_faults
+from harken.journeys.kinds import EnterJourney, Message, Step, walk
+from harken.journeys.model import Journey
 from harken.messages.choose import Chooser, compile_choice
 from harken.people.profile import Profile
 from harken.people.traits import Trait
@@ -22,7 +26,7 @@ from harken.segments.filling import Filling
 from harken.segments.live import Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
-from harken.segments.rules import All, Rule
+from harken.segments.rules import All, InSegment, Rule
 from harken.workspace import Sender, Workspace
 
 if TYPE_CHECKING:
@@ -191,15 +195,13 @@ class InForce:
     def message_step(self, journey: str, revision: int, step: str) -> Message | None:
         """A message step as written."""
         found = self.journey(journey, revision)
-        for one in found.steps if found else ():
-            if isinstance(one, Message) and one.message == step:
-                return one
-        return None
+        messages = found.messages() if found else ()
+        return next((one for one in messages if one.message == step), None)
 
     def _compile(self, source: JourneySource, traits: Traits | None = None) -> LiveJourney:
         journey = read(source.source, Journey)
         used = traits or self._traits
-        for step in journey.steps:
+        for _, step in walk(journey.steps):
             if isinstance(step, Message):
                 # What its variants ask is counted from now on too, not from the first choice on.
                 compile_choice(step, journey.journey, lambda rule: compile_rule(rule, used))
@@ -222,13 +224,13 @@ def compile_messages(
     journey = read(source.source, Journey)
     compiled: dict[str, CompiledMessage] = {}
     faults: list[Fault] = []
-    for index, step in enumerate(journey.steps):
+    for path, step in walk(journey.steps):
         if isinstance(step, Message):
             compiled[step.message], found = compile_message(
                 step,
                 source.files,
                 journey=journey.journey,
-                path=f"$.steps[{index}]",
+                path=path,
                 journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
@@ -261,39 +263,53 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
     known |= {name: segment.rule for name, segment in segments.items()}
     if len(segments) == len(known):
         faults += [("segment", name, fault) for name, fault in segment_faults(segments)]
+    journeys: dict[str, Journey] = {}
     for name, source in written.journeys.items():
-        faults += [("journey", name, fault) for fault in _check_journey(source, workspace, known)]
+        try:
+            journeys[name] = read(source.source, Journey)
+        except BadDefinition as bad:
+            faults += [("journey", name, fault) for fault in bad.faults]
+    # Likewise of journeys: one that is broken is not called unknown.
+    by_hand = {
+        name: not (found := journeys.get(name)) or isinstance(found.entry, ApiEntry)
+        for name in written.journeys
+    }
+    for name, journey in journeys.items():
+        wrong = _check_journey(journey, written.journeys[name], workspace, known, by_hand)
+        faults += [("journey", name, fault) for fault in wrong]
     return faults
 
 
 def _check_journey(
-    source: JourneySource, workspace: Workspace, segments: Mapping[str, Rule]
+    journey: Journey,
+    source: JourneySource,
+    workspace: Workspace,
+    segments: Mapping[str, Rule],
+    by_hand: Mapping[str, bool],
 ) -> list[Fault]:
-    try:
-        journey = read(source.source, Journey)
-    except BadDefinition as bad:
-        return list(bad.faults)
     faults = journey_faults(journey)
-    for index, step in enumerate(journey.steps):
-        if isinstance(step, Message) and step.sender and step.sender not in workspace.senders:
-            known = ", ".join(workspace.senders) or "none"
-            problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
-            faults.append(Fault(f"$.steps[{index}].sender", problem))
-    for path, rule in _rules_of(journey):
+    if isinstance(journey.entry, SegmentEntry):
+        faults += rule_faults(InSegment(journey.entry.segment), "$.entry", segments)
+    for path, step in walk(journey.steps):
+        faults += _step_faults(step, path, workspace, by_hand)
+    for path, rule in rules_of(journey):
         faults += rule_faults(rule, path, segments)
     return faults + compile_messages(source, workspace, Traits())[1]
 
 
-def _rules_of(journey: Journey) -> Iterator[tuple[str, Rule]]:
-    """Every rule of a journey, and where it stands."""
-    if journey.entry.audience:
-        yield "$.entry.audience", journey.entry.audience
-    if journey.exit_when:
-        yield "$.exit_when", journey.exit_when
-    for index, step in enumerate(journey.steps):
-        if isinstance(step, Exit) and step.exit is not True:
-            yield f"$.steps[{index}].exit", step.exit
-        if isinstance(step, Message):
-            for number, variant in enumerate(step.variants):
-                if variant.when:
-                    yield f"$.steps[{index}].variants[{number}].when", variant.when
+def _step_faults(
+    step: Step, path: str, workspace: Workspace, by_hand: Mapping[str, bool]
+) -> Iterator[Fault]:
+    """What a step names that is not there."""
+    match step:
+        case Message(sender=name) if name and name not in workspace.senders:
+            known = ", ".join(workspace.senders) or "none"
+            problem = f"the workspace has no sender `{name}` (it has: {known})"
+            yield Fault(f"{path}.sender", problem)
+        case EnterJourney(enter=name) if name not in by_hand:
+            yield Fault(
+                f"{path}.enter", f"there is no journey `{name}`{did_you_mean(name, by_hand)}"
+            )
+        case EnterJourney(enter=name) if not by_hand[name]:
+            problem = f"`{name}` is entered by what customers do; it needs `entry: {{api: true}}`"
+            yield Fault(f"{path}.enter", problem)

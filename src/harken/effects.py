@@ -7,7 +7,8 @@ from msgspec import Struct, field
 from harken.inputs import Feedback, WakeUp
 from harken.people.profile import Profile
 
-Outcome = Literal["entered", "not_entered", "ended", "passed", "held", "dropped", "control"]
+Outcome = Literal["entered", "not_entered", "took", "ended", "passed", "held", "dropped", "control"]
+"""`took`: one of the ways at a branch, a split or a wait for events."""
 
 
 class Decision(Struct, frozen=True, array_like=True, kw_only=True, gc=False):

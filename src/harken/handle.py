@@ -7,16 +7,19 @@ that it ends, journeys that it starts, and events of our own (`$journey_entered`
 from it, which are handled the same way. The document given is changed in place and returned.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from harken.definitions import InForce
 from harken.effects import Effects
+from harken.entering import at_any_time, put_in
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
     Allow,
     Consent,
+    Enter,
     Feedback,
     Fill,
     Forget,
@@ -193,6 +196,11 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             _listed(handling, name, on=on)
         case Allow() as command:
             _allow(handling, command)
+        case Enter(journey=name, id=id, properties=properties):
+            mark = f"$enter {name} {id}"
+            known = not _unknown(handling)
+            if known and not seen_before(handling.profile, mark, record.received_at):
+                put_in(handling, name, properties, id)
 
 
 def _forget(handling: Handling) -> None:
@@ -310,7 +318,7 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
             effects.cancel.append(WakeUp(profile.segments_due, profile.id, "segments"))
     survivor.segments_due = 0
     mine = {run.id: run.due for run in survivor.runs.values()}
-    tombstone, ended = merging.merge(survivor, absorbed, at, how, handling.at_any_time)
+    tombstone, ended = merging.merge(survivor, absorbed, at, how, partial(at_any_time, handling))
     for run in ended:
         if run.id in mine:
             effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))

@@ -105,7 +105,17 @@ class Allow(Struct, tag="allow", frozen=True):
     by: str
 
 
-Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow
+class Enter(Struct, tag="enter", frozen=True, omit_defaults=True):
+    """Put the customer into a journey whose entry is by API."""
+
+    journey: str
+    id: str
+    """Tells this entry from another: the same comes once."""
+    properties: dict[str, Any] = field(default_factory=dict)
+    """What templates know as `entry` (and `event.properties`)."""
+
+
+Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow | Enter
 
 
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):

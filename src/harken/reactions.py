@@ -7,30 +7,48 @@ the effects that pile up.
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from harken.asking import ask
 from harken.clock import SECOND
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
+from harken.entering import enter, put_in
 from harken.ids import derived_id
 from harken.inputs import WakeUp
-from harken.journeys.compile import LiveJourney
-from harken.journeys.model import Exit, Message, Reentry, Step, Wait
-from harken.journeys.steps import End, Go, Park, Result, take_exit, take_wait
+from harken.journeys.compile import LiveJourney, Node
+from harken.journeys.kinds import (
+    Branch,
+    EnterJourney,
+    Exit,
+    GoTo,
+    Message,
+    Split,
+    Update,
+    Wait,
+    WaitFor,
+)
+from harken.journeys.steps import (
+    End,
+    Go,
+    Park,
+    Result,
+    Take,
+    given,
+    take_branch,
+    take_exit,
+    take_go_to,
+    take_split,
+    take_wait,
+    take_wait_for,
+    updated,
+    way_of,
+)
 from harken.people import sessions
-from harken.people.apply import count_event
+from harken.people.apply import count_event, state_attributes
 from harken.people.profile import Profile, Run, Trigger
-from harken.segments.explain import unmet
 from harken.segments.members import Group, LiveSegment, moves
-from harken.segments.rules import lookup
 
 DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
-KEPT_KEYS = 1_000
-"""Entry keys remembered per journey; the oldest are forgotten."""
-RUNS_AT_ONCE = 100
-"""Runs of one journey that a customer may have in flight."""
 
 
 class Handling:
@@ -220,15 +238,16 @@ class Handling:
         for journey in self.definitions.entries.get(event.name, ()):
             # One that does not fit is no decision about the customer: see `reports.misses`.
             if journey.fits(event.properties):
-                self._enter(journey, event, late)
+                enter(self, journey, event, late=late)
 
     def show(self, event: Trigger) -> None:
         """Let every run in flight see the event."""
         for run in list(self.profile.runs.values()):
-            self._see(run, event)
+            if run.id in self.profile.runs:
+                self._see(run, event)
 
     def _see(self, run: Run, event: Trigger) -> None:
-        """A run in flight sees an event: it may be an exception, or make `exit_when` true."""
+        """A run in flight sees an event: it may end it, or be what it waits for."""
         journey = self.definitions.journey(run.journey, run.revision)
         if journey is None:
             return
@@ -241,104 +260,23 @@ class Handling:
                 return
         if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
             self._end(run, journey, "exit_when", {"event": event.name})
-
-    def _enter(self, journey: LiveJourney, event: Trigger, late: bool) -> None:
-        key = _key_of(journey, event)
-        refusal = self._refusal(journey, event, key, late)
-        if refusal is not None or key is None:
-            self._refuse(journey, event, *(refusal or ("no_key", {})))
             return
-        run = Run(
-            id=derived_id(journey.name, self.profile.id, key, _occurrence(event)),
-            journey=journey.name,
-            revision=journey.revision,
-            key=key,
-            entered_at=self.received_at,
-            since=self.received_at,
-            event=event,
-            depth=self.depth,
-        )
-        if run.id in self.profile.runs:
-            return
-        self.profile.runs[run.id] = run
-        self._remember_entry(run)
-        facts = {"event": event.name, "at": event.at, "properties": event.properties}
-        self.decide(run, "entered", "event", facts=facts)
-        self.emit(
-            "$journey_entered",
-            {"journey": journey.name, "revision": journey.revision, "run": run.id},
-            at=self.received_at,
-            journey=journey.name,
-        )
-        if run.id in self.profile.runs:
-            self._advance(run, journey)
+        if run.sent and event.name.startswith("$message_"):
+            self._learn_outcome(run, event)
+        node = journey.nodes[run.step] if run.step < len(journey.nodes) else None
+        if node is not None and node.awaited and run.due:
+            way = way_of(node, run, event)
+            if way is not None:
+                run.event.answers[node.id] = event.properties
+                self.cancel_wake(run)
+                self._take_way(run, journey, Take(way, self.upto), {"event": event.name})
+                self.advance(run, journey)
 
-    def _refuse(
-        self, journey: LiveJourney, event: Trigger, reason: str, facts: dict[str, Any]
-    ) -> None:
-        self.effects.decisions.append(
-            Decision(
-                at=self.now,
-                profile_id=self.profile.id,
-                journey=journey.name,
-                revision=journey.revision,
-                outcome="not_entered",
-                reason=reason,
-                facts={"event": event.name, **facts},
-            )
-        )
-
-    def _refusal(
-        self, journey: LiveJourney, event: Trigger, key: str | None, late: bool
-    ) -> tuple[str, dict[str, Any]] | None:
-        """Why the event does not start the journey: (reason, facts), or None."""
-        entry = journey.source.entry
-        if journey.source.state == "paused":
-            return "paused", {}
-        if late:
-            return "late", {"at": event.at, "received_at": self.received_at}
-        if journey.name in self.definitions.unfilled(self.profile.id):
-            return "warming", {}
-        if journey.starts_at and self.received_at < journey.starts_at:
-            return "not_started", {"starts_at": journey.starts_at}
-        if journey.ends_at and self.received_at >= journey.ends_at:
-            return "ended", {"ends_at": journey.ends_at}
-        if key is None:
-            return "no_key", {"key": entry.key}
-        if journey.audience and not journey.audience(self.profile, event, self.now):
-            known, audience = self.definitions.known, entry.audience
-            failed = unmet(audience, self.profile, event, self.now, known) if audience else []
-            return "audience", {"failed": failed}
-        in_flight = sum(run.journey == journey.name for run in self.profile.runs.values())
-        if in_flight >= RUNS_AT_ONCE:
-            return "too_many_runs", {"in_flight": in_flight}
-        return self._reentry_refusal(journey, key)
-
-    def _reentry_refusal(self, journey: LiveJourney, key: str) -> tuple[str, dict[str, Any]] | None:
-        reentry = journey.source.entry.reentry
-        entered = self.profile.entries.get(journey.name, {}).get(key)
-        if entered is not None and reentry != "always":
-            if not isinstance(reentry, Reentry):
-                return "reentry", {"entered_at": entered}
-            if self.received_at - entered < reentry.after:
-                return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
-        # One run for each value of a key, also when it lasts longer than re-entry waits.
-        return ("already_in", {"key": key}) if key and self._in_flight(journey.name, key) else None
-
-    def at_any_time(self, run: Run) -> bool:
-        """Whether the run's journey may be entered again while it is in flight."""
-        journey = self.definitions.journey(run.journey, run.revision)
-        return not run.key and journey is not None and journey.source.entry.reentry == "always"
-
-    def _in_flight(self, journey: str, key: str) -> bool:
-        return any((run.journey, run.key) == (journey, key) for run in self.profile.runs.values())
-
-    def _remember_entry(self, run: Run) -> None:
-        keys = self.profile.entries.setdefault(run.journey, {})
-        keys.pop(run.key, None)
-        keys[run.key] = run.entered_at
-        if len(keys) > KEPT_KEYS:
-            del keys[next(iter(keys))]
+    def _learn_outcome(self, run: Run, event: Trigger) -> None:
+        for step, message in run.sent.items():
+            if message == event.properties.get("message"):
+                known = run.event.answers.setdefault(step, {})
+                known.setdefault(event.name.removeprefix("$message_"), event.at)
 
     # -- runs
 
@@ -352,7 +290,7 @@ class Handling:
             del self.profile.runs[run_id]
             self.decide(run, "ended", "archived")
             return
-        self._advance(run, journey)
+        self.advance(run, journey)
 
     def cancel_wake(self, run: Run) -> None:
         """The run needs no wake-up any more."""
@@ -365,57 +303,94 @@ class Handling:
             self.effects.wake.remove(wakeup)
         self.effects.cancel.append(wakeup)
 
-    def _advance(self, run: Run, journey: LiveJourney) -> None:
+    def advance(self, run: Run, journey: LiveJourney) -> None:
         """Take steps until the run waits or ends."""
-        while run.step < len(journey.steps):
+        nodes = journey.nodes
+        while run.step < len(nodes):
             if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
                 self._end(run, journey, "exit_when", {})
                 return
-            step = journey.steps[run.step]
-            match self._take(run, journey, step):
+            node = nodes[run.step]
+            match self._take(run, journey, node):
                 case Go(at=at):
-                    run.step, run.since, run.due = run.step + 1, at, 0
+                    self._move(run, node.after, at)
+                case Take() as taken:
+                    self._take_way(run, journey, taken, {})
                 case Park(until=until):
                     self.cancel_wake(run)
                     run.due, run.delayed = until, True
-                    if isinstance(step, Wait):
+                    if isinstance(node.step, Wait | WaitFor):
                         run.depth = 0
                     self.effects.wake.append(WakeUp(until, self.profile.id, f"run:{run.id}"))
                     return
                 case End(reason=reason):
                     self._end(run, journey, reason, {})
                     return
+            if run.id not in self.profile.runs:
+                return
         self._end(run, journey, "completed", {})
 
-    def _take(self, run: Run, journey: LiveJourney, step: Step) -> Result:
-        match step:
-            case Wait():
-                return take_wait(step, run, self.profile, self.upto, self.definitions.zone)
+    def _take(self, run: Run, journey: LiveJourney, node: Node) -> Result:
+        """What becomes of a run at a step."""
+        match node.step:
+            case Wait() as wait:
+                return take_wait(wait, run, self.profile, self.upto, self.definitions.zone)
+            case WaitFor() as wait_for:
+                return take_wait_for(node, wait_for, run, self.upto)
+            case Branch():
+                return take_branch(node, run, self.profile, self.now)
+            case Split() as split:
+                return take_split(node, split, run, self.profile, self.now)
             case Exit():
-                return take_exit(journey.exits[run.step], run, self.profile, self.now)
-            case Message():
-                return ask(self, run, journey, step)
+                return take_exit(node, run, self.profile, self.now)
+            case GoTo():
+                return take_go_to(node, run, self.upto)
+            case Message() as message:
+                return ask(self, run, journey, message)
+            case Update() as update:
+                self._update(run, node, update)
+            case EnterJourney() as other:
+                self._enter_other(run, node, other)
+        return Go(at=self.now)
+
+    def _move(self, run: Run, to: int, at: int) -> None:
+        if to <= run.step:
+            run.turns, run.turned_at = run.turns + 1, self.upto
+        run.step, run.since, run.due = to, at, 0
+
+    def _take_way(self, run: Run, journey: LiveJourney, taken: Take, facts: dict[str, Any]) -> None:
+        node, way = journey.nodes[run.step], taken.way
+        if taken.control:
+            run.control, facts = node.id, {"control": True}
+        facts = {"way": way.name, "said": way.said, **facts}
+        self.decide(run, "took", node.step.key, step=node.id, facts=facts)
+        self._move(run, way.to, max(taken.at, run.since))
+
+    def _update(self, run: Run, node: Node, step: Update) -> None:
+        profile = self.profile
+        before = dict(profile.attributes)
+        state_attributes(profile, updated(step.update, run, profile, self.now))
+        changed = {
+            name
+            for name in before.keys() | profile.attributes.keys()
+            if before.get(name) != profile.attributes.get(name)
+        }
+        if changed:
+            self.state("location" if "location" in changed else "attributes", *changed)
+            now = {name: profile.attributes.get(name) for name in sorted(changed)}
+            self.record("$updated", now, at=self.now, journey=run.journey, step=node.id)
+
+    def _enter_other(self, run: Run, node: Node, step: EnterJourney) -> None:
+        """Journeys that put customers into one another are cut like any chain of our own."""
+        if self.depth >= DEEPEST or run.depth >= DEEPEST:
+            return
+        properties = given(step.properties, run) if step.properties else run.event.properties
+        deeper = max(self.depth, run.depth) + 1
+        depth, self.depth = self.depth, deeper
+        put_in(self, step.enter, properties, derived_id(run.id, node.id, run.turns))
+        self.depth = depth
 
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
         self.cancel_wake(run)
         self.profile.runs.pop(run.id, None)
-        step = journey.step_id(run.step) if run.step < len(journey.steps) else ""
-        self.decide(run, "ended", reason, step=step, facts=facts)
-
-
-def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
-    """The entry key's value as text: empty without a `key`, None when the event lacks it."""
-    path = journey.source.entry.key
-    if path is None:
-        return ""
-    value = lookup(event.properties, path)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value) or None
-
-
-def _occurrence(event: Trigger) -> str:
-    """What tells an event from another of its name; our own can happen twice in a millisecond."""
-    if event.message_id:
-        return event.message_id
-    return f"{event.name} {event.at} {msgspec.json.encode(event.properties, order='sorted')!r}"
+        self.decide(run, "ended", reason, step=journey.step_id(run.step), facts=facts)

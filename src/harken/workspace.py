@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from harken.journeys.model import SendingHours
+from harken.journeys.kinds import SendingHours
 from harken.values import Duration, Name, TimeOfDay, ZoneName
 
 

@@ -9,7 +9,8 @@ from examples.shop.visitors import Visitor, cart_properties
 
 from harken.files.project import load
 from harken.files.reader import read
-from harken.journeys.model import Journey, Message
+from harken.journeys.kinds import Message
+from harken.journeys.model import Journey
 from harken.messages.compile import compile_message
 from harken.messages.evaluate import Scope
 from harken.messages.liquid import HTML, Template

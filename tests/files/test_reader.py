@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from harken.errors import BadDefinition
 from harken.files import yaml
 from harken.files.reader import MOST_FAULTS, read, try_read
-from harken.journeys.model import Exit, Journey, Message, Reentry, Step, Until, UntilDate, Wait
+from harken.files.words import describe
+from harken.journeys.entries import Entry, Reentry
+from harken.journeys.kinds import Exit, Message, Step, Until, UntilDate, Wait
+from harken.journeys.model import Journey
 from harken.segments.model import Segment
 from harken.segments.rules import All, Any_, Attribute, Did, Not, Rule, Test, Where
 from harken.values import Duration
@@ -77,11 +80,8 @@ def test_what_is_right_becomes_its_type(value: object, type_: Any, typed: object
     assert type(found) is type(typed)
 
 
-SOME_RULE = (
-    "`attribute`, `event_property`, `did`, `sum`, `average`, `min`, `max`, `distinct`, `first`, "
-    "`last`, `messages`, `in_segment`, `in_list`, `reachable`, `consent`, `near`, `bucket`, `all`, "
-    "`any` or `not`"
-)
+SOME_RULE = describe(Rule).removeprefix("a mapping with ")
+WAYS_IN = describe(Entry).removeprefix("a mapping with ")
 FEW_COMPARISONS = "`equals`, `not_equals`, `in`, `not_in`, `contains`, `gt` ... or `exists`"
 NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d12h"
 
@@ -107,7 +107,7 @@ NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d1
         (30, Duration, "$: must be a duration such as `30s`, not the number 30"),
         ({}, Rule, f"$: must have one of {SOME_RULE}; it has nothing"),
         ({"wherever": 1}, Rule, f"$: must have one of {SOME_RULE}; it has `wherever`"),
-        ({"atribute": "x"}, Rule, "$.atribute: unknown key `atribute`; did you mean `attribute`?"),
+        ({"atribute": "x", "equals": 1}, Rule, "$.atribute: unknown key `atribute`; did you mean `attribute`?"),
         ({"did": "A", "any": []}, Rule, "$: has `did` and `any`; only one can stand"),
         ("x", Rule, f"$: must be a mapping with {SOME_RULE}, not the text 'x'"),
         ({"attribute": "a"}, Rule, f"$: needs a comparison: {FEW_COMPARISONS}"),
@@ -184,12 +184,12 @@ steps:
             "3: $.purpose: must be `marketing` or `transactional`, not the text 'marketin'; "
             "did you mean `marketing`?"
         ),
+        f"4: $.entry: must have one of {WAYS_IN}; it has `audience`, `reentry`",
         "5: $.entry.audience.atribute: unknown key `atribute`; did you mean `attribute`?",
         (
             "6: $.entry.reentry: must be `never` or `always`, not the text 'nevr'; "
             "did you mean `never`?"
         ),
-        "4: $.entry: missing key `event`: text",
         "7: $.goal.within: must be a duration such as `30s`, not the number 3",
         "10: $.steps[0].channel: must be `email`, not the text 'emial'; did you mean `email`?",
         "11: $.steps[0].sendng_hours: unknown key `sendng_hours`; did you mean `sending_hours`?",

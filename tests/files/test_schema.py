@@ -71,7 +71,7 @@ def test_rules_are_valid(rule: dict[str, Any]) -> None:
 
 def test_every_condition_is_tried() -> None:
     tried = {key for rule in RULES for key in rule if key in RULE_KEYS}
-    assert tried == RULE_KEYS - {"event_property", "any", "not"}
+    assert tried == RULE_KEYS - {"event_property", "answer", "any", "not"}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,10 @@ def test_what_editors_show_comes_from_the_source() -> None:
     assert workspace["QuietHours"]["properties"]["outside"]["enum"] == ["hold", "drop"]
     journey = SCHEMAS["journey"]["$defs"]
     assert journey["Message"]["properties"]["counts"]["default"] is True
-    assert journey["Entry"]["properties"]["key"]["description"].startswith("An event property")
-    assert journey["Entry"]["required"] == ["event"]
+    assert journey["EventEntry"]["properties"]["key"]["description"].startswith(
+        "A property of the event"
+    )
+    assert journey["EventEntry"]["required"] == ["event"]
     assert "text" in field_notes(Content)
 
 

@@ -13,7 +13,7 @@ from harken.files.project import load
 from harken.files.reader import read
 from harken.files.schema import schemas
 from harken.files.template import WELCOME, WORKSPACE, init, write_schemas
-from harken.journeys.model import SendingHours
+from harken.journeys.kinds import SendingHours
 from harken.workspace import (
     Cap,
     ConsentNeed,

@@ -4,7 +4,7 @@ from typing import Any
 
 from harken.clock import from_local, parse_time, to_datetime
 from harken.gates import Candidate, CompiledWorkspace, Verdict, check, compile_workspace, decision
-from harken.journeys.model import Message, SendingHours
+from harken.journeys.kinds import Message, SendingHours
 from harken.messages.content import Content
 from harken.people.profile import ConsentChange, EventStat, Profile, Run, Send, Trigger
 from harken.values import Duration, Name, TimeOfDay, ZoneName, zone

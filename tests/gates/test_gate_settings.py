@@ -7,7 +7,7 @@ from gates_kit import cap, message, quiet, sending, workspace
 
 from harken.errors import BadDefinition
 from harken.gates import compile_workspace, packs_off, step_faults, workspace_faults
-from harken.journeys.model import Pace
+from harken.journeys.kinds import Pace
 from harken.values import Duration
 from harken.workspace import Workspace
 

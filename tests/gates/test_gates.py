@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from harken.clock import DAY, HOUR
 from harken.gates import check, decision, open_from
 from harken.ids import bucket
-from harken.journeys.model import Pace
+from harken.journeys.kinds import Pace
 from harken.people.address import address_problem
 from harken.people.profile import Reach
 from harken.values import Duration

@@ -8,7 +8,7 @@ import pytest
 
 from harken.clock import from_local, to_datetime
 from harken.files.reader import read
-from harken.journeys.compile import journey_faults
+from harken.journeys.faults import journey_faults
 from harken.journeys.model import Journey
 from harken.journeys.steps import next_local
 from harken.values import TimeOfDay

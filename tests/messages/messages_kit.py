@@ -3,7 +3,7 @@
 from typing import Any
 
 from harken.errors import Fault
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.messages.compile import CompiledMessage, compile_message
 from harken.messages.content import Content, Variant
 from harken.messages.context import context_of

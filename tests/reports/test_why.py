@@ -8,7 +8,7 @@ import pytest
 
 from harken.clock import DAY, HOUR, MINUTE, from_local
 from harken.effects import Decision
-from harken.journeys.model import Entry
+from harken.journeys.entries import EventEntry
 from harken.people.profile import EventStat, Profile, Run, Trigger
 from harken.reports.why import Why, why
 from harken.segments.rules import Test as Rule
@@ -420,8 +420,8 @@ def test_who_waits_is_told_when_the_next_step_is_due() -> None:
 
 
 ENTRIES = {
-    1: Entry(event="Old Event"),
-    2: Entry(
+    1: EventEntry(event="Old Event"),
+    2: EventEntry(
         event="Cart Abandoned", where={"cart.value": Rule(gte=100), "brand": Rule(exists=True)}
     ),
 }

@@ -9,7 +9,7 @@ from msgspec import structs
 from harken.clock import HOUR, parse_time
 from harken.effects import Decision, Outcome
 from harken.gates import Candidate, check, compile_workspace, decision
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.messages.content import Content
 from harken.people.profile import ConsentChange, Profile, Run, Send, Trigger
 from harken.reports.reasons import OUTCOMES

@@ -79,7 +79,6 @@ def test_no_fault_hides_another(shop: Shop) -> None:
         ("", "$.senders.vip.form"),
         ("", "$.transports[0].weight"),
         ("", "$.transports[0].url"),
-        ("abandoned-cart", "$.entry"),
         ("abandoned-cart", "$.entry.evnt"),
         ("abandoned-cart", "$.steps[1].chanel"),
         ("abandoned-cart", "$.steps[1].default.subject"),

@@ -13,6 +13,8 @@ from harken.files.words import LARGEST, nearest
 
 SUFFIXES = (".html", ".htm", ".mjml", ".txt", ".liquid")
 FIELDS = ("mjml", "html", "text")
+LIMBS = ("branch", "wait_for", "arms")
+"""Lists of a step whose items hold steps under `then`."""
 
 
 class Named(NamedTuple):
@@ -31,14 +33,26 @@ def names_file(field: str, value: str) -> bool:
 
 def named_files(source: Any) -> Iterator[Named]:
     """Every content file that a journey's source names; total on any plain value."""
-    steps = source.get("steps") if isinstance(source, dict) else None
+    for place, step in plain_steps(source.get("steps") if isinstance(source, dict) else None):
+        yield from _of_content(step.get("default"), f"{place}.default")
+        variants = step.get("variants")
+        for number, variant in enumerate(variants if isinstance(variants, list) else []):
+            yield from _of_content(variant, f"{place}.variants[{number}]")
+
+
+def plain_steps(steps: Any, path: str = "$.steps") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Steps as they are written, and those inside them, each with its place; total likewise."""
     for index, step in enumerate(steps if isinstance(steps, list) else []):
-        if isinstance(step, dict):
-            place = f"$.steps[{index}]"
-            yield from _of_content(step.get("default"), f"{place}.default")
-            variants = step.get("variants")
-            for number, variant in enumerate(variants if isinstance(variants, list) else []):
-                yield from _of_content(variant, f"{place}.variants[{number}]")
+        if not isinstance(step, dict):
+            continue
+        place = f"{path}[{index}]"
+        yield place, step
+        for key in LIMBS:
+            arms = step.get(key)
+            for number, arm in enumerate(arms if isinstance(arms, list) else []):
+                if isinstance(arm, dict):
+                    yield from plain_steps(arm.get("then"), f"{place}.{key}[{number}].then")
+        yield from plain_steps(step.get("otherwise"), f"{place}.otherwise")
 
 
 def _of_content(content: Any, path: str) -> Iterator[Named]:

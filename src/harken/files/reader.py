@@ -387,11 +387,26 @@ def _by_key(
     if present:
         faults.add(path, f"has {' and '.join(f'`{key}`' for key in present)}; only one can stand")
         return _BAD
-    for key in value:
+    fields = {
+        type_: {one.encode_name for one in msgspec.structs.fields(type_)}
+        for type_ in keyed.values()
+    }
+    strange = [key for key in value if not any(key in names for names in fields.values())]
+    for key in strange:
         near = nearest(str(key), known)
         if near:
             faults.add(_under(path, key), f"unknown key `{str(key)[:100]}`; did you mean `{near}`?")
+            # As if it were right: what else is wrong is told beside it.
+            meant = {near if one is key else one: inner for one, inner in value.items()}
+            _reader(keyed[near])(meant, path, faults)
             return _BAD
     has = ", ".join(f"`{str(key)[:40]}`" for key in list(value)[:5]) or "nothing"
     faults.add(path, f"must have one of {one_of(known)}; it has {has}")
+    nearest_type = max(fields, key=lambda type_: len(fields[type_] & value.keys()))
+    if fields[nearest_type] & value.keys():
+        beside = _Faults()
+        _reader(nearest_type)(value, path, beside)
+        for fault in beside.found:
+            if not fault.problem.startswith("missing key"):
+                faults.add(fault.path, fault.problem)
     return _BAD

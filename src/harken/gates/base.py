@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from harken.errors import Fault
 from harken.gates.hours import Hours
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.people.profile import Profile, Run
 from harken.segments.live import Check
 from harken.workspace import Workspace
@@ -42,6 +42,8 @@ class Candidate(Struct, kw_only=True):
     journey_live: bool = True
     audience: Check | None = None
     control_percent: float = 0.0
+    split: str = ""
+    """The split of whose control group the run is."""
     template: str = ""
     """The provider's code of an approved template, for channels that need one."""
 

@@ -8,7 +8,7 @@ from harken.gates.base import CHANNELS
 from harken.gates.hours import Hours, all_open, open_hours, outside
 from harken.gates.packs import PACKS
 from harken.gates.policy import CompiledCap, CompiledWorkspace
-from harken.journeys.model import Message, SendingHours
+from harken.journeys.kinds import Message, SendingHours
 from harken.people.countries import country_code
 from harken.values import Duration, zone
 from harken.workspace import Cap, QuietHours, Workspace

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from harken.clock import DAY, from_local, to_datetime
-from harken.journeys.model import SendingHours
+from harken.journeys.kinds import SendingHours
 from harken.workspace import QuietHours
 
 MINUTES = 24 * 60

@@ -70,4 +70,7 @@ def holdout(
             if found < percent * BUCKETS_PER_PERCENT:
                 facts = {"group": group, "percent": percent, "bucket": found}
                 return Verdict("control", "holdout", f"{group}_control", facts=facts)
+    if candidate.split:
+        facts = {"group": "split", "split": candidate.split}
+        return Verdict("control", "holdout", "split_control", facts=facts)
     return NOT_HELD_OUT

@@ -1,20 +1,36 @@
-"""From a journey as written to what the engine runs, with every fault named."""
+"""From a journey as written to what the engine runs: its steps laid out in one row."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from harken.clock import DAY
-from harken.errors import Fault
-from harken.journeys.model import Exit, Journey, Message, Step, UntilDate, Wait
+from harken.journeys.entries import ApiEntry
+from harken.journeys.kinds import (
+    AwaitedEvent,
+    AwaitedOutcome,
+    Branch,
+    Exit,
+    GoTo,
+    Message,
+    Split,
+    Step,
+    WaitFor,
+    limbs,
+    step_id,
+    walk,
+)
+from harken.journeys.model import Journey
 from harken.segments.compare import compile_test, compile_where
 from harken.segments.live import Check, Traits, compile_rule
-from harken.segments.rules import lookup
-from harken.segments.words import describe_test, plain
+from harken.segments.rules import Rule, lookup
+from harken.segments.words import describe, describe_test, plain
 
-LONGEST_GOAL = 30 * DAY
+BUCKETS = 10_000
+
+Passes = Callable[[dict[str, Any]], bool]
+"""Whether an event's properties pass."""
 
 
 class Condition(Struct, frozen=True):
@@ -24,6 +40,45 @@ class Condition(Struct, frozen=True):
     passes: Callable[[Any], bool]
     said: str
     """In words, made once: it is refused often."""
+
+
+class Way(Struct, frozen=True):
+    """One of the ways that a step may go."""
+
+    name: str
+    to: int
+    """The place of the step that it leads to."""
+    said: str = ""
+    """Who goes it, in words."""
+
+
+class Awaited(Struct, frozen=True, kw_only=True):
+    """One of the events that a step waits for."""
+
+    event: str
+    """Its name; empty for a message that was not sent, which is no event."""
+    passes: Passes
+    message: str = ""
+    """The message step whose outcome it is, when it is one of this run's messages."""
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """A step in its place in the row."""
+
+    step: Step
+    id: str
+    """How decisions and reports call it."""
+    path: str
+    """Where it stands in the journey's file."""
+    after: int
+    """The place of the step that comes next; the row's length when it is the last."""
+    ways: tuple[Way, ...] = ()
+    """Of a branch: its arms, then `otherwise`. Of a split: its arms."""
+    rules: tuple[Check | None, ...] = ()
+    """Of a branch: whom each arm takes. Of an exit: whom it lets out (None: everyone)."""
+    shares: tuple[int, ...] = ()
+    """Of a split: the bucket at which each arm ends."""
+    awaited: tuple[Awaited, ...] = ()
 
 
 class LiveJourney(Struct, frozen=True, kw_only=True):
@@ -40,14 +95,15 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     where: list[Condition]
     audience: Check | None
     exit_when: Check | None
-    exceptions: dict[str, list[Callable[[dict[str, Any]], bool]]]
+    exceptions: dict[str, list[Passes]]
     """By event name: conditions on its properties, any of which ends the run."""
-    exits: dict[int, Check | None]
-    """By index of an exit step: whom it lets out (None: everyone)."""
+    nodes: list[Node]
+    """Every step; a run stands before one of them, or past the last."""
 
     @property
-    def steps(self) -> list[Step]:
-        return self.source.steps
+    def by_hand(self) -> bool:
+        """Whether only the API and other journeys put customers in."""
+        return isinstance(self.source.entry, ApiEntry)
 
     def fits(self, properties: dict[str, Any]) -> bool:
         """Whether an event with these properties may start the journey."""
@@ -67,15 +123,14 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
         return failed
 
     def step_id(self, index: int) -> str:
-        """How decisions and reports call a step."""
-        return step_id(self.source.steps[index], index)
+        """How decisions and reports call the step in a place; empty past the last."""
+        return self.nodes[index].id if index < len(self.nodes) else ""
 
-
-def step_id(step: Step, index: int) -> str:
-    """A message's name, a step's `id`, else its kind and place: `wait-1`."""
-    if isinstance(step, Message):
-        return step.message
-    return step.id or f"{step.key}-{index + 1}"
+    def messages(self) -> Iterator[Message]:
+        """Its message steps."""
+        for node in self.nodes:
+            if isinstance(node.step, Message):
+                yield node.step
 
 
 def compile_journey(
@@ -83,14 +138,9 @@ def compile_journey(
 ) -> LiveJourney:
     """What the engine runs. `zone` is the workspace's; traits needed are added to `traits`."""
     entry, window = source.entry, source.window
-    exceptions: dict[str, list[Callable[[dict[str, Any]], bool]]] = {}
+    exceptions: dict[str, list[Passes]] = {}
     for exception in source.exceptions:
         exceptions.setdefault(exception.event, []).append(compile_where(exception.where))
-    exits = {
-        index: None if step.exit is True else compile_rule(step.exit, traits)
-        for index, step in enumerate(source.steps)
-        if isinstance(step, Exit)
-    }
     return LiveJourney(
         name=source.journey,
         revision=revision,
@@ -105,44 +155,124 @@ def compile_journey(
         audience=compile_rule(entry.audience, traits) if entry.audience else None,
         exit_when=compile_rule(source.exit_when, traits) if source.exit_when else None,
         exceptions=exceptions,
-        exits=exits,
+        nodes=lay_out(source.steps, traits),
     )
 
 
-def journey_faults(source: Journey) -> list[Fault]:
-    """What is wrong with a journey whose parts are all well formed."""
-    faults = []
-    window = source.window
-    if window.starts_at and window.ends_at:
-        utc = ZoneInfo("UTC")
-        if window.ends_at.instant(utc) <= window.starts_at.instant(utc):
-            faults.append(Fault("$.window.ends_at", "the window ends before it begins"))
-    if not 0 <= source.control_percent <= 100:
-        faults.append(Fault("$.control_percent", "must be a percentage from 0 to 100"))
-    if source.goal and not 0 < source.goal.within <= LONGEST_GOAL:
-        faults.append(Fault("$.goal.within", "must be more than nothing and at most 30d"))
-    if not source.steps:
-        faults.append(Fault("$.steps", "a journey needs at least one step"))
-    for name in (source.entry.event, *(e.event for e in source.exceptions)):
-        if not name.strip():
-            faults.append(Fault("$.entry.event", "an event needs a name"))
-    return faults + _step_faults(source.steps)
+def lay_out(steps: list[Step], traits: Traits) -> list[Node]:
+    """Steps within steps as one row, each before those inside it, with the ways between them."""
+    nodes: list[Node] = []
+    places = {step_id(step, place): place for place, (_, step) in enumerate(walk(steps))}
+    _lay(steps, "$.steps", sum(1 for _ in walk(steps)), places, traits, nodes)
+    return nodes
 
 
-def _step_faults(steps: list[Step]) -> list[Fault]:
-    faults = []
-    seen: dict[str, int] = {}
+def _lay(
+    steps: list[Step],
+    path: str,
+    after: int,
+    places: dict[str, int],
+    traits: Traits,
+    nodes: list[Node],
+) -> None:
+    """Add `steps`; what comes after the last of them is the step in the place `after`."""
     for index, step in enumerate(steps):
-        path = f"$.steps[{index}]"
-        name = step_id(step, index)
-        if name in seen:
-            faults.append(Fault(path, f"another step is called `{name}` too (steps[{seen[name]}])"))
-        seen.setdefault(name, index)
-        if isinstance(step, Exit) and step.exit is True and index + 1 < len(steps):
-            faults.append(Fault(path, "the steps after this exit can never run"))
-        wait = step.wait if isinstance(step, Wait) else None
-        if isinstance(wait, UntilDate) and wait.before and wait.after:
-            faults.append(Fault(f"{path}.wait", "give `before` or `after`, not both"))
-        if isinstance(step, Message) and step.pace and step.pace.at_most < 1:
-            faults.append(Fault(f"{path}.pace.at_most", "must be 1 or more"))
-    return faults
+        here, inner = len(nodes), limbs(step)
+        behind = here + _size(step)
+        following = behind if index + 1 < len(steps) else after
+        if isinstance(step, GoTo):
+            following = places.get(step.go_to, following)
+        ways, start = [], here + 1
+        for limb, said in zip(inner, _said(step), strict=True):
+            ways.append(Way(limb.name, start if limb.steps else following, said))
+            start += sum(map(_size, limb.steps))
+        nodes.append(
+            Node(
+                step=step,
+                id=step_id(step, here),
+                path=f"{path}[{index}]",
+                after=following,
+                ways=tuple(ways),
+                rules=_rules(step, traits),
+                shares=_shares(step),
+                awaited=_awaited(step),
+            )
+        )
+        for limb in inner:
+            _lay(limb.steps, f"{path}[{index}].{limb.key}", following, places, traits, nodes)
+
+
+def _said(step: Step) -> list[str]:
+    """Of each way of a step: who goes it."""
+    match step:
+        case Branch(branch=arms):
+            return [*(describe(arm.when) for arm in arms), ""]
+        case WaitFor(wait_for=awaited):
+            return [*(_said_of(one) for one in awaited), ""]
+        case Split(arms=shares):
+            return [f"{arm.weight:g} % of customers" for arm in shares]
+    return []
+
+
+def _said_of(one: AwaitedEvent | AwaitedOutcome) -> str:
+    if isinstance(one, AwaitedOutcome):
+        return f"the message {one.message} was {one.outcome.replace('_', ' ')}"
+    tests = [f"{path} {describe_test(test)}" for path, test in one.where.items()]
+    return " and ".join([f"the event {one.event}", *tests])
+
+
+def _size(step: Step) -> int:
+    return 1 + sum(_size(inner) for limb in limbs(step) for inner in limb.steps)
+
+
+def _rules(step: Step, traits: Traits) -> tuple[Check | None, ...]:
+    match step:
+        case Branch(branch=arms):
+            return tuple(compile_rule(arm.when, traits) for arm in arms)
+        case Exit(exit=rule):
+            return (None if rule is True else compile_rule(rule, traits),)
+    return ()
+
+
+def _shares(step: Step) -> tuple[int, ...]:
+    """Where each arm ends among the buckets that the control group leaves."""
+    if not isinstance(step, Split):
+        return ()
+    taken, ends = 0.0, []
+    start = step.control * BUCKETS / 100
+    for arm in step.arms:
+        taken += arm.weight
+        ends.append(round(start + taken * (BUCKETS - start) / 100))
+    return tuple(ends)
+
+
+def _awaited(step: Step) -> tuple[Awaited, ...]:
+    if not isinstance(step, WaitFor):
+        return ()
+    return tuple(_await(one) for one in step.wait_for)
+
+
+def _await(one: AwaitedEvent | AwaitedOutcome) -> Awaited:
+    if isinstance(one, AwaitedEvent):
+        return Awaited(event=one.event, passes=compile_where(one.where))
+    event = "" if one.outcome == "not_sent" else f"$message_{one.outcome}"
+    return Awaited(event=event, passes=lambda properties: True, message=one.message)
+
+
+def rules_of(journey: Journey) -> Iterator[tuple[str, Rule]]:
+    """Every rule of a journey, and where it stands."""
+    if journey.entry.audience:
+        yield "$.entry.audience", journey.entry.audience
+    if journey.exit_when:
+        yield "$.exit_when", journey.exit_when
+    for path, step in walk(journey.steps):
+        match step:
+            case Exit(exit=rule) if rule is not True:
+                yield f"{path}.exit", rule
+            case Branch(branch=arms):
+                for place, arm in enumerate(arms):
+                    yield f"{path}.branch[{place}].when", arm.when
+            case Message(variants=variants):
+                for place, variant in enumerate(variants):
+                    if variant.when:
+                        yield f"{path}.variants[{place}].when", variant.when

@@ -4,18 +4,35 @@ Each looks at a run and answers with what is to become of it; `handle.py` carrie
 """
 
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Struct
 
-from harken.clock import from_local, parse_time, to_datetime
-from harken.journeys.model import Until, UntilDate, Wait, Weekday
+from harken.clock import SECOND, from_local, iso, parse_time, to_datetime
+from harken.ids import bucket
+from harken.journeys.compile import Node, Way
+from harken.journeys.kinds import (
+    Add,
+    FromAnswer,
+    FromEvent,
+    Given,
+    Removed,
+    Split,
+    TimeNow,
+    Until,
+    UntilDate,
+    Wait,
+    WaitFor,
+    Weekday,
+)
 from harken.people.place import zone_of
-from harken.people.profile import Profile, Run
-from harken.segments.live import Check
+from harken.people.profile import Profile, Run, Trigger
 from harken.segments.rules import lookup
 from harken.values import TimeOfDay
 
+TURN = 10 * SECOND
+"""A run goes back no sooner after it last did: a wait that is over at once must not spin."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -23,6 +40,15 @@ class Go(Struct, frozen=True):
     """On to the next step, as of this time."""
 
     at: int
+
+
+class Take(Struct, frozen=True):
+    """On by one of the step's ways, as of this time."""
+
+    way: Way
+    at: int
+    control: bool = False
+    """As a member of the split's control group."""
 
 
 class Park(Struct, frozen=True):
@@ -37,7 +63,7 @@ class End(Struct, frozen=True):
     reason: str
 
 
-Result = Go | Park | End
+Result = Go | Take | Park | End
 
 
 def take_wait(step: Wait, run: Run, profile: Profile, now: int, default: ZoneInfo) -> Result:
@@ -46,10 +72,93 @@ def take_wait(step: Wait, run: Run, profile: Profile, now: int, default: ZoneInf
     return Go(at=max(due, run.since)) if due <= now else Park(until=due)
 
 
-def take_exit(rule: Check | None, run: Run, profile: Profile, now: int) -> Result:
+def take_exit(node: Node, run: Run, profile: Profile, now: int) -> Result:
     """End the run for those to whom the rule applies."""
+    rule = node.rules[0]
     leaves = rule is None or rule(profile, run.event, now)
     return End("exit") if leaves else Go(at=now)
+
+
+def take_branch(node: Node, run: Run, profile: Profile, now: int) -> Result:
+    """The first arm whose rule holds, else the last way: `otherwise`."""
+    for rule, way in zip(node.rules, node.ways, strict=False):
+        if rule is not None and rule(profile, run.event, now):
+            return Take(way, now)
+    return Take(node.ways[-1], now)
+
+
+def take_split(node: Node, step: Split, run: Run, profile: Profile, now: int) -> Result:
+    """The arm of the customer's bucket; the control group goes the first one's way."""
+    place = bucket(profile.id, f"{run.journey}/{step.split}")
+    if place < step.control * 100:
+        return Take(node.ways[0], now, control=True)
+    found = (way for end, way in zip(node.shares, node.ways, strict=True) if place < end)
+    return Take(next(found, node.ways[-1]), now)
+
+
+def take_wait_for(node: Node, step: WaitFor, run: Run, now: int) -> Result:
+    """By what is known already of the run's messages; else wait, until the time is out."""
+    for awaited, way in zip(node.awaited, node.ways, strict=False):
+        if awaited.message:
+            known = run.event.answers.get(awaited.message) or {}
+            outcome = awaited.event.removeprefix("$message_")
+            if outcome in known if outcome else awaited.message not in run.sent:
+                return Take(way, now)
+    due = run.since + step.at_most
+    return Take(node.ways[-1], due) if due <= now else Park(until=due)
+
+
+def way_of(node: Node, run: Run, event: Trigger) -> Way | None:
+    """Where an event leads a run that waits for it, or None."""
+    for awaited, way in zip(node.awaited, node.ways, strict=False):
+        if awaited.event == event.name and awaited.passes(event.properties):
+            mine = run.sent.get(awaited.message)
+            if not awaited.message or event.properties.get("message") == mine:
+                return way
+    return None
+
+
+def take_go_to(node: Node, run: Run, now: int) -> Result:
+    """On at the other step; back at most once in `TURN`."""
+    if node.after <= run.step and now < run.turned_at + TURN:
+        return Park(until=run.turned_at + TURN)
+    return Go(at=now)
+
+
+def given(values: dict[str, Given], run: Run) -> dict[str, Any]:
+    """Values as a step writes them, those of the run in their places; without missing ones."""
+    found = {}
+    for name, value in values.items():
+        match value:
+            case FromEvent(event_property=path):
+                value = lookup(run.event.properties, path)
+            case FromAnswer(answer=path):
+                value = lookup(run.event.answers, path)
+        if value is not UNSET:
+            found[name] = value
+    return found
+
+
+def updated(
+    values: dict[str, Given | Add | TimeNow | Removed], run: Run, profile: Profile, now: int
+) -> dict[str, Any]:
+    """The attributes that an update step sets; None takes one away."""
+    found: dict[str, Any] = {}
+    plain: dict[str, Given] = {}
+    for name, value in values.items():
+        match value:
+            case Add(add=more):
+                before = profile.attribute(name)
+                is_number = isinstance(before, int | float) and not isinstance(before, bool)
+                total = (before if is_number else 0) + more
+                found[name] = int(total) if total == int(total) else total
+            case TimeNow():
+                found[name] = iso(now)
+            case Removed():
+                found[name] = None
+            case _:
+                plain[name] = value
+    return found | given(plain, run)
 
 
 def wait_ends(step: Wait, run: Run, profile: Profile, default: ZoneInfo) -> int:

@@ -49,6 +49,7 @@ ROOTS: dict[str, frozenset[str] | None] = {
     "profile": frozenset((*STANDARD, "attributes", "id", "user_id")),
     "event": frozenset(("name", "timestamp", "properties")),
     "entry": None,
+    "answers": None,
     "session": None,
     "coupon": None,
     "links": frozenset(("unsubscribe", "preferences", "view")),

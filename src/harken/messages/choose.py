@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from harken.ids import bucket
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.people.profile import Profile, Trigger
 from harken.segments.rules import Rule
 from harken.segments.words import describe

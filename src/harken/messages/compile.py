@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from harken.errors import Fault
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale

@@ -18,7 +18,7 @@ def context_of(
     now: int,
     sender: str | None = None,
 ) -> dict[str, Any]:
-    """The values for one message: `profile`, `event`, `session`, `sender`, `now`.
+    """The values for one message: `profile`, `event`, `answers`, `session`, `sender`, `now`.
 
     `entry` is the properties of the event unless a caller sets it (an entry by API): `render`
     adds it, so that the ledger need not hold them twice.
@@ -32,6 +32,8 @@ def context_of(
         "event": _event(trigger),
         "sender": sender_facts(workspace, sender),
     }
+    if trigger is not None and trigger.answers:
+        context["answers"] = trigger.answers
     if profile.session is not None:
         context["session"] = {
             "started": clock.iso(profile.session.started),

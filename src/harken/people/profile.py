@@ -82,6 +82,8 @@ class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     at: int
     message_id: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What the run's steps have learned since, by step id."""
 
 
 class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -95,7 +97,7 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     entered_at: int
     event: Trigger
     step: int = 0
-    """Index of the step to be run next."""
+    """The place of the step to be run next (`journeys.compile.Node`)."""
     due: int = 0
     """When the run goes on; its wake-up in the store is set to the same time."""
     since: int = 0
@@ -104,6 +106,13 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     """A wait or hold has passed since the audience was last checked."""
     depth: int = 0
     """How many events of our own led from the customer's event to this run, without a wait."""
+    control: str = ""
+    """The split whose control group it is in: nothing that it would say leaves."""
+    sent: dict[str, str] = field(default_factory=dict)
+    """By message step: the id of what it sent, or would have."""
+    turns: int = 0
+    """How often it has gone back to an earlier step: the same message is another one then."""
+    turned_at: int = 0
 
 
 class Session(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -53,7 +53,9 @@ LARGEST_NUMBER = 9e12
 LONGEST_KEY = 64
 """Characters of a text that stands for itself as a key; a longer one is hashed."""
 
-UNCOUNTED = frozenset({"$identify", "$group", "$alias", "$merged", "$unmerged", "$input_failed"})
+UNCOUNTED = frozenset(
+    {"$identify", "$group", "$alias", "$merged", "$unmerged", "$updated", "$input_failed"}
+)
 """Events that history keeps and nothing counts: they tell of the document, not of the customer."""
 MACHINES_DO = frozenset({"$message_opened", "$message_clicked"})
 """Events that count only when their property `machine` is not true."""

@@ -45,6 +45,23 @@ def not_entered(decision: Decision, words: Words) -> str:
     return f"{lead}, because {_reason(NOT_ENTERED, decision, words)}"
 
 
+def took(decision: Decision, words: Words) -> str:
+    """`at branch-2 they went the way premium, because ...`."""
+    facts, key = decision.facts, decision.reason
+    way, said = facts["way"], facts.get("said", "")
+    if key == "split":
+        if facts.get("control"):
+            return f"they are in the control group of the experiment {decision.step}"
+        return f"the experiment {decision.step} put them into {way} ({said})"
+    if key == "wait_for":
+        because = f"because {said}" if said else "because nothing that it waits for came in time"
+        if event := facts.get("event"):
+            because = f"because of the event {event}"
+    else:
+        because = f"because {said}" if said else "because no other was theirs"
+    return f"at {decision.step} they went the way {way}, {because}"
+
+
 def ended(decision: Decision, words: Words) -> str:
     return _reason(ENDED, decision, words)
 
@@ -171,6 +188,10 @@ def _warming(decision: Decision, words: Words) -> str:
     return "what its rules ask about the time before was still being worked out"
 
 
+def _archived(decision: Decision, words: Words) -> str:
+    return "the journey is no longer among the files"
+
+
 def _no_key(decision: Decision, words: Words) -> str:
     return f"the event had no {decision.facts.get('key') or 'key'}, which tells runs apart"
 
@@ -261,6 +282,10 @@ def _control(decision: Decision, words: Words) -> str:
         text += " of this journey"
     percent = facts.get("percent")
     return f"{text} ({percent:g} % of customers)" if percent else text
+
+
+def _split_control(decision: Decision, words: Words) -> str:
+    return f"they are in the control group of the experiment {decision.facts.get('split', '')}"
 
 
 def _no_address(decision: Decision, words: Words) -> str:
@@ -373,6 +398,7 @@ NOT_ENTERED: dict[str, Clause] = {
     "too_many_runs": _too_many_runs,
     "no_key": _no_key,
     "warming": _warming,
+    "archived": _archived,
 }
 ENDED: dict[str, Clause] = {
     "exception": _exception,
@@ -398,6 +424,7 @@ BLOCKED: dict[str, Clause] = {
     "global_control": _control,
     "global_holdout": _control,
     "journey_control": _control,
+    "split_control": _split_control,
     "no_address": _no_address,
     "bad_address": _bad_address,
     "unreachable": _unreachable,
@@ -420,6 +447,7 @@ BLOCKED: dict[str, Clause] = {
 OUTCOMES: dict[str, Clause] = {
     "entered": entered,
     "not_entered": not_entered,
+    "took": took,
     "ended": ended,
     "passed": passed,
     "held": held,

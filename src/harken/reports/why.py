@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from harken.effects import Decision
-from harken.journeys.model import Entry
+from harken.journeys.entries import Entry
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons

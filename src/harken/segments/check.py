@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harken.errors import Fault
 from harken.segments.model import Segment
-from harken.segments.rules import All, Any_, EventProperty, InSegment, Not, Rule
+from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Not, Rule
 
 MOST_CONDITIONS = 1_000
 """Conditions of a rule with those of the segments that it names in their places."""
@@ -67,13 +67,16 @@ def rule_faults(rule: Rule, path: str, segments: Mapping[str, Rule]) -> list[Fau
 
 
 def event_faults(rule: Rule, path: str) -> list[Fault]:
-    """Conditions on a triggering event, in a rule that is asked without one."""
-    problem = "a segment has no triggering event; use `did` with `where`"
-    return [
-        Fault(f"{place}.event_property", problem)
-        for place, inner in parts(rule, path)
-        if isinstance(inner, EventProperty)
-    ]
+    """Conditions on a run or its triggering event, in a rule that is asked without one."""
+    found = []
+    for place, inner in parts(rule, path):
+        if isinstance(inner, EventProperty):
+            problem = "a segment has no triggering event; use `did` with `where`"
+            found.append(Fault(f"{place}.event_property", problem))
+        elif isinstance(inner, AnswerIs):
+            problem = "only a step of a journey knows what earlier steps learned"
+            found.append(Fault(f"{place}.answer", problem))
+    return found
 
 
 def _named(rule: Rule) -> list[str]:

@@ -11,6 +11,7 @@ from harken.segments.live import attribute_value, compile_rule, distance
 from harken.segments.needs import Traits
 from harken.segments.rules import (
     All,
+    AnswerIs,
     Any_,
     Attribute,
     Bucket,
@@ -60,6 +61,8 @@ def seen(rule: Rule, profile: Profile, event: Trigger | None, now: int, traits: 
             return plain(attribute_value(profile, rule.attribute))
         case EventProperty():
             return plain(lookup(event.properties, rule.event_property)) if event else None
+        case AnswerIs():
+            return plain(lookup(event.answers, rule.answer)) if event else None
         case Did():
             return occurrences(rule, traits)(profile, now)
         case Measure():

@@ -24,6 +24,7 @@ from harken.segments.needs import Traits as Traits
 from harken.segments.rules import (
     All,
     Anniversary,
+    AnswerIs,
     Any_,
     Attribute,
     Bucket,
@@ -60,6 +61,8 @@ def compile_rule(rule: Rule, traits: Traits) -> Check:
             return _attribute(rule, traits)
         case EventProperty():
             return _event_property(rule)
+        case AnswerIs():
+            return _answer(rule)
         case Did():
             return compile_did(rule, traits)
         case Measure():
@@ -183,6 +186,13 @@ def _event_property(rule: EventProperty) -> Check:
     path, passes = rule.event_property, compile_test(rule)
     return lambda profile, event, now: passes(
         UNSET if event is None else lookup(event.properties, path)
+    )
+
+
+def _answer(rule: AnswerIs) -> Check:
+    path, passes = rule.answer, compile_test(rule)
+    return lambda profile, event, now: passes(
+        UNSET if event is None else lookup(event.answers, path)
     )
 
 

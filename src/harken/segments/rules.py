@@ -1,7 +1,7 @@
 """The rule tree: one language for audiences, conditions, variants, exceptions and segments.
 
     {attribute: country, equals: KR}          {attribute: birthday, anniversary: {in_next: 7}}
-    {event_property: cart_value, gte: 200}
+    {event_property: cart_value, gte: 200}      {answer: stock.left, gt: 0}
     {did: Product Viewed, where: {category: shoes}, at_least: 3, within: 30d}
     {did: Product Added, then_not: {did: Order Completed, in: 1d}}
     {sum: revenue, of: Order Completed, within: 90d, gte: 200}
@@ -91,6 +91,16 @@ class EventProperty(Test, frozen=True, omit_defaults=True, kw_only=True):
 
     key: ClassVar[str] = "event_property"
     event_property: str
+
+
+class AnswerIs(Test, frozen=True, omit_defaults=True, kw_only=True):
+    """What an earlier step of the same run learned passes the comparisons.
+
+    `step-id.path`: a property of the event that a `wait_for` met, a field of a webhook's answer.
+    """
+
+    key: ClassVar[str] = "answer"
+    answer: str
 
 
 class Follow(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -304,8 +314,9 @@ class Not(Struct, frozen=True):
 
 
 Rule = (
-    Attribute | EventProperty | Did | Sum | Average | Min | Max | Distinct | First | Last | Messages
-    | InSegment | InList | Reachable | ConsentIs | Near | Bucket | All | Any_ | Not
+    Attribute | EventProperty | AnswerIs | Did | Sum | Average | Min | Max | Distinct | First
+    | Last | Messages | InSegment | InList | Reachable | ConsentIs | Near | Bucket
+    | All | Any_ | Not
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from harken.segments.compare import compile_test
 from harken.segments.live import EARTH_RADIUS
 from harken.segments.rules import (
     All,
+    AnswerIs,
     Any_,
     Attribute,
     Average,
@@ -79,7 +80,7 @@ def _joined(rules: list[Rule], writing: Writing, holds: bool, *, both: bool) -> 
     return f"({(' AND ' if both else ' OR ').join(parts)})" if parts else constant(both)
 
 
-Fact = Attribute | EventProperty | InList | Reachable | ConsentIs | Near | Bucket
+Fact = Attribute | EventProperty | AnswerIs | InList | Reachable | ConsentIs | Near | Bucket
 
 
 def _fact(rule: Fact, writing: Writing) -> str:
@@ -88,8 +89,8 @@ def _fact(rule: Fact, writing: Writing) -> str:
     match rule:
         case Attribute():
             return attribute(rule, writing)
-        case EventProperty():
-            # The whole base is asked, for which no event is the triggering one.
+        case EventProperty() | AnswerIs():
+            # The whole base is asked, for which there is no run and no event that began it.
             return constant(compile_test(rule)(UNSET))
         case InList():
             return dialect.listed("p.lists", writing.text(rule.in_list))

@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from harken.segments.rules import (
     All,
+    AnswerIs,
     Any_,
     Attribute,
     Bucket,
@@ -69,6 +70,8 @@ def describe(rule: Rule) -> str:
             return f"{rule.attribute} {_about_attribute(rule)}"
         case EventProperty():
             return f"the event's {rule.event_property} {describe_test(rule)}"
+        case AnswerIs():
+            return f"the answer {rule.answer} {describe_test(rule)}"
         case Did():
             return _did(rule)
         case Measure():

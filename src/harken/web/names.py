@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from harken.errors import Fault
 from harken.files.words import did_you_mean
-from harken.journeys.model import Entry, ExceptionEvent, Goal, Journey
+from harken.journeys.entries import EventEntry
+from harken.journeys.kinds import AwaitedEvent
+from harken.journeys.model import ExceptionEvent, Goal, Journey
 from harken.segments.rules import (
     Attribute,
     Did,
@@ -142,7 +144,7 @@ def uses(definition: object, path: str = "$") -> Iterator[Use]:
                 yield from _event(f"{place}.first", one.first, place, where=one.where, is_=one.is_)
             case Last():
                 yield from _event(f"{place}.last", one.last, place, where=one.where, is_=one.is_)
-            case Entry() | ExceptionEvent() | Goal():
+            case EventEntry() | AwaitedEvent() | ExceptionEvent() | Goal():
                 yield from _event(f"{place}.event", one.event, place, where=one.where)
 
 

@@ -181,7 +181,6 @@ def _runs(profile: Profile, in_force: InForce) -> list[RunInFlight]:
     found = []
     for run in profile.runs.values():
         journey = in_force.journey(run.journey, run.revision)
-        there = journey is not None and run.step < len(journey.steps)
         found.append(
             RunInFlight(
                 id=run.id,
@@ -189,7 +188,7 @@ def _runs(profile: Profile, in_force: InForce) -> list[RunInFlight]:
                 revision=run.revision,
                 key=run.key,
                 entered_at=iso(run.entered_at),
-                step=journey.step_id(run.step) if journey is not None and there else "",
+                step=journey.step_id(run.step) if journey is not None else "",
                 due=moment(run.due),
             )
         )

@@ -19,7 +19,7 @@ from harken.errors import BadInput, Conflict, NotFound
 from harken.gates import Candidate, check, demands
 from harken.ids import derived_id
 from harken.journeys.compile import LiveJourney
-from harken.journeys.model import Message
+from harken.journeys.kinds import Message
 from harken.messages.compile import CompiledMessage
 from harken.messages.context import context_of
 from harken.messages.evaluate import Aborted
@@ -146,7 +146,7 @@ def _message(draft: InForce, wanted: Wanted) -> tuple[LiveJourney, Message, Comp
     step = draft.message_step(journey.name, journey.revision, wanted.step)
     words = draft.message(journey.name, journey.revision, wanted.step)
     if step is None or words is None:
-        known = ", ".join(one.message for one in journey.steps if isinstance(one, Message))
+        known = ", ".join(one.message for one in journey.messages())
         raise NotFound(f"{journey.name} has no message {wanted.step!r}; it has: {known or 'none'}")
     return journey, step, words
 

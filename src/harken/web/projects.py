@@ -1,6 +1,7 @@
 """Definitions as the API takes them: checked whole, compared, applied, and what to warn of."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, field
@@ -14,7 +15,6 @@ from harken.files.project import JourneyFiles, Project
 from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
-from harken.journeys.model import Message
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
@@ -185,9 +185,7 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
     audience = list(_audience(api, journey))
     if not audience:
         return
-    for step in journey.steps[:MOST_TRIED]:
-        if not isinstance(step, Message):
-            continue
+    for step in islice(journey.messages(), MOST_TRIED):
         words = draft.message(journey.name, journey.revision, step.message)
         if words is None:
             continue

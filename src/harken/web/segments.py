@@ -24,7 +24,7 @@ from harken.segments import questions
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
-from harken.segments.rules import All, Any_, EventProperty, InSegment, Rule
+from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Rule
 from harken.segments.sql_writing import Asked, Statement
 from harken.segments.words import describe
 from harken.web import lists
@@ -142,6 +142,9 @@ class Segments:
             if isinstance(one, EventProperty):
                 problem = "no event triggers this; ask `did` with `where` what customers did"
                 faults.append(Fault(f"{place}.event_property", problem))
+            elif isinstance(one, AnswerIs):
+                problem = "only a step of a journey knows what earlier steps learned"
+                faults.append(Fault(f"{place}.answer", problem))
             elif isinstance(one, InSegment) and one.in_segment not in known:
                 hint = did_you_mean(one.in_segment, known)
                 problem = f"there is no segment `{one.in_segment}`{hint}"

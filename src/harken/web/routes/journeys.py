@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from harken.clock import iso
 from harken.errors import Conflict, NotFound
 from harken.inputs import Definitions, JourneySource
-from harken.journeys.model import Message
 from harken.web.api import Api, Asked, TheApi
 from harken.web.problems import responses
 from harken.web.routes.definitions import put_in_force
@@ -87,7 +86,7 @@ def list_journeys(api: TheApi) -> Journeys:
                 state="archived" if live.archived else live.source.state,
                 purpose=live.source.purpose,
                 event=live.source.entry.event,
-                messages=[step.message for step in live.steps if isinstance(step, Message)],
+                messages=[step.message for step in live.messages()],
             )
             for live in in_force.journeys.values()
         ]

@@ -1,0 +1,163 @@
+"""Who enters a journey, and why others do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from harken.effects import Decision
+from harken.ids import derived_id
+from harken.journeys.compile import LiveJourney
+from harken.journeys.entries import ENTERED, Reentry
+from harken.people.profile import Profile, Run, Trigger
+from harken.segments.explain import unmet
+from harken.segments.rules import lookup
+
+if TYPE_CHECKING:
+    from harken.reactions import Handling
+
+KEPT_KEYS = 1_000
+"""Entry keys remembered per journey; the oldest are forgotten."""
+RUNS_AT_ONCE = 100
+"""Runs of one journey that a customer may have in flight."""
+
+Refusal = tuple[str, dict[str, Any]]
+"""A reason, and the values that it was decided on."""
+
+
+def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: bool = False) -> None:
+    """Begin a run of the journey because of the event, or note why not."""
+    key = _key_of(journey, event)
+    refusal = _refusal(handling, journey, event, key, late)
+    if refusal is not None or key is None:
+        _refuse(handling, journey, event, *(refusal or ("no_key", {})))
+        return
+    profile = handling.profile
+    run = Run(
+        id=derived_id(journey.name, profile.id, key, _occurrence(event)),
+        journey=journey.name,
+        revision=journey.revision,
+        key=key,
+        entered_at=handling.received_at,
+        since=handling.received_at,
+        # What a run learns stands with its event, and several may begin with the same one.
+        event=replace(event, answers={}),
+        depth=handling.depth,
+    )
+    if run.id in profile.runs:
+        return
+    profile.runs[run.id] = run
+    _remember_entry(profile, run)
+    facts = {"event": event.name, "at": event.at, "properties": event.properties}
+    handling.decide(run, "entered", "event", facts=facts)
+    handling.emit(
+        "$journey_entered",
+        {"journey": journey.name, "revision": journey.revision, "run": run.id},
+        at=handling.received_at,
+        journey=journey.name,
+    )
+    if run.id in profile.runs:
+        handling.advance(run, journey)
+
+
+def put_in(handling: Handling, name: str, properties: dict[str, Any], id: str) -> None:
+    """Enter a journey whose entry is by API. `id` tells this time from another."""
+    journey = handling.definitions.journeys.get(name)
+    event = Trigger(name=ENTERED, at=handling.received_at, message_id=id, properties=properties)
+    if journey is not None and journey.by_hand:
+        enter(handling, journey, event)
+
+
+def at_any_time(handling: Handling, run: Run) -> bool:
+    """Whether the run's journey may be entered again while it is in flight."""
+    journey = handling.definitions.journey(run.journey, run.revision)
+    return not run.key and journey is not None and journey.source.entry.reentry == "always"
+
+
+def _refuse(
+    handling: Handling, journey: LiveJourney, event: Trigger, reason: str, facts: dict[str, Any]
+) -> None:
+    handling.effects.decisions.append(
+        Decision(
+            at=handling.now,
+            profile_id=handling.profile.id,
+            journey=journey.name,
+            revision=journey.revision,
+            outcome="not_entered",
+            reason=reason,
+            facts={"event": event.name, **facts},
+        )
+    )
+
+
+def _refusal(
+    handling: Handling, journey: LiveJourney, event: Trigger, key: str | None, late: bool
+) -> Refusal | None:
+    """Why the event does not start the journey, or None."""
+    entry, profile = journey.source.entry, handling.profile
+    if journey.archived:
+        return "archived", {}
+    if journey.source.state == "paused":
+        return "paused", {}
+    if late:
+        return "late", {"at": event.at, "received_at": handling.received_at}
+    if journey.name in handling.definitions.unfilled(profile.id):
+        return "warming", {}
+    if journey.starts_at and handling.received_at < journey.starts_at:
+        return "not_started", {"starts_at": journey.starts_at}
+    if journey.ends_at and handling.received_at >= journey.ends_at:
+        return "ended", {"ends_at": journey.ends_at}
+    if key is None:
+        return "no_key", {"key": entry.key_property}
+    if journey.audience and not journey.audience(profile, event, handling.now):
+        known, audience = handling.definitions.known, entry.audience
+        failed = unmet(audience, profile, event, handling.now, known) if audience else []
+        return "audience", {"failed": failed}
+    in_flight = sum(run.journey == journey.name for run in profile.runs.values())
+    if in_flight >= RUNS_AT_ONCE:
+        return "too_many_runs", {"in_flight": in_flight}
+    return _reentry_refusal(handling, journey, key)
+
+
+def _reentry_refusal(handling: Handling, journey: LiveJourney, key: str) -> Refusal | None:
+    reentry, profile = journey.source.entry.reentry, handling.profile
+    entered = profile.entries.get(journey.name, {}).get(key)
+    if entered is not None and reentry != "always":
+        if not isinstance(reentry, Reentry):
+            return "reentry", {"entered_at": entered}
+        if handling.received_at - entered < reentry.after:
+            return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
+    # One run for each value of a key, also when it lasts longer than re-entry waits.
+    return ("already_in", {"key": key}) if key and _in_flight(profile, journey.name, key) else None
+
+
+def _in_flight(profile: Profile, journey: str, key: str) -> bool:
+    return any((run.journey, run.key) == (journey, key) for run in profile.runs.values())
+
+
+def _remember_entry(profile: Profile, run: Run) -> None:
+    keys = profile.entries.setdefault(run.journey, {})
+    keys.pop(run.key, None)
+    keys[run.key] = run.entered_at
+    if len(keys) > KEPT_KEYS:
+        del keys[next(iter(keys))]
+
+
+def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
+    """The entry key's value as text: empty without a `key`, None when the event lacks it."""
+    path = journey.source.entry.key_property
+    if path is None:
+        return ""
+    value = lookup(event.properties, path)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value) or None
+
+
+def _occurrence(event: Trigger) -> str:
+    """What tells an event from another of its name; our own can happen twice in a millisecond."""
+    if event.message_id:
+        return event.message_id
+    return f"{event.name} {event.at} {msgspec.json.encode(event.properties, order='sorted')!r}"

@@ -1,0 +1,213 @@
+"""What is wrong with a journey whose parts are all well formed."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo
+
+from harken.clock import DAY
+from harken.errors import Fault
+from harken.journeys.compile import Node, lay_out, rules_of
+from harken.journeys.entries import EventEntry
+from harken.journeys.kinds import (
+    AwaitedEvent,
+    AwaitedOutcome,
+    Branch,
+    EnterJourney,
+    Exit,
+    FromAnswer,
+    GoTo,
+    Message,
+    Split,
+    Step,
+    UntilDate,
+    Update,
+    Wait,
+    WaitFor,
+    limbs,
+    step_id,
+    walk,
+)
+from harken.journeys.model import Journey
+from harken.segments.check import parts
+from harken.segments.live import Traits
+from harken.segments.rules import AnswerIs
+
+LEARNING = (WaitFor, Message)
+"""Steps of which a run remembers what came of them."""
+LONGEST_GOAL = 30 * DAY
+MOST_STEPS = 500
+FULL = 100.000_001
+"""Percent, with room for what adding decimal fractions leaves over."""
+
+
+def journey_faults(source: Journey) -> list[Fault]:
+    """Every fault of the journey by itself, without its rules and words."""
+    faults = []
+    window = source.window
+    if window.starts_at and window.ends_at:
+        utc = ZoneInfo("UTC")
+        if window.ends_at.instant(utc) <= window.starts_at.instant(utc):
+            faults.append(Fault("$.window.ends_at", "the window ends before it begins"))
+    if not 0 <= source.control_percent <= 100:
+        faults.append(Fault("$.control_percent", "must be a percentage from 0 to 100"))
+    if source.goal and not 0 < source.goal.within <= LONGEST_GOAL:
+        faults.append(Fault("$.goal.within", "must be more than nothing and at most 30d"))
+    if not source.steps:
+        faults.append(Fault("$.steps", "a journey needs at least one step"))
+    if isinstance(source.entry, EventEntry):
+        faults += _unnamed(source.entry.event, "$.entry.event")
+    for index, exception in enumerate(source.exceptions):
+        faults += _unnamed(exception.event, f"$.exceptions[{index}].event")
+    return [*faults, *_steps_faults(source.steps), *_answers_faults(source)]
+
+
+def _unnamed(event: str, path: str) -> list[Fault]:
+    return [] if event.strip() else [Fault(path, "an event needs a name")]
+
+
+def _steps_faults(steps: list[Step]) -> Iterator[Fault]:
+    placed = list(walk(steps))
+    if len(placed) > MOST_STEPS:
+        yield Fault("$.steps", f"has {len(placed)} steps; at most {MOST_STEPS}")
+        return
+    seen: dict[str, str] = {}
+    for index, (path, step) in enumerate(placed):
+        name = step_id(step, index)
+        if name in seen:
+            other = seen[name].removeprefix("$.")
+            yield Fault(path, f"another step is called `{name}` too ({other})")
+        seen.setdefault(name, path)
+    messages: list[str] = [step.message for _, step in placed if isinstance(step, Message)]
+    for path, step in placed:
+        yield from _step_faults(step, path, list(seen), messages)
+    yield from _never_run(steps, "$.steps")
+    yield from _loops(steps)
+
+
+def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> Iterator[Fault]:
+    match step:
+        case Wait(wait=UntilDate(before=before, after=after)) if before and after:
+            yield Fault(f"{path}.wait", "give `before` or `after`, not both")
+        case Message(pace=pace) if pace and pace.at_most < 1:
+            yield Fault(f"{path}.pace.at_most", "must be 1 or more")
+        case Branch(branch=arms) if not arms:
+            yield Fault(f"{path}.branch", "a branch needs at least one arm with `when` and `then`")
+        case Update(update=values) if not values:
+            yield Fault(f"{path}.update", "name at least one attribute")
+        case GoTo(go_to=target) if target not in ids:
+            yield Fault(f"{path}.go_to", f"there is no step `{target}`{_near(target, ids)}")
+        case WaitFor():
+            yield from _wait_for_faults(step, path, messages)
+        case Split():
+            yield from _split_faults(step, path)
+
+
+def _wait_for_faults(step: WaitFor, path: str, messages: list[str]) -> Iterator[Fault]:
+    if not step.wait_for:
+        yield Fault(f"{path}.wait_for", "name at least one event to wait for")
+    if step.at_most <= 0:
+        yield Fault(f"{path}.at_most", "must be more than nothing")
+    for place, one in enumerate(step.wait_for):
+        where = f"{path}.wait_for[{place}]"
+        match one:
+            case AwaitedEvent(event=event):
+                yield from _unnamed(event, f"{where}.event")
+            case AwaitedOutcome(message=name) if name not in messages:
+                problem = f"the journey has no message `{name}`{_near(name, messages)}"
+                yield Fault(f"{where}.message", problem)
+
+
+def _split_faults(step: Split, path: str) -> Iterator[Fault]:
+    if not step.arms:
+        yield Fault(f"{path}.arms", "a split needs at least one arm")
+    if not 0 <= step.control < 100:
+        yield Fault(f"{path}.control", "must be a percentage from 0 to less than 100")
+    names = [arm.name for arm in step.arms]
+    for place, arm in enumerate(step.arms):
+        if not 0 < arm.weight <= 100:
+            yield Fault(f"{path}.arms[{place}].weight", "must be more than 0 and at most 100")
+        if arm.name in names[:place]:
+            yield Fault(f"{path}.arms[{place}].name", f"another arm is called `{arm.name}`")
+    total = sum(arm.weight for arm in step.arms)
+    if step.arms and abs(total - 100) > FULL - 100:
+        problem = f"the weights add up to {total:g} percent; they must come to 100"
+        yield Fault(f"{path}.arms", problem)
+
+
+def _answers_faults(source: Journey) -> Iterator[Fault]:
+    """Answers of steps that are none: `step-id.path` begins with one that learns something."""
+    ids = [
+        step_id(step, place)
+        for place, (_, step) in enumerate(walk(source.steps))
+        if isinstance(step, LEARNING)
+    ]
+    asked = [
+        (f"{place}.answer", inner.answer)
+        for path, rule in rules_of(source)
+        for place, inner in parts(rule, path)
+        if isinstance(inner, AnswerIs)
+    ]
+    for path, step in walk(source.steps):
+        match step:
+            case Update(update=values):
+                key = "update"
+            case EnterJourney(properties=values):
+                key = "with"
+            case _:
+                continue
+        asked += [
+            (f"{path}.{key}.{name}.answer", value.answer)
+            for name, value in values.items()
+            if isinstance(value, FromAnswer)
+        ]
+    for path, answer in asked:
+        name = answer.partition(".")[0]
+        if name not in ids:
+            yield Fault(path, f"no step `{name}` learns anything{_near(name, ids)}")
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _never_run(steps: list[Step], path: str) -> Iterator[Fault]:
+    """Steps behind one that never goes on to them, unless something leads there."""
+    targets = {step.go_to for _, step in walk(steps) if isinstance(step, GoTo)}
+    for index, step in enumerate(steps):
+        ends = (isinstance(step, Exit) and step.exit is True) or isinstance(step, GoTo)
+        following = steps[index + 1 : index + 2]
+        if ends and following and not targets & {_own_name(following[0])}:
+            what = "exit" if isinstance(step, Exit) else "go_to"
+            yield Fault(f"{path}[{index}]", f"the steps after this {what} can never run")
+        for limb in limbs(step):
+            yield from _never_run(limb.steps, f"{path}[{index}].{limb.key}")
+
+
+def _own_name(step: Step) -> str:
+    """The name that an author gave it: one made of its place depends on where it stands."""
+    return step_id(step, -1)
+
+
+def _loops(steps: list[Step]) -> Iterator[Fault]:
+    """Ways back without a wait: the run would go round for ever at once."""
+    nodes = lay_out(steps, Traits())
+    for place, node in enumerate(nodes):
+        if isinstance(node.step, GoTo) and _comes_back(nodes, place):
+            yield Fault(f"{node.path}.go_to", "this loop needs a `wait` or `wait_for` in it")
+
+
+def _comes_back(nodes: list[Node], start: int) -> bool:
+    """Whether a run that leaves this place can be back without having waited."""
+    ways, seen = [nodes[start].after], set[int]()
+    while ways:
+        place = ways.pop()
+        if place == start:
+            return True
+        if place >= len(nodes) or place in seen:
+            continue
+        seen.add(place)
+        node = nodes[place]
+        if not isinstance(node.step, Wait | WaitFor):
+            ways += [node.after, *(way.to for way in node.ways)]
+    return False

@@ -1,0 +1,308 @@
+"""The kinds of steps, as written in a journey file. The key that a step has tells which it is.
+
+    - wait: 30m
+    - message: nudge ...
+    - branch:
+        - when: {attribute: country, equals: KR}
+          then: [...]
+      otherwise: [...]
+    - wait_for:
+        - event: Order Completed
+          then: [...]
+        - outcome: opened
+          message: nudge
+      at_most: 24h
+      otherwise: [...]
+    - split: greeting
+      arms: [{name: a, weight: 50, then: [...]}, {name: b, weight: 50, then: [...]}]
+    - update: {vip: true}
+    - enter: other-journey
+    - go_to: nudge
+    - exit: true
+
+To add one: its struct here and in `Step`, what it does in `steps`, and an arm in
+`reactions.Handling._take`. What it holds besides steps of its own (rules, templates) is named by
+`compile.rules_of` and the checks.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from msgspec import Struct, field
+
+from harken.messages.content import Content, Variant
+from harken.segments.rules import Rule, Where
+from harken.values import Duration, Name, TimeOfDay
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class SendingHours(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Local hours in which a message may leave; `from` after `to` spans midnight."""
+
+    from_: TimeOfDay = field(name="from")
+    to: TimeOfDay
+    on: list[Weekday] = field(default_factory=list)
+    """Days it may leave on (the day the hours begin); empty means every day."""
+    outside: Literal["hold", "drop"] = "hold"
+
+
+class Pace(Struct, frozen=True):
+    """At most so many messages of the step in so long."""
+
+    at_most: int
+    per: Duration
+
+
+class Until(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Wait until the next local `time` (on one of the days `on`)."""
+
+    key: ClassVar[str] = "time"
+    time: TimeOfDay
+    on: list[Weekday] = field(default_factory=list)
+
+
+class UntilDate(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Wait until the date in a property of the triggering event, or `before` / `after` it."""
+
+    key: ClassVar[str] = "event_property"
+    event_property: str
+    before: Duration | None = None
+    after: Duration | None = None
+    at: TimeOfDay | None = None
+    """The local time on that day; without it, the property's own time."""
+
+
+class Wait(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Do nothing for a duration (`wait: 30m`) or until a local time or date."""
+
+    key: ClassVar[str] = "wait"
+    wait: Duration | Until | UntilDate
+    id: Name | None = None
+
+
+class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Say something through a channel, if the gates let it pass."""
+
+    key: ClassVar[str] = "message"
+    message: Name
+    channel: Literal["email"]
+    default: Content
+    variants: list[Variant] = field(default_factory=list)
+    sender: str | None = None
+    purpose: Literal["marketing", "transactional"] | None = None
+    """The journey's purpose when not given."""
+    tags: list[str] = field(default_factory=list)
+    sending_hours: SendingHours | None = None
+    priority: Literal["normal", "high"] = "normal"
+    """`high` passes caps and quiet hours, never consent or law."""
+    counts: bool = True
+    """Whether it takes a slot of the caps."""
+    when_capped: Literal["drop", "hold"] = "drop"
+    recheck_audience: bool | None = None
+    """Check the audience again before sending; by default when the message was delayed."""
+    expires_after: Duration | None = None
+    """Give up when it could not leave within so long of its step."""
+    pace: Pace | None = None
+    track_opens: bool = True
+    track_clicks: bool = True
+
+
+class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """End the run, for those to whom the rule applies (everyone, when `exit: true`)."""
+
+    key: ClassVar[str] = "exit"
+    exit: Literal[True] | Rule
+    id: Name | None = None
+
+
+class Arm(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The steps for those for whom the rule holds."""
+
+    when: Rule
+    then: list["Step"] = field(default_factory=list)
+    name: Name | None = None
+    """How reports call it; `arm-1`, `arm-2` ... when not given."""
+
+
+class Branch(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The first arm whose rule holds, else `otherwise`; then on to the step after the branch."""
+
+    key: ClassVar[str] = "branch"
+    branch: list[Arm]
+    otherwise: list["Step"] = field(default_factory=list)
+    id: Name | None = None
+
+
+class AwaitedEvent(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An event whose properties pass `where`. Later steps may use them as `answers.<step id>`."""
+
+    key: ClassVar[str] = "event"
+    event: str
+    where: Where = field(default_factory=dict)
+    then: list["Step"] = field(default_factory=list)
+    name: Name | None = None
+
+
+class AwaitedOutcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What becomes of a message that this run sent; `not_sent` is true at once if it sent none."""
+
+    key: ClassVar[str] = "outcome"
+    outcome: Literal["delivered", "opened", "clicked", "bounced", "failed", "not_sent"]
+    message: Name
+    then: list["Step"] = field(default_factory=list)
+    name: Name | None = None
+
+
+class WaitFor(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Wait for the first of several events; `otherwise` when none came within `at_most`.
+
+    `{outcome: opened, message: nudge}` with `otherwise` is how "ignored my message" is said.
+    """
+
+    key: ClassVar[str] = "wait_for"
+    wait_for: list[AwaitedEvent | AwaitedOutcome]
+    at_most: Duration
+    otherwise: list["Step"] = field(default_factory=list)
+    id: Name | None = None
+
+
+class SplitArm(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A share of the customers, in percent of those who are not in the control group."""
+
+    name: Name
+    weight: float
+    then: list["Step"] = field(default_factory=list)
+
+
+class Split(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An experiment: a customer always comes into the same arm of it.
+
+    Its control group takes the first arm's steps, but what they would have been sent from here on
+    is only noted, so that lift can be measured.
+    """
+
+    key: ClassVar[str] = "split"
+    split: Name
+    arms: list[SplitArm]
+    control: float = 0.0
+    """Percent."""
+
+
+class FromEvent(Struct, frozen=True):
+    """The value of a property (dotted path) of the event that the run began with."""
+
+    key: ClassVar[str] = "event_property"
+    event_property: str
+
+
+class FromAnswer(Struct, frozen=True):
+    """What an earlier step learned: `step-id.path`."""
+
+    key: ClassVar[str] = "answer"
+    answer: str
+
+
+class Add(Struct, frozen=True):
+    """What the attribute is now (0 when it is no number) and this."""
+
+    key: ClassVar[str] = "add"
+    add: float
+
+
+class TimeNow(Struct, frozen=True):
+    """The time at which the step is taken, ISO 8601 in UTC."""
+
+    key: ClassVar[str] = "now"
+    now: Literal[True]
+
+
+class Removed(Struct, frozen=True):
+    """Take the attribute away."""
+
+    key: ClassVar[str] = "remove"
+    remove: Literal[True]
+
+
+Given = str | int | float | bool | list[Any] | FromEvent | FromAnswer
+Value = Given | Add | TimeNow | Removed
+
+
+class Update(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Set attributes of the customer."""
+
+    key: ClassVar[str] = "update"
+    update: dict[str, Value]
+    id: Name | None = None
+
+
+class EnterJourney(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Put the customer into another journey, one with `entry: {api: true}`; this run goes on."""
+
+    key: ClassVar[str] = "enter"
+    enter: Name
+    properties: dict[str, Given] = field(name="with", default_factory=dict)
+    """The entry's properties there; those of this run's event when not given."""
+    id: Name | None = None
+
+
+class GoTo(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Go on at another step, by its `id` or name. A loop needs a wait in it."""
+
+    key: ClassVar[str] = "go_to"
+    go_to: Name
+    id: Name | None = None
+
+
+Step = Message | Wait | WaitFor | Branch | Split | Update | EnterJourney | GoTo | Exit
+
+
+class Limb(NamedTuple):
+    """Steps inside a step: one of the ways that it may go."""
+
+    name: str
+    key: str
+    """Where the steps stand under the step: `branch[0].then`, `otherwise`."""
+    steps: list[Step]
+
+
+def limbs(step: Step) -> list[Limb]:
+    """The ways that a step may go besides on to the next one, in their order."""
+    match step:
+        case Branch(branch=arms):
+            inner = [
+                Limb(arm.name or f"arm-{place + 1}", f"branch[{place}].then", arm.then)
+                for place, arm in enumerate(arms)
+            ]
+            return [*inner, Limb("otherwise", "otherwise", step.otherwise)]
+        case WaitFor(wait_for=awaited):
+            inner = [
+                Limb(one.name or _awaited(one), f"wait_for[{place}].then", one.then)
+                for place, one in enumerate(awaited)
+            ]
+            return [*inner, Limb("otherwise", "otherwise", step.otherwise)]
+        case Split(arms=shares):
+            return [Limb(a.name, f"arms[{place}].then", a.then) for place, a in enumerate(shares)]
+    return []
+
+
+def _awaited(one: AwaitedEvent | AwaitedOutcome) -> str:
+    return one.event if isinstance(one, AwaitedEvent) else f"{one.message} {one.outcome}"
+
+
+def walk(steps: list[Step], path: str = "$.steps") -> Iterator[tuple[str, Step]]:
+    """Every step and where it stands, each before the steps inside it."""
+    for index, step in enumerate(steps):
+        place = f"{path}[{index}]"
+        yield place, step
+        for limb in limbs(step):
+            yield from walk(limb.steps, f"{place}.{limb.key}")
+
+
+def step_id(step: Step, index: int) -> str:
+    """A message's or split's name, a step's `id`, else its kind and place: `wait-1`."""
+    match step:
+        case Message(message=name) | Split(split=name):
+            return name
+        case _:
+            return step.id or f"{step.key}-{index + 1}"
