@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import DAY
-from harken.effects import Decision, Outcome, Outgoing
+from harken.effects import Outcome, Outgoing
 from harken.gates import Candidate, Verdict, check, decision, demands
 from harken.ids import derived_id
 from harken.inputs import encode
@@ -13,7 +13,7 @@ from harken.journeys.compile import LiveJourney
 from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
 from harken.messages.context import context_of
-from harken.people.profile import Run, Send
+from harken.people.profile import Profile, Run, Send
 
 if TYPE_CHECKING:
     from harken.reactions import Handling
@@ -32,7 +32,8 @@ REMEMBERED_SENDS = 45 * DAY
 
 def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Result:
     """Ask the gates; let the message go, hold it, or leave it out and go on."""
-    candidate = _candidate(handling, run, journey, step)
+    live = handling.definitions.live(journey.name)
+    candidate = candidate_of(handling.profile, run, journey, step, live=live)
     verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
     last = decision(verdicts)
     if last.outcome == "pass":
@@ -42,15 +43,27 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     if last.outcome in ("pass", "control"):
         run.sent[step.message] = candidate.message_id
         _take_slot(handling, run, candidate, control=last.outcome == "control")
-    _note_verdict(handling, run, candidate, last, facts)
+    handling.decide(
+        run,
+        OUTCOMES[last.outcome],
+        last.reason,
+        step=step.message,
+        facts=facts,
+        gate=last.gate,
+        message=candidate.message_id if last.outcome == "pass" else "",
+        until=last.until,
+    )
     if last.outcome == "hold":
         return Park(until=last.until)
     run.delayed = False
     return Go(at=handling.now)
 
 
-def _candidate(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Candidate:
-    address = handling.profile.attribute("email") if step.channel == "email" else None
+def candidate_of(
+    profile: Profile, run: Run, journey: LiveJourney, step: Message, *, live: bool
+) -> Candidate:
+    """The message as the gates look at it; `live` is whether the journey's messages may leave."""
+    address = profile.attribute("email") if step.channel == "email" else None
     return Candidate(
         message_id=message_id_of(run, journey, step),
         journey=journey.name,
@@ -65,31 +78,10 @@ def _candidate(handling: Handling, run: Run, journey: LiveJourney, step: Message
         delayed=run.delayed,
         starts_at=journey.starts_at,
         ends_at=journey.ends_at,
-        journey_live=handling.definitions.live(journey.name),
+        journey_live=live,
         audience=journey.audience,
         control_percent=journey.source.control_percent,
         split=run.control,
-    )
-
-
-def _note_verdict(
-    handling: Handling, run: Run, candidate: Candidate, verdict: Verdict, facts: dict[str, Any]
-) -> None:
-    handling.effects.decisions.append(
-        Decision(
-            at=handling.now,
-            profile_id=handling.profile.id,
-            journey=run.journey,
-            revision=run.revision,
-            run=run.id,
-            step=candidate.step.message,
-            outcome=OUTCOMES[verdict.outcome],
-            reason=verdict.reason,
-            gate=verdict.gate,
-            message=candidate.message_id if verdict.outcome == "pass" else "",
-            until=verdict.until,
-            facts=facts,
-        )
     )
 
 

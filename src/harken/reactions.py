@@ -112,8 +112,9 @@ class Handling:
         *,
         step: str = "",
         facts: dict[str, Any] | None = None,
+        **columns: Any,
     ) -> None:
-        """Note what was decided about a run."""
+        """Note what was decided about a run; `columns` are the other fields of `Decision`."""
         self.effects.decisions.append(
             Decision(
                 at=self.now,
@@ -125,6 +126,7 @@ class Handling:
                 reason=reason,
                 step=step,
                 facts=facts or {},
+                **columns,
             )
         )
 

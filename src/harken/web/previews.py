@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from harken.asking import candidate_of
 from harken.channels.addresses import parse_address, parse_mailbox
 from harken.channels.base import Outcome
 from harken.channels.mime import Mail, clean, compose
@@ -16,7 +18,7 @@ from harken.channels.transports import PRESET, Choice, Transport, build
 from harken.clock import parse_time
 from harken.definitions import InForce
 from harken.errors import BadInput, Conflict, NotFound
-from harken.gates import Candidate, check, demands
+from harken.gates import check, demands
 from harken.ids import derived_id
 from harken.journeys.compile import LiveJourney
 from harken.journeys.kinds import Message
@@ -177,7 +179,6 @@ def _demands(
     now: int,
 ) -> dict[str, Any]:
     """What the recipient's law wants the message to show, as the gates would find it."""
-    address = profile.attribute("email")
     trigger = event or Trigger(name=journey.source.entry.event, at=now)
     run = Run(
         id="preview",
@@ -187,23 +188,8 @@ def _demands(
         since=now,
         event=trigger,
     )
-    candidate = Candidate(
-        message_id="preview",
-        journey=journey.name,
-        revision=journey.revision,
-        run=run,
-        step=step,
-        purpose=step.purpose or journey.source.purpose,
-        tags=[*journey.source.tags, *step.tags],
-        channel=step.channel,
-        address=address if isinstance(address, str) else "",
-        since=now,
-        delayed=False,
-        starts_at=journey.starts_at,
-        ends_at=journey.ends_at,
-        journey_live=True,
-        audience=None,
-        control_percent=0.0,
+    candidate = replace(
+        candidate_of(profile, run, journey, step, live=True), audience=None, control_percent=0.0
     )
     return demands(check(candidate, profile, now, draft.policy))
 
