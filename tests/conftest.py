@@ -2,6 +2,11 @@
 
 import atexit
 import os
+import sys
+from pathlib import Path
+
+# Scenarios drive the same shop as flows do.
+sys.path.append(str(Path(__file__).parent / "flows"))
 
 
 @atexit.register

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from harken.app import Embedded
+from harken.checking import check
 from harken.clock import SettableClock, from_local, iso, parse_time, to_datetime
 from harken.effects import Decision
 from harken.files.plan import bundle
@@ -101,10 +102,18 @@ class Shop:
             (project / f"{place}.yaml").write_text(text)
         for name, text in (content or {}).items():
             (project / "journeys" / name).write_text(text)
+        self.use(project, settle=settle)
+
+    def use(self, project: Path, journeys: Sequence[str] = (), *, settle: bool = True) -> None:
+        """Apply a project folder; of its journeys only these, when any are named."""
         found = load(project)
         assert not found.errors, found.errors
+        if journeys:
+            found.journeys = {name: found.journeys[name] for name in journeys}
         current = self.harken.store.definitions()
         made = bundle(current, found, self.now, "a test")
+        faults = [one for one in check(made) if not one[2].warning]
+        assert not faults, faults
         self.harken.services.collector.append_definitions(made).result()
         if settle:
             self.work()
