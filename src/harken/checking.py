@@ -14,6 +14,7 @@ from harken.channels.addresses import parse_mailbox
 from harken.channels.transports import faults_of, transport_faults
 from harken.errors import Fault
 from harken.files.content import plain_steps
+from harken.files.kinds import plain_of
 from harken.files.reader import try_read
 from harken.files.remnants import beside, readable
 from harken.inputs import Definitions, JourneySource
@@ -24,7 +25,7 @@ from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
 
 Placed = tuple[str, str, Fault]
-"""(`workspace`, `journey` or `segment`, its name, the fault)."""
+"""(The kind of file, its name, the fault)."""
 
 
 def check(written: Definitions) -> list[Placed]:
@@ -39,8 +40,9 @@ def check(written: Definitions) -> list[Placed]:
     for name, journey in written.journeys.items():
         faults = [*_misnamed(journey.source, "journey", name), *_words_faults(journey)]
         found += [("journey", name, fault) for fault in faults]
-    for name, segment in written.segments.items():
-        found += [("segment", name, fault) for fault in _misnamed(segment, "segment", name)]
+    for one, named in plain_of(written):
+        for name, source in named.items():
+            found += [(one.kind, name, fault) for fault in _misnamed(source, one.kind, name)]
     return found
 
 

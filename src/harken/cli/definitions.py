@@ -1,7 +1,7 @@
 """Definitions as files: begin, check, plan, apply."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -14,7 +14,8 @@ from harken.cli.client import Connection
 from harken.errors import BadDefinition, Fault
 
 if TYPE_CHECKING:
-    from harken.files.project import Kind, Project
+    from harken.files.kinds import Kind
+    from harken.files.project import Project
 
 ACTIONS = {"new": "green", "changed": "yellow", "archived": "red", "unchanged": "dim"}
 
@@ -159,10 +160,13 @@ def _faults(project: "Project") -> list[Fault]:
 
 
 def _body(project: "Project") -> dict[str, Any]:
+    from harken.files.kinds import plain_of
+
     journeys = {
         name: {"source": one.source, "files": one.files} for name, one in project.journeys.items()
     }
-    body: dict[str, Any] = {"journeys": journeys, "segments": project.segments}
+    plain = {one.folder: found for one, found in plain_of(project)}
+    body: dict[str, Any] = {"journeys": journeys, **plain}
     return body | ({"workspace": project.workspace} if project.has_workspace else {})
 
 
@@ -229,11 +233,17 @@ def _summary(project: "Project", faults: Sequence[Fault]) -> str:
         return f"{wrong} fault{'s' * (wrong != 1)}{also}."
     parts = ["the workspace"] if project.has_workspace else []
     parts += [
-        f"{len(found)} {kind}{'s' * (len(found) != 1)}"
-        for kind, found in (("journey", project.journeys), ("segment", project.segments))
-        if found
+        f"{len(found)} {kind}{'s' * (len(found) != 1)}" for kind, found in _kinds(project) if found
     ]
     return f"No faults in {' and '.join(parts)}{also}."
+
+
+def _kinds(project: "Project") -> Iterator[tuple[str, Sized]]:
+    from harken.files.kinds import plain_of
+
+    yield "journey", project.journeys
+    for one, found in plain_of(project):
+        yield one.kind, found
 
 
 def project_body(directory: Path) -> dict[str, Any]:

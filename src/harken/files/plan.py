@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct, field
 
 from harken.errors import BadDefinition
-from harken.files.project import JourneyFiles, Kind, Project
+from harken.files.kinds import Kind, Plain, plain_of
+from harken.files.project import JourneyFiles, Project
 from harken.inputs import Definitions, JourneySource
 
 Action = Literal["new", "changed", "unchanged", "archived"]
@@ -17,7 +18,7 @@ _SHOWN = 60
 
 
 class Change(Struct, frozen=True):
-    """What becomes of one definition. A segment that is archived is gone; a journey is kept."""
+    """What becomes of one definition. One that is archived is gone; only a journey is kept."""
 
     kind: Kind
     name: str
@@ -27,12 +28,11 @@ class Change(Struct, frozen=True):
 
 
 def plan(current: Definitions, project: Project) -> list[Change]:
-    """Every definition of either side, in order: workspace, journeys, segments, by name."""
-    return [
-        *_plan_workspace(current, project),
-        *_plan_journeys(current, project),
-        *_plan_segments(current, project),
-    ]
+    """Every definition of either side, in order: workspace, journeys, other kinds, by name."""
+    changes = [*_plan_workspace(current, project), *_plan_journeys(current, project)]
+    for one, found in plain_of(project):
+        changes += _plan_plain(one, getattr(current, one.folder), found)
+    return changes
 
 
 def bundle(current: Definitions, project: Project, now: int, by: str) -> Definitions:
@@ -54,7 +54,7 @@ def bundle(current: Definitions, project: Project, now: int, by: str) -> Definit
         applied_by=by,
         workspace=project.workspace if project.has_workspace else current.workspace,
         journeys=dict(sorted(journeys.items())),
-        segments={name: project.segments[name] for name in sorted(project.segments)},
+        **{one.folder: dict(sorted(found.items())) for one, found in plain_of(project)},
     )
 
 
@@ -90,16 +90,18 @@ def _plan_journeys(current: Definitions, project: Project) -> Iterator[Change]:
             yield Change("journey", name, "changed" if detail else "unchanged", detail)
 
 
-def _plan_segments(current: Definitions, project: Project) -> Iterator[Change]:
-    for name in sorted({*current.segments, *project.segments}):
-        was, now = current.segments.get(name), project.segments.get(name)
+def _plan_plain(
+    one: Plain, current: dict[str, dict[str, Any]], project: dict[str, dict[str, Any]]
+) -> Iterator[Change]:
+    for name in sorted({*current, *project}):
+        was, now = current.get(name), project.get(name)
         if was is None:
-            yield Change("segment", name, "new")
+            yield Change(one.kind, name, "new")
         elif now is None:
-            yield Change("segment", name, "archived")
+            yield Change(one.kind, name, "archived")
         else:
             detail = differences(was, now)
-            yield Change("segment", name, "changed" if detail else "unchanged", detail)
+            yield Change(one.kind, name, "changed" if detail else "unchanged", detail)
 
 
 def differences(was: Any, now: Any) -> list[str]:

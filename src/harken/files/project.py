@@ -1,30 +1,28 @@
-"""A folder of definitions: the workspace, journeys, segments and the content files they name."""
+"""A folder of definitions: the workspace, journeys, all other kinds, and content files."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
 
 from harken.errors import BadDefinition, BadInput, Fault
 from harken.files import content
+from harken.files.kinds import PLAIN, Kind
 from harken.files.reader import try_read
 from harken.journeys.model import Journey
-from harken.segments.model import Segment
 from harken.workspace import Workspace
 
 if TYPE_CHECKING:
     from harken.files import yaml
 
-Kind = Literal["workspace", "journey", "segment"]
-
 _TYPES: dict[Kind, type[Struct]] = {
     "workspace": Workspace,
     "journey": Journey,
-    "segment": Segment,
+    **{one.kind: one.type for one in PLAIN},
 }
-_FOLDERS: tuple[tuple[str, Kind], ...] = (("journeys", "journey"), ("segments", "segment"))
+_FOLDERS: dict[Kind, str] = {"journey": "journeys", **{one.kind: one.folder for one in PLAIN}}
 
 
 class JourneyFiles(NamedTuple):
@@ -82,8 +80,9 @@ def load(directory: str | Path) -> Project:
     loading = _Loading(given.resolve())
     loading.all()
     if not loading.seen:
+        folders = " and ".join(f"no {folder}/*.yaml" for folder in _FOLDERS.values())
         raise BadInput(
-            f"{directory} holds no workspace.yaml, no journeys/*.yaml and no segments/*.yaml; "
+            f"{directory} holds no workspace.yaml, {folders}; "
             f"`harken init {directory}` writes a start"
         )
     return loading.project
@@ -98,7 +97,7 @@ class _Loading:
     def all(self) -> None:
         for path in self.definitions(self.root, {"workspace"}):
             self.one("workspace", path)
-        for folder, kind in _FOLDERS:
+        for kind, folder in _FOLDERS.items():
             for path in self.definitions(self.root / folder, None):
                 self.one(kind, path)
         self.project.faults.sort(key=lambda fault: (fault.file, fault.line))
@@ -170,7 +169,7 @@ class _Loading:
         if kind == "journey":
             self.project.journeys[name] = JourneyFiles(document.value, files)
         else:
-            self.project.segments[name] = document.value
+            getattr(self.project, _FOLDERS[kind])[name] = document.value
 
     def files(self, path: Path, document: "yaml.Document") -> dict[str, str]:
         files: dict[str, str] = {}

@@ -15,15 +15,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from harken.files.kinds import PLAIN
 from harken.files.words import is_literal, is_parsed, is_struct, members, required_of
 from harken.journeys.model import Journey
-from harken.segments.model import Segment
 from harken.segments.rules import Test
 from harken.workspace import Workspace
 
 Schema = dict[str, Any]
 
-FILES: dict[str, type[Struct]] = {"journey": Journey, "workspace": Workspace, "segment": Segment}
+FILES: dict[str, type[Struct]] = {
+    "journey": Journey,
+    "workspace": Workspace,
+    **{one.kind: one.type for one in PLAIN},
+}
 """The kinds of file, and the type that each is read as."""
 
 _PRIMITIVES: dict[Any, Schema] = {
@@ -37,7 +41,7 @@ _PRIMITIVES: dict[Any, Schema] = {
 
 
 def schemas() -> dict[str, Schema]:
-    """The schema of each kind of file: `journey`, `workspace`, `segment`."""
+    """The schema of each kind of file."""
     return {kind: _file_schema(kind, type_) for kind, type_ in FILES.items()}
 
 

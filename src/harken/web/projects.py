@@ -10,6 +10,7 @@ from harken import checking
 from harken.definitions import InForce
 from harken.effects import Happening
 from harken.errors import BadDefinition, BadInput, Fault, Unavailable
+from harken.files.kinds import plain_of
 from harken.files.plan import Change, bundle
 from harken.files.project import JourneyFiles, Project
 from harken.gates import packs_off
@@ -42,7 +43,7 @@ class JourneyBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProjectBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A folder of definitions. Journeys and segments that are not in it are archived."""
+    """A folder of definitions. What is not in it is archived."""
 
     workspace: dict[str, Any] | None = None
     """Left as it is when not given."""
@@ -54,7 +55,7 @@ class Found(Struct, kw_only=True):
     """A fault, and the definition that it is in."""
 
     kind: str
-    """`workspace`, `journey` or `segment`."""
+    """Of its file: `workspace`, `journey`, `segment` ..."""
     name: str
     path: str
     problem: str
@@ -88,11 +89,12 @@ class Warnings(Struct, kw_only=True):
 
 def project_of(body: ProjectBody) -> Project:
     """The project in the form that `files.plan` compares and applies."""
+    plain: dict[str, Any] = {one.folder: found for one, found in plain_of(body)}
     return Project(
         workspace=body.workspace or {},
         has_workspace=body.workspace is not None,
         journeys={name: JourneyFiles(one.source, one.files) for name, one in body.journeys.items()},
-        segments=body.segments,
+        **plain,
     )
 
 

@@ -1,6 +1,6 @@
 """Definitions: check, plan, apply, and the schemas of the files."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from litestar import Router, get, post
 from litestar.params import Parameter
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from harken.clock import iso
 from harken.errors import NotFound
+from harken.files.kinds import Kind, plain_of
 from harken.files.plan import Change, plan
 from harken.files.schema import schemas
 from harken.inputs import Definitions
@@ -95,7 +96,7 @@ def show_definitions(api: TheApi) -> Current:
             )
             for name, one in written.journeys.items()
         },
-        segments=written.segments,
+        **{one.folder: found for one, found in plain_of(written)},
     )
 
 
@@ -183,9 +184,7 @@ def put_in_force(api: Api, written: Definitions) -> bool:
 
 @get("/schemas/{kind:str}", responses=responses(404), sync_to_thread=False)
 def show_schema(
-    kind: Annotated[
-        Literal["workspace", "journey", "segment"], Parameter(description="the kind of file")
-    ],
+    kind: Annotated[Kind, Parameter(description="the kind of file")],
 ) -> dict[str, Any]:
     """The JSON Schema of a kind of file, for editors."""
     found = schemas().get(kind)
