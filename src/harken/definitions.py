@@ -59,6 +59,7 @@ class InForce:
         self._traits = Traits(segments=rules, zone=self.zone)
         self._past: OrderedDict[tuple[str, int], LiveJourney | None] = OrderedDict()
         self._messages: dict[tuple[str, int, str], CompiledMessage] = {}
+        self._moved: dict[tuple[str, int], int] = {}
         self._choosers: dict[tuple[str, int, str], Chooser] = {}
         self.journeys = {name: self._compile(one) for name, one in written.journeys.items()}
         self.entries: dict[str, list[LiveJourney]] = {}
@@ -156,6 +157,26 @@ class InForce:
                 self._past.popitem(last=False)
         return self._past[key]
 
+    def revision_for(self, name: str, revision: int) -> int:
+        """The revision on which a run of `revision` goes on: its own, or the one moved to."""
+        latest = self.written.journeys.get(name)
+        if latest is None or latest.revision <= revision:
+            return revision
+        key = (name, revision)
+        if key not in self._moved:
+            later = (
+                one
+                for one in range(latest.revision, revision, -1)
+                if (source := self._source(name, one)) and source.moves
+            )
+            self._moved[key] = next(later, revision)
+        return self._moved[key]
+
+    def _source(self, name: str, revision: int) -> JourneySource | None:
+        latest = self.written.journeys.get(name)
+        known = latest is not None and latest.revision == revision
+        return latest if known else self._find(name, revision)
+
     def live(self, name: str) -> bool:
         """Whether messages of the journey (of whatever revision) may leave."""
         latest = self.journeys.get(name)
@@ -174,9 +195,7 @@ class InForce:
         """The words of a message step."""
         key = (journey, revision, step)
         if key not in self._messages:
-            source = self.written.journeys.get(journey)
-            if source is None or source.revision != revision:
-                source = self._find(journey, revision)
+            source = self._source(journey, revision)
             if source is None:
                 return None
             if len(self._messages) > PAST_REVISIONS * 5:

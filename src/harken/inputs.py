@@ -169,6 +169,8 @@ class JourneySource(Struct, frozen=True, omit_defaults=True):
     files: dict[str, str] = field(default_factory=dict)
     archived: bool = False
     """No longer among the files: starts nothing and sends nothing, kept for its runs."""
+    moves: bool = False
+    """Runs in flight on earlier revisions go on on this one."""
 
 
 _commands = msgspec.msgpack.Decoder(Command)

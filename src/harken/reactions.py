@@ -26,6 +26,7 @@ from harken.journeys.kinds import (
     Wait,
     WaitFor,
 )
+from harken.journeys.moving import place_after, place_in
 from harken.journeys.steps import (
     End,
     Go,
@@ -250,7 +251,7 @@ class Handling:
 
     def _see(self, run: Run, event: Trigger) -> None:
         """A run in flight sees an event: it may end it, or be what it waits for."""
-        journey = self.definitions.journey(run.journey, run.revision)
+        journey = self._journey_of(run)
         if journey is None:
             return
         for passes in journey.exceptions.get(event.name, ()):
@@ -287,12 +288,34 @@ class Handling:
         run = self.profile.runs.get(run_id)
         if run is None or run.due > self.now:
             return
-        journey = self.definitions.journey(run.journey, run.revision)
+        journey = self._journey_of(run, due=True)
         if journey is None:
             del self.profile.runs[run_id]
             self.decide(run, "ended", "archived")
             return
         self.advance(run, journey)
+
+    def _journey_of(self, run: Run, *, due: bool = False) -> LiveJourney | None:
+        """The run's journey, on the revision onto which its editor has moved it.
+
+        A run whose step is gone moves when it is `due`, to the first step behind it that is left.
+        """
+        definitions, revision = self.definitions, run.revision
+        journey = definitions.journey(run.journey, revision)
+        to = definitions.revision_for(run.journey, revision)
+        moved = definitions.journey(run.journey, to) if to != revision else None
+        if journey is None or moved is None:
+            return journey
+        place = place_in(moved, journey, run.step)
+        if place is None and not due:
+            return journey
+        if place is None:
+            place = place_after(moved, journey, run.step)
+            run.since, run.due = run.due, 0
+        run.revision, run.step = to, place
+        facts = {"from": revision, "to": to}
+        self.decide(run, "took", "moved", step=moved.step_id(place), facts=facts)
+        return moved
 
     def cancel_wake(self, run: Run) -> None:
         """The run needs no wake-up any more."""

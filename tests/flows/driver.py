@@ -20,7 +20,7 @@ from harken.app import Embedded
 from harken.checking import check
 from harken.clock import SettableClock, from_local, iso, parse_time, to_datetime
 from harken.effects import Decision
-from harken.files.plan import bundle
+from harken.files.plan import bundle, move_faults
 from harken.files.project import load
 from harken.files.reader import read
 from harken.history.base import History
@@ -83,6 +83,7 @@ class Shop:
         segments: dict[str, str] | None = None,
         *,
         settle: bool = True,
+        move: Sequence[str] = (),
         **files: str,
     ) -> None:
         """Apply a project that holds these journeys (and `workspace`), and nothing else.
@@ -102,17 +103,26 @@ class Shop:
             (project / f"{place}.yaml").write_text(text)
         for name, text in (content or {}).items():
             (project / "journeys" / name).write_text(text)
-        self.use(project, settle=settle)
+        self.use(project, settle=settle, move=move)
 
-    def use(self, project: Path, journeys: Sequence[str] = (), *, settle: bool = True) -> None:
+    def use(
+        self,
+        project: Path,
+        journeys: Sequence[str] = (),
+        *,
+        settle: bool = True,
+        move: Sequence[str] = (),
+    ) -> None:
         """Apply a project folder; of its journeys only these, when any are named."""
         found = load(project)
+        found.move = list(move)
         assert not found.errors, found.errors
         if journeys:
             found.journeys = {name: found.journeys[name] for name in journeys}
         current = self.harken.store.definitions()
         made = bundle(current, found, self.now, "a test")
-        faults = [one for one in check(made) if not one[2].warning]
+        faults: list[Any] = [one for one in check(made) if not one[2].warning]
+        faults += move_faults(current, found)
         assert not faults, faults
         self.harken.services.collector.append_definitions(made).result()
         if settle:

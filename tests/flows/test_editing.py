@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from driver import Shop
 from plain import journey, say, wait
 
@@ -84,3 +85,97 @@ def test_new_settings_of_the_workspace_hold_for_runs_in_flight(open_shop: Open) 
     shop.advance("3h")
     assert shop.subjects() == ["old"]
     assert "dropped frequency_cap" in shop.said("mina")
+
+
+MOVABLE = """
+  - wait: 1h
+    id: first
+  - message: hello
+    channel: email
+    default: {subject: "old hello", html: "<p>Hi</p>"}
+  - wait: 1d
+    id: second
+  - message: last
+    channel: email
+    default: {subject: "old last", html: "<p>Hi</p>"}
+"""
+
+
+def test_runs_move_onto_the_new_revision_when_the_editor_says_so(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=MOVABLE))
+    enter(shop)
+    enter(shop, "joon")
+    shop.advance("2h")
+    enter(shop, "late")
+    edited = MOVABLE.replace("old", "new").replace(
+        "  - wait: 1d", "  - update: {half: true}\n    id: half\n  - wait: 1d"
+    )
+    shop.apply(cart=journey(steps=edited), move=["cart"])
+    shop.advance("2d")
+    assert shop.subjects("mina@shop.example") == ["old hello", "new last"]
+    assert shop.subjects("late@shop.example") == ["new hello", "new last"]
+    assert "the run was moved from revision 1 to 2 at second" in shop.story("mina")
+    assert shop.profile("late").attributes["half"] is True
+    assert "half" not in shop.profile("mina").attributes
+
+
+def test_a_run_that_is_moved_heeds_the_new_exceptions(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=MOVABLE))
+    enter(shop)
+    exceptions = "[{event: Bought}]"
+    shop.apply(cart=journey(steps=MOVABLE, exceptions=exceptions), move=["cart"])
+    shop.apply(cart=journey(steps=MOVABLE.replace("old", "newest"), exceptions=exceptions))
+    shop.reopen()
+    shop.track("mina", "Bought")
+    assert shop.said("mina") == ["entered event", "took moved", "ended exception"]
+    assert shop.decisions("mina")[-1].revision == 2
+
+
+def test_a_run_whose_step_is_gone_goes_on_at_the_next_that_is_left(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=MOVABLE))
+    enter(shop)
+    shop.advance("2h")
+    shop.track("mina", "Something")
+    gone = MOVABLE.replace("  - wait: 1d\n    id: second\n", "").replace("old", "new")
+    shop.apply(cart=journey(steps=gone), move=["cart"])
+    shop.track("mina", "Something")
+    shop.advance("22h")
+    assert shop.subjects() == ["old hello"]
+    shop.advance("1h")
+    assert shop.subjects() == ["old hello", "new last"]
+
+
+def test_a_run_at_the_end_of_what_is_left_is_over(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=MOVABLE))
+    enter(shop)
+    shop.advance("2h")
+    shop.apply(cart=journey(steps=MOVABLE[: MOVABLE.index("  - wait: 1d")]), move=["cart"])
+    shop.advance("2d")
+    assert shop.subjects() == ["old hello"]
+    assert shop.said("mina")[-1] == "ended completed"
+
+
+def test_steps_without_ids_move_only_where_nothing_else_did(open_shop: Open) -> None:
+    shop = open_shop(cart=OLD)
+    enter(shop)
+    shop.apply(cart=OLD.replace('"last"', '"newest"'), move=["cart"])
+    shop.advance("3h")
+    assert shop.subjects() == ["old", "newest"]
+    with pytest.raises(AssertionError, match="give this step an `id`"):
+        shop.apply(cart=NEW, move=["cart"])
+
+
+def test_nothing_is_sent_twice_by_an_edit(open_shop: Open) -> None:
+    """A message that was held leaves once, by whichever revision; one that left stays said."""
+    held = MOVABLE.replace(
+        "channel: email\n", "channel: email\n    sending_hours: {from: '12:00', to: '13:00'}\n", 1
+    )
+    shop = open_shop(cart=journey(steps=held))
+    enter(shop)
+    shop.advance("90m")
+    assert shop.said("mina")[-1] == "held step_sending_hours"
+    shop.apply(cart=journey(steps=held.replace("old", "new")), move=["cart"])
+    shop.advance("1h")
+    shop.apply(cart=journey(steps=held.replace("old", "newer")), move=["cart"])
+    shop.advance("3d")
+    assert shop.subjects() == ["new hello", "newer last"]

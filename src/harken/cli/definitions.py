@@ -95,6 +95,7 @@ def apply(
     /,
     *,
     yes: Annotated[bool, Parameter(negative="")] = False,
+    move: Annotated[list[str] | None, Parameter(negative="")] = None,
     connection: Connection = Connection(),
 ) -> int:
     """Put a folder of definitions in force, whole or not at all.
@@ -105,9 +106,12 @@ def apply(
         The folder that holds workspace.yaml, journeys/ and segments/.
     yes
         Do not ask first. Without a terminal nobody is asked.
+    move
+        A journey whose runs in flight go on on its new revision, step to step by id. Without it
+        they finish on the revision that they began on. May be given several times.
     """
     project = _sound(directory)
-    body = _body(project)
+    body = {**_body(project), "move": move or []}
     with connection.open() as client:
         if not yes and not connection.json and sys.stdin.isatty() and sys.stdout.isatty():
             planned = client.post("/definitions/plan", body)

@@ -7,10 +7,14 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from harken.errors import BadDefinition
+from harken.errors import BadDefinition, Fault
 from harken.files.kinds import Kind, Plain, plain_of
 from harken.files.project import JourneyFiles, Project
+from harken.files.reader import try_read
+from harken.files.words import did_you_mean
 from harken.inputs import Definitions, JourneySource
+from harken.journeys import moving
+from harken.journeys.model import Journey
 
 Action = Literal["new", "changed", "unchanged", "archived"]
 
@@ -47,7 +51,7 @@ def bundle(current: Definitions, project: Project, now: int, by: str) -> Definit
         name: msgspec.structs.replace(was, archived=True) for name, was in current.journeys.items()
     }
     for name, found in project.journeys.items():
-        journeys[name] = _next(current.journeys.get(name), found)
+        journeys[name] = _next(current.journeys.get(name), found, move=name in project.move)
     return Definitions(
         revision=current.revision + 1,
         applied_at=now,
@@ -58,12 +62,25 @@ def bundle(current: Definitions, project: Project, now: int, by: str) -> Definit
     )
 
 
-def _next(was: JourneySource | None, now: JourneyFiles) -> JourneySource:
+def _next(was: JourneySource | None, now: JourneyFiles, *, move: bool) -> JourneySource:
     if was is None:
         return JourneySource(1, now.source, now.files)
     if _same(was, now):
-        return msgspec.structs.replace(was, archived=False)
-    return JourneySource(was.revision + 1, now.source, now.files)
+        return msgspec.structs.replace(was, archived=False, moves=was.moves or move)
+    return JourneySource(was.revision + 1, now.source, now.files, moves=move)
+
+
+def move_faults(current: Definitions, project: Project) -> Iterator[tuple[str, Fault]]:
+    """What keeps runs from being moved, by journey; of journeys that are well formed."""
+    for name in project.move:
+        was, now = current.journeys.get(name), project.journeys.get(name)
+        if now is None:
+            near = did_you_mean(name, project.journeys)
+            yield name, Fault("$", f"there is no journey `{name}` to move runs onto{near}")
+        elif was is not None:
+            old, new = try_read(was.source, Journey)[0], try_read(now.source, Journey)[0]
+            if old is not None and new is not None:
+                yield from ((name, fault) for fault in moving.move_faults(old, new))
 
 
 def _plan_workspace(current: Definitions, project: Project) -> Iterator[Change]:
@@ -87,6 +104,8 @@ def _plan_journeys(current: Definitions, project: Project) -> Iterator[Change]:
         else:
             back = ["no longer archived"] if was.archived else []
             detail = back + differences(was.source, now.source) + _files(was.files, now.files)
+            if name in project.move and not (was.moves and not detail):
+                detail.append("runs in flight move onto it")
             yield Change("journey", name, "changed" if detail else "unchanged", detail)
 
 

@@ -24,6 +24,7 @@ from harken.journeys.kinds import (
     Wait,
     WaitFor,
     limbs,
+    own_id,
     step_id,
     walk,
 )
@@ -177,16 +178,11 @@ def _never_run(steps: list[Step], path: str) -> Iterator[Fault]:
     for index, step in enumerate(steps):
         ends = (isinstance(step, Exit) and step.exit is True) or isinstance(step, GoTo)
         following = steps[index + 1 : index + 2]
-        if ends and following and not targets & {_own_name(following[0])}:
+        if ends and following and own_id(following[0]) not in targets:
             what = "exit" if isinstance(step, Exit) else "go_to"
             yield Fault(f"{path}[{index}]", f"the steps after this {what} can never run")
         for limb in limbs(step):
             yield from _never_run(limb.steps, f"{path}[{index}].{limb.key}")
-
-
-def _own_name(step: Step) -> str:
-    """The name that an author gave it: one made of its place depends on where it stands."""
-    return step_id(step, -1)
 
 
 def _loops(steps: list[Step]) -> Iterator[Fault]:

@@ -299,10 +299,15 @@ def walk(steps: list[Step], path: str = "$.steps") -> Iterator[tuple[str, Step]]
             yield from walk(limb.steps, f"{place}.{limb.key}")
 
 
-def step_id(step: Step, index: int) -> str:
-    """A message's or split's name, a step's `id`, else its kind and place: `wait-1`."""
+def own_id(step: Step) -> str:
+    """A message's or split's name, else the `id` that its author gave it, if any."""
     match step:
         case Message(message=name) | Split(split=name):
             return name
         case _:
-            return step.id or f"{step.key}-{index + 1}"
+            return step.id or ""
+
+
+def step_id(step: Step, index: int) -> str:
+    """Its own id, else its kind and place: `wait-1`."""
+    return own_id(step) or f"{step.key}-{index + 1}"

@@ -48,6 +48,9 @@ def not_entered(decision: Decision, words: Words) -> str:
 def took(decision: Decision, words: Words) -> str:
     """`at branch-2 they went the way premium, because ...`."""
     facts, key = decision.facts, decision.reason
+    if key == "moved":
+        where = f" at {decision.step}" if decision.step else ""
+        return f"the run was moved from revision {facts['from']} to {facts['to']}{where}"
     way, said = facts["way"], facts.get("said", "")
     if key == "split":
         if facts.get("control"):

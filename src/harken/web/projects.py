@@ -49,6 +49,8 @@ class ProjectBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """Left as it is when not given."""
     journeys: dict[str, JourneyBody] = field(default_factory=dict)
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    move: list[str] = field(default_factory=list)
+    """Journeys whose runs in flight go on on the new revision; others' finish on their own."""
 
 
 class Found(Struct, kw_only=True):
@@ -94,6 +96,7 @@ def project_of(body: ProjectBody) -> Project:
         workspace=body.workspace or {},
         has_workspace=body.workspace is not None,
         journeys={name: JourneyFiles(one.source, one.files) for name, one in body.journeys.items()},
+        move=body.move,
         **plain,
     )
 
@@ -107,13 +110,13 @@ def next_bundle(api: Api, body: ProjectBody, by: str) -> tuple[Definitions, Defi
 def faults_of(written: Definitions, names: Sequence[str] | None = None) -> list[Found]:
     """All that is wrong with definitions; of `names` journeys alone when given."""
     return [
-        _found(kind, name, fault)
+        found_in(kind, name, fault)
         for kind, name, fault in checking.check(written)
         if names is None or kind != "journey" or name in names
     ]
 
 
-def _found(kind: str, name: str, fault: Fault) -> Found:
+def found_in(kind: str, name: str, fault: Fault) -> Found:
     return Found(
         kind=kind,
         name=name,
@@ -135,7 +138,7 @@ def unknown_names(api: Api, written: Definitions, body: ProjectBody) -> list[Fou
         for kind, name, definition in definitions_in(written):
             if name in (body.segments if kind == "segment" else body.journeys):
                 for fault in api.segments.warnings(definition, "$"):
-                    found.append(_found(kind, name, fault))
+                    found.append(found_in(kind, name, fault))
     except (Unavailable, BadInput) as fault:
         log.warning("no_names", fault=str(fault))
     return found

@@ -9,7 +9,7 @@ from msgspec import Struct
 from harken.clock import iso
 from harken.errors import NotFound
 from harken.files.kinds import Kind, plain_of
-from harken.files.plan import Change, plan
+from harken.files.plan import Change, move_faults, plan
 from harken.files.schema import schemas
 from harken.inputs import Definitions
 from harken.web.api import Api, Asked, TheApi, durable
@@ -20,6 +20,7 @@ from harken.web.projects import (
     Warnings,
     compiled,
     faults_of,
+    found_in,
     next_bundle,
     project_of,
     refuse_faults,
@@ -168,8 +169,10 @@ class Draft(NamedTuple):
 
 def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     current, written = next_bundle(api, data, f"key {request.user}")
-    changes = plan(current, project_of(data))
+    project = project_of(data)
+    changes = plan(current, project)
     faults = faults_of(written, list(data.journeys))
+    faults += [found_in("journey", *one) for one in move_faults(current, project)]
     sound = all(fault.warning for fault in faults)
     if sound:
         faults += unknown_names(api, written, data)
