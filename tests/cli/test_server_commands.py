@@ -264,3 +264,25 @@ def test_a_folder_that_a_server_uses_is_not_opened(server: Running) -> None:
     done = harken("status", "--data", server.data)
     assert done.returncode == 1
     assert f"another Harken runs on {server.data}" in done.stderr
+
+
+def test_a_customer_is_put_into_a_journey(server: Running, applied: Path, ada: str) -> None:
+    gift = JOURNEY.replace("journey: welcome", "journey: gift").replace(
+        "{event: Signed Up}", "{api: true}"
+    )
+    path = applied / "journeys" / "gift.yaml"
+    path.write_text(gift)
+    server.cli("apply", applied)
+    done = server.cli("enter", "gift", ada, "--property", "plan=gold", "--id", "one")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{ada} is put into gift" in done.stdout
+    assert f"harken why {ada} gift" in done.stdout
+    assert server.json("enter", "gift", ada, "--property", "plan=gold", "--id", "one")["in_force"]
+    story = server.json("why", ada, "gift")["story"]
+    assert sum(one["outcome"] == "entered" for one in story) == 1
+    assert "with plan gold" in story[0]["text"]
+    number = server.json("profile", ada)["profile_id"]
+    assert server.cli("enter", "gift", f"profile:{number}").returncode == 0
+    path.unlink()
+    assert "`entry: {api: true}`" in server.cli("enter", "welcome", ada).stderr
+    assert "NAME=VALUE" in server.cli("enter", "welcome", ada, "--property", "x").stderr

@@ -287,3 +287,14 @@ def quoted(text: str) -> str:
     if text in ("", ".", ".."):
         raise BadInput(f"{text!r} names nothing")
     return quote(text, safe="")
+
+
+def property_of(text: str, option: str) -> tuple[str, Any]:
+    """`cart_value=250` as a name and a value: JSON where it reads as such, else text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise BadInput(f"{option} {text!r}: write NAME=VALUE")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value

@@ -12,7 +12,7 @@ THEMES = {
     "Definitions": ("definitions", ("init", "check", "plan", "apply", "schemas")),
     "Customers": (
         "people",
-        ("profile", "timeline", "why", "consent", "merge", "unmerge", "forget"),
+        ("profile", "timeline", "why", "enter", "consent", "merge", "unmerge", "forget"),
     ),
     "Segments": ("segments", ("segments", "lists")),
     "Messages": (

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from harken.cli import show
-from harken.cli.client import Connection, quoted
+from harken.cli.client import Connection, property_of, quoted
 from harken.cli.people import Customer
 from harken.errors import BadInput, ServerFault
 
@@ -104,7 +104,7 @@ class Wish:
         """What the API is asked. Raises BadInput, and BadDefinition for what is in the folder."""
         wish: dict[str, Any] = {"journey": journey, "step": step, "user_id": customer}
         if self.event:
-            wish["event"] = dict(_property(text) for text in self.event)
+            wish["event"] = dict(property_of(text, "--event") for text in self.event)
         if self.dir is not None:
             from harken.cli.definitions import project_body
 
@@ -183,19 +183,6 @@ def _show_choice(shown: dict[str, Any]) -> None:
             "language": shown["language"],
         }
     )
-
-
-def _property(text: str) -> tuple[str, Any]:
-    """`cart_value=250` as a name and a value: JSON where it reads as such, else text."""
-    import msgspec
-
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise BadInput(f"--event {text!r}: write NAME=VALUE")
-    try:
-        return name, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return name, value
 
 
 def _write(path: Path, text: str) -> None:

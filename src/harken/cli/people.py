@@ -1,12 +1,13 @@
 """Customers: what is known of them, why, and what an operator may change."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from harken.cli import show
-from harken.cli.client import Connection, quoted
+from harken.cli.client import Client, Connection, property_of, quoted
 from harken.errors import BadInput
 
 LATEST = 10
@@ -131,6 +132,50 @@ def why(customer: Customer, journey: str, /, *, connection: Connection = Connect
     show.sentence(answer["answer"], "bold")
     for one in answer["story"]:
         show.line("  " + show.one_line(one["text"]))
+
+
+def enter(
+    journey: str,
+    customer: Customer,
+    /,
+    *,
+    property: Annotated[Sequence[str], Parameter(negative="")] = (),
+    id: str | None = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Put a customer into a journey that has `entry: {api: true}`.
+
+    Parameters
+    ----------
+    journey
+        The journey's name.
+    property
+        A property of the entry, `cart_value=250`; may be given often.
+    id
+        Tells this entry from another: the same enters the customer once within 48 hours.
+    """
+    properties = dict(property_of(text, "--property") for text in property)
+    wish: dict[str, Any] = {"properties": properties, **({} if id is None else {"id": id})}
+    with connection.open() as client:
+        wish |= _named(client, customer)
+        entered = client.post(f"/journeys/{quoted(journey)}/entries", wish)
+    _changed(entered, connection, f"{customer} is put into {journey}.")
+    if not connection.json:
+        why = shlex.join(["harken", "why", customer, journey])
+        show.line(f"What came of it: {why}", "dim")
+
+
+def _named(client: Client, customer: str) -> dict[str, str]:
+    """The customer by the id that the API takes in a body."""
+    kind, colon, rest = customer.partition(":")
+    if colon and kind == "anonymous":
+        return {"anonymous_id": rest}
+    if not colon or kind != "profile":
+        return {"user_id": customer}
+    person = client.get(f"/people/{quoted(customer)}")
+    if person["user_id"]:
+        return {"user_id": person["user_id"]}
+    return {"anonymous_id": person["anonymous_ids"][0]}
 
 
 def consent(

@@ -95,3 +95,16 @@ class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
 
 
 Entry = EventEntry | SegmentEntry | OutcomeEntry | ApiEntry
+
+
+def way_in(entry: Entry) -> str:
+    """What lets customers in, in words: `the event Cart Abandoned`."""
+    match entry:
+        case SegmentEntry(segment=segment, on=on):
+            return f"{'entering' if on == 'enter' else 'leaving'} the segment {segment}"
+        case OutcomeEntry(journey=journey, outcome=outcome):
+            return f"a message of {journey} that was {outcome}"
+        case ApiEntry():
+            return "the API and other journeys"
+        case _:
+            return f"the event {entry.event}"

@@ -23,6 +23,7 @@ from harken.web.api import Api, TheApi
 from harken.web.page_words import LANGUAGES, language_of
 from harken.web.problems import status_of
 from harken.web.routes.people import identify
+from harken.web.samples import trigger_of_run
 
 MOST_FORM = 64 * 1024
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -245,7 +246,6 @@ def _again(api: Api, link: Link) -> str | None:
     from harken.messages.context import context_of
     from harken.messages.evaluate import Aborted
     from harken.messages.render import render
-    from harken.web.previews import trigger_of_run
 
     services = api.services
     row = services.store.message(link.message)

@@ -4,7 +4,6 @@ import os
 import time
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -15,7 +14,6 @@ from harken.channels.mime import Mail, clean, compose
 from harken.channels.sandbox import SandboxTransport
 from harken.channels.smtp import Letter
 from harken.channels.transports import PRESET, Choice, Transport, build
-from harken.clock import parse_time
 from harken.definitions import InForce
 from harken.errors import BadInput, Conflict, NotFound
 from harken.gates import check, demands
@@ -29,16 +27,12 @@ from harken.messages.render import Rendered, render
 from harken.people.profile import Profile, Run, Trigger
 from harken.web.api import Api
 from harken.web.projects import ProjectBody, compiled, faults_of, next_bundle, refuse_faults
+from harken.web.samples import trigger_for
 from harken.workspace import Sender
 
 TEST_HEADER = b"X-Harken-Test"
 SEND_SECONDS = 20.0
 SANDBOX_SENDER = Sender(from_="Harken <sandbox@localhost>")
-
-LATEST_EVENT = """
-SELECT ts, message_id, props::JSON::VARCHAR FROM events
-WHERE profile_id = $1 AND name = $2 ORDER BY ts DESC LIMIT 1
-"""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -72,7 +66,10 @@ def show(api: Api, wanted: Wanted, by: str) -> Shown:
     if wanted.variant is not None and wanted.variant not in words.contents:
         known = ", ".join(words.contents)
         raise BadInput(f"there is no variant {wanted.variant!r}; the message has: {known}")
-    event = _event(api, profile, journey, wanted.event)
+    if wanted.event is None:
+        event = trigger_for(api, profile, journey)
+    else:
+        event = Trigger(name=journey.source.entry.event, at=api.now, properties=wanted.event)
     choice = words.choose(profile, event, api.now, wanted.variant)
     context = context_of(profile, event, draft.workspace, api.now, step.sender)
     if wanted.language:
@@ -153,23 +150,6 @@ def _message(draft: InForce, wanted: Wanted) -> tuple[LiveJourney, Message, Comp
     return journey, step, words
 
 
-def _event(
-    api: Api, profile: Profile, journey: LiveJourney, given: dict[str, Any] | None
-) -> Trigger | None:
-    """The given event, else that of a run in flight, else the customer's latest in history."""
-    name = journey.source.entry.event
-    if given is not None:
-        return Trigger(name=name, at=api.now, properties=given)
-    for run in profile.runs.values():
-        if run.journey == journey.name:
-            return run.event
-    rows = api.services.history.query(LATEST_EVENT, [profile.id, name], limit=1)
-    if not rows:
-        return None
-    at, message_id, properties = rows[0]
-    return Trigger(name=name, at=at, message_id=message_id, properties=json_object(properties))
-
-
 def _demands(
     draft: InForce,
     journey: LiveJourney,
@@ -210,19 +190,3 @@ def _sender(shown: Shown, transports: list[Transport]) -> Sender:
     if found is None:
         raise BadInput(f"the workspace has no sender `{name}`: add it to workspace.yaml")
     return found
-
-
-def trigger_of_run(facts: dict[str, Any]) -> Trigger:
-    """The event that started a run, as its `entered` decision keeps it."""
-    at, properties = facts.get("at"), facts.get("properties")
-    return Trigger(
-        name=str(facts.get("event", "")),
-        at=at if isinstance(at, int) else parse_time(str(at)) or 0,
-        properties=properties if isinstance(properties, dict) else {},
-    )
-
-
-def json_object(text: Any) -> dict[str, Any]:
-    """A column of JSON as the object that it holds."""
-    found = msgspec.json.decode(text) if isinstance(text, str) else text
-    return found if isinstance(found, dict) else {}

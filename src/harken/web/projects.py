@@ -8,7 +8,6 @@ from msgspec import Struct, field
 
 from harken import checking
 from harken.definitions import InForce
-from harken.effects import Happening
 from harken.errors import BadDefinition, BadInput, Fault, Unavailable
 from harken.files.kinds import plain_of
 from harken.files.plan import Change, bundle
@@ -20,6 +19,7 @@ from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
 from harken.web.rules import definitions_in
+from harken.web.samples import latest_triggers
 
 SAMPLE = 500
 """Latest triggers that a message is tried on."""
@@ -209,22 +209,11 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
 
 def _audience(api: Api, journey: LiveJourney) -> Iterator[tuple[Profile, Trigger | None]]:
     """Customers whose latest triggering event would start the journey, and that event."""
-    services = api.services
-    triggers = services.history.recent_triggers(journey.source.entry.event, SAMPLE)
-    profiles = services.store.profiles([id for id, _ in triggers])
-    for id, happening in triggers:
-        profile, event = profiles.get(id), trigger_of(happening)
-        if profile is None or profile.tombstone is not None or journey.unmet(event.properties):
+    triggers = latest_triggers(api, journey, SAMPLE)
+    profiles = api.services.store.profiles([id for id, _ in triggers])
+    for id, event in triggers:
+        profile = profiles.get(id)
+        if profile is None or profile.tombstone is not None:
             continue
         if journey.audience is None or journey.audience(profile, event, api.now):
             yield profile, event
-
-
-def trigger_of(happening: Happening) -> Trigger:
-    """An event of history as rules and templates see it."""
-    return Trigger(
-        name=happening.name,
-        at=happening.at,
-        message_id=happening.message_id,
-        properties=happening.properties,
-    )

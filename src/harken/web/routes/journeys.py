@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from harken.clock import iso
 from harken.errors import Conflict, NotFound
 from harken.inputs import Definitions, JourneySource
+from harken.web import entries
 from harken.web.api import Api, Asked, TheApi
+from harken.web.entries import Entered, EntryWishes
 from harken.web.problems import responses
 from harken.web.routes.definitions import put_in_force
 
@@ -135,6 +137,22 @@ def resume_journey(api: TheApi, request: Asked, name: JourneyName) -> Switched:
     return _switch(api, request, name, "live")
 
 
+@post(
+    "/journeys/{name:str}/entries",
+    status_code=200,
+    request_max_body_size=entries.MOST_BYTES,
+    responses=responses(404, 409),
+    sync_to_thread=True,
+)
+def enter_journey(api: TheApi, name: JourneyName, data: EntryWishes) -> Entered:
+    """Put one customer, or up to 2,500, into a journey whose entry is by API.
+
+    All are durable when it answers, but for the refused: who nobody knows, and what is malformed.
+    The same `id` enters the same customer once within 48 h, so a request may be repeated.
+    """
+    return entries.put_in(api, name, data)
+
+
 def _switch(api: Api, request: Asked, name: str, state: Literal["live", "paused"]) -> Switched:
     with api.applying:
         current = api.settled_definitions()
@@ -173,5 +191,5 @@ def _state(found: JourneySource) -> State:
 routes = Router(
     path="",
     tags=["journeys"],
-    route_handlers=[list_journeys, show_journey, pause_journey, resume_journey],
+    route_handlers=[list_journeys, show_journey, pause_journey, resume_journey, enter_journey],
 )

@@ -1,0 +1,72 @@
+"""The events that a message is tried on: what let customers in lately, or would."""
+
+from typing import Any
+
+import msgspec
+
+from harken.clock import parse_time
+from harken.effects import Happening
+from harken.journeys.compile import LiveJourney
+from harken.people.profile import Profile, Trigger
+from harken.web.api import Api
+
+# One for each customer, the latest first: those who are put in have no event of their own.
+ENTERED = """
+SELECT profile_id, facts FROM (
+    SELECT * FROM decisions WHERE journey = $1 AND outcome = 'entered'
+    ORDER BY ts DESC LIMIT 10 * $2
+)
+QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY ts DESC) = 1
+ORDER BY ts DESC LIMIT $2
+"""
+
+
+def latest_triggers(api: Api, journey: LiveJourney, limit: int) -> list[tuple[int, Trigger]]:
+    """(profile id, event): what would start the journey, or started it, one a customer."""
+    history = api.services.history
+    if journey.by_hand:
+        rows = history.query(ENTERED, [journey.name, limit], limit=limit)
+        return [(id, trigger_of_run(json_object(facts))) for id, facts in rows]
+    found = history.recent_triggers(journey.source.entry.event, limit)
+    return [(id, trigger_of(event)) for id, event in found if not journey.unmet(event.properties)]
+
+
+def trigger_for(api: Api, profile: Profile, journey: LiveJourney) -> Trigger | None:
+    """The event that a preview for the customer is made of: of a run in flight, else the latest
+    that let them in, or would."""
+    for run in profile.runs.values():
+        if run.journey == journey.name:
+            return run.event
+    history = api.services.history
+    if journey.by_hand:
+        decided = history.decisions(profile.id, journey.name)
+        entered = [one for one in decided if one.outcome == "entered"]
+        return trigger_of_run(entered[-1].facts) if entered else None
+    happened = history.latest(profile.id, journey.source.entry.event, 1)
+    return trigger_of(happened[0]) if happened else None
+
+
+def trigger_of(happening: Happening) -> Trigger:
+    """An event of history as rules and templates see it."""
+    return Trigger(
+        name=happening.name,
+        at=happening.at,
+        message_id=happening.message_id,
+        properties=happening.properties,
+    )
+
+
+def trigger_of_run(facts: dict[str, Any]) -> Trigger:
+    """The event that started a run, as its `entered` decision keeps it."""
+    at, properties = facts.get("at"), facts.get("properties")
+    return Trigger(
+        name=str(facts.get("event", "")),
+        at=at if isinstance(at, int) else parse_time(str(at)) or 0,
+        properties=properties if isinstance(properties, dict) else {},
+    )
+
+
+def json_object(text: Any) -> dict[str, Any]:
+    """A column of JSON as the object that it holds."""
+    found = msgspec.json.decode(text) if isinstance(text, str) else text
+    return found if isinstance(found, dict) else {}
