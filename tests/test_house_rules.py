@@ -20,7 +20,7 @@ CODE = ("src", "tests", "bench", "examples")
 SENTENCE = (
     ("base", "errors clock ids values metrics bell logs config folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
-    ("definitions", "segments.rules segments.model messages.content"),
+    ("definitions", "segments.rules segments.model messages.content channels.table"),
     ("journeys as written", "journeys.kinds journeys.entries journeys.model workspace"),
     ("rows and columns", "store history"),
     ("events come in", "ingest"),

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from harken import metrics
 from harken.backfill import NOTE, Backfill
+from harken.channels.table import CONSENTED
 from harken.clock import Clock
 from harken.commits import Commits
 from harken.definitions import InForce
@@ -40,7 +41,6 @@ from harken.inputs import (
 )
 from harken.logs import structlog
 from harken.people import profile as documents
-from harken.people.consent import CHANNELS
 from harken.people.profile import Profile
 from harken.people.snapshot import snapshot_of
 from harken.segments.filling import Filling
@@ -297,7 +297,7 @@ class Engine:
             filling = self.backfill.recount(self.definitions, turn.recount)
             turn.notes[NOTE] = msgspec.msgpack.encode(filling)
         turn.history.people(
-            snapshot_of(one, CHANNELS)
+            snapshot_of(one, CONSENTED)
             for one in map(turn.documents.__getitem__, sorted((turn.stated & turn.touched) - gone))
             if one.tombstone is None
         )

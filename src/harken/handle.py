@@ -8,7 +8,7 @@ from it, which are handled the same way. The document given is changed in place 
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -108,20 +108,35 @@ def _event(handling: Handling, record: Record) -> None:
     handling.react(trigger, late=late)
 
 
-def _facts(profile: Profile) -> tuple[int, str | None, dict[str, Any], dict[str, Any]]:
-    return profile.created_at, profile.user_id, profile.attributes.copy(), profile.learned.copy()
+class Facts(NamedTuple):
+    """What an event may change of a customer beside what it counts."""
+
+    created_at: int
+    user_id: str | None
+    attributes: dict[str, Any]
+    learned: dict[str, Any]
+    tokens: set[str]
 
 
-def _state_changes(
-    handling: Handling, before: tuple[int, str | None, dict[str, Any], dict[str, Any]]
-) -> None:
+def _facts(profile: Profile) -> Facts:
+    tokens = {device.token for device in profile.devices.values()}
+    attributes, learned = profile.attributes.copy(), profile.learned.copy()
+    return Facts(profile.created_at, profile.user_id, attributes, learned, tokens)
+
+
+def _state_changes(handling: Handling, before: Facts) -> None:
     """Say what an event changed of the customer beside what it counts."""
-    profile, (created_at, user_id, attributes, learned) = handling.profile, before
-    segments = handling.definitions.segments
+    profile, (created_at, user_id, attributes, learned, tokens) = handling.profile, before
     if not created_at:
         handling.state("new", *profile.attributes, *profile.learned)
-        handling.ask(segments.by_fact.get("location", {}))
-    elif profile.attributes != attributes or profile.learned != learned:
+        for fact in ("location", "user_id", "devices"):
+            handling.ask(handling.definitions.segments.by_fact.get(fact, {}))
+        return
+    if profile.user_id != user_id:
+        handling.state("user_id")
+    if {device.token for device in profile.devices.values()} != tokens:
+        handling.state("devices")
+    if profile.attributes != attributes or profile.learned != learned:
         changed = {
             name
             for now, then in ((profile.attributes, attributes), (profile.learned, learned))
@@ -129,8 +144,6 @@ def _state_changes(
             if now.get(name) != then.get(name)
         }
         handling.state("location" if "location" in changed else "attributes", *changed)
-    elif profile.user_id != user_id:
-        handling.state("user_id")
 
 
 def _fill(handling: Handling, fill: Fill) -> None:

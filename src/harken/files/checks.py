@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from harken.channels.table import ADDRESSED
 from harken.clock import parse_date
 from harken.people.traits import KEPT, SENT_KEPT, UNCOUNTED
 from harken.segments.compare import compile_regex
@@ -42,8 +43,6 @@ A_YEAR = 366
 FARTHEST = 20_040_000
 """Metres: half way round the Earth."""
 MOST_BUCKET = 9_999
-REACHABLE_BY = ("email",)
-"""Channels of which the customer's document holds the address."""
 
 Problems = Iterator[tuple[str, str]]
 """(key under the struct, or empty for itself; what is wrong)."""
@@ -220,8 +219,8 @@ def _messages(rule: Messages) -> Problems:
 
 
 def _reachable(rule: Reachable) -> Problems:
-    if rule.reachable not in REACHABLE_BY:
-        known = ", ".join(f"`{name}`" for name in REACHABLE_BY)
+    if rule.reachable not in ADDRESSED:
+        known = ", ".join(f"`{name}`" for name in ADDRESSED)
         yield "reachable", f"{rule.reachable[:40]!r} is no channel with an address; known: {known}"
 
 

@@ -11,10 +11,6 @@ from harken.people.profile import Profile, Run
 from harken.segments.live import Check
 from harken.workspace import Workspace
 
-CHANNELS = ("email", "sms", "kakao", "alimtalk", "push", "web_push", "in_app", "card")
-PULLED = frozenset({"in_app", "card"})
-"""Channels whose messages wait to be fetched: they need no address, and caps pass them over."""
-
 
 class Candidate(Struct, kw_only=True):
     """A message that wants to leave, and where it comes from. Times are ms; 0 means none."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from harken.gates.base import PULLED, Candidate, Verdict
+from harken.channels.table import UNCOUNTED
+from harken.gates.base import Candidate, Verdict
 from harken.gates.hours import local_span
 from harken.gates.policy import CompiledCap, CompiledWorkspace
 from harken.gates.who import holdout
@@ -121,7 +122,7 @@ def _counts(cap: CompiledCap, send: Send) -> bool:
 
 def _names(cap: CompiledCap, channel: str, tags: list[str]) -> bool:
     if cap.channel is None:
-        if channel in PULLED:
+        if channel in UNCOUNTED:
             return False
     elif cap.channel != channel:
         return False

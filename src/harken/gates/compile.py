@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from harken.channels import table
 from harken.errors import BadDefinition, Fault
-from harken.gates.base import CHANNELS
 from harken.gates.hours import Hours, all_open, open_hours, outside
 from harken.gates.packs import PACKS
 from harken.gates.policy import CompiledCap, CompiledWorkspace
@@ -125,8 +125,8 @@ def _cap_faults(cap: Cap, path: str) -> list[Fault]:
         faults.append(Fault(f"{path}.at_most", "cannot be less than 0"))
     if isinstance(cap.per, Duration) and cap.per < 1:
         faults.append(Fault(f"{path}.per", "must be longer than nothing"))
-    if cap.channel is not None and cap.channel not in CHANNELS:
-        problem = f"there is no channel {cap.channel!r}; {_nearest(cap.channel, CHANNELS)}"
+    if cap.channel is not None and cap.channel not in table.NAMES:
+        problem = f"there is no channel {cap.channel!r}; {_nearest(cap.channel, table.NAMES)}"
         faults.append(Fault(f"{path}.channel", problem))
     return faults
 

@@ -1,10 +1,9 @@
 """Which country's law is the recipient's."""
 
+from harken.channels.table import BY_PHONE
 from harken.gates.base import Candidate
 from harken.people import countries
 from harken.people.profile import Profile
-
-_BY_PHONE = frozenset({"sms", "kakao", "alimtalk"})
 
 
 def country_of(
@@ -18,7 +17,7 @@ def country_of(
 
 
 def _dialled(candidate: Candidate, profile: Profile, dialling: dict[str, str]) -> str | None:
-    phone = candidate.address if candidate.channel in _BY_PHONE else profile.attribute("phone")
+    phone = candidate.address if candidate.channel in BY_PHONE else profile.attribute("phone")
     if not isinstance(phone, str) or not phone:
         return None
     digits = "".join(letter for letter in phone if letter in "+0123456789")

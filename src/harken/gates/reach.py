@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from harken.gates.base import PULLED, Candidate, Verdict
+from harken.channels.table import PULLED
+from harken.gates.base import Candidate, Verdict
 from harken.gates.policy import CompiledWorkspace
-from harken.people.address import LONGEST, address_problem, found_dead
+from harken.people.address import LONGEST, form_problem, found_dead
 from harken.people.profile import Profile
 
 REACHABLE = Verdict("pass", "reachable")
@@ -19,11 +20,10 @@ def reachable(
         if candidate.channel in PULLED:
             return REACHABLE
         return Verdict("drop", "reachable", "no_address", facts={"channel": candidate.channel})
-    if candidate.channel == "email":
-        problem = address_problem(address)
-        if problem:
-            shown = {"address": address[:LONGEST], "problem": problem}
-            return Verdict("drop", "reachable", "bad_address", facts=shown)
+    problem = form_problem(candidate.channel, address)
+    if problem:
+        shown = {"address": address[:LONGEST], "problem": problem}
+        return Verdict("drop", "reachable", "bad_address", facts=shown)
     dead = found_dead(profile, candidate.channel, address)
     if dead is not None:
         facts: dict[str, Any] = {"why": dead.why, "since": dead.at, "detail": dead.detail}

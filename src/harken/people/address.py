@@ -1,8 +1,9 @@
-"""E-mail addresses: which can be one, and which have been found dead."""
+"""Addresses: which can be one, which have been found dead, and by what a customer is reached."""
 
 import re
 from functools import cache, lru_cache
 
+from harken.channels.table import ADDRESSED, TABLE, address_of
 from harken.people.profile import Profile, Reach
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -21,11 +22,23 @@ def found_dead(profile: Profile, channel: str, address: str) -> Reach | None:
 
 
 def reachable(profile: Profile) -> list[str]:
-    """The channels through which the customer can be written to."""
-    address = profile.attribute("email")
-    if not isinstance(address, str) or not address or address_problem(address):
-        return []
-    return [] if found_dead(profile, "email", address) else ["email"]
+    """The channels with an address through which the customer can be written to."""
+    return [channel for channel in ADDRESSED if is_reachable(profile, channel)]
+
+
+def is_reachable(profile: Profile, channel: str) -> bool:
+    """Whether they have an address for the channel that can be one and was not found dead."""
+    address = address_of(profile, channel)
+    return bool(
+        address
+        and not form_problem(channel, address)
+        and found_dead(profile, channel, address) is None
+    )
+
+
+def form_problem(channel: str, address: str) -> str:
+    """Why the text can be no address of the channel, or ""."""
+    return address_problem(address) if TABLE[channel].form == "e-mail" else ""
 
 
 @lru_cache(maxsize=10_000)

@@ -7,8 +7,6 @@ STATES = ("opted_in", "implied", "opted_out")
 STRICTNESS = {"opted_out": 2, "implied": 1, "opted_in": 0}
 KEPT = 1_000
 """Lines of the ledger kept with the customer; history has them all."""
-CHANNELS = ("email", "sms", "kakao", "push", "in_app", "card", "webhook")
-"""Those that a choice about all channels is about."""
 ALL = "all"
 """The channel that stands for every channel."""
 

@@ -7,12 +7,12 @@ its gate, its name and its facts.
 from collections.abc import Callable
 from typing import Any
 
+from harken.channels.table import called
 from harken.effects import Decision
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
 Clause = Callable[[Decision, Words], str]
 
-CHANNEL_NAMES = {"email": "e-mail", "sms": "text message", "push": "push message"}
 PACK_NAMES = {"KR": "Korea"}
 
 
@@ -258,7 +258,7 @@ def _cap(decision: Decision, words: Words) -> str:
     facts = decision.facts
     cap = facts.get("cap")
     cap = cap if isinstance(cap, dict) else facts
-    thing = CHANNEL_NAMES.get(cap.get("channel") or "", "message")
+    thing = called(cap.get("channel") or "message")
     rule = counted(cap["at_most"], thing)
     if tag := cap.get("tag"):
         rule += f" tagged {tag}"
@@ -293,7 +293,7 @@ def _split_control(decision: Decision, words: Words) -> str:
 
 def _no_address(decision: Decision, words: Words) -> str:
     channel = decision.facts.get("channel", "email")
-    return f"no {CHANNEL_NAMES.get(channel, channel)} address of theirs is known"
+    return f"no {called(channel)} address of theirs is known"
 
 
 def _bad_address(decision: Decision, words: Words) -> str:
@@ -333,7 +333,7 @@ def _consented(facts: dict[str, Any]) -> str:
     purpose = facts.get("purpose", "messages")
     if not channel or channel == "all":
         return f"all {purpose}" if channel else str(purpose)
-    return f"{purpose} by {CHANNEL_NAMES.get(channel, channel)}"
+    return f"{purpose} by {called(channel)}"
 
 
 def _law(decision: Decision) -> str:

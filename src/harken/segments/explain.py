@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harken.channels.table import address_of
 from harken.clock import iso
 from harken.ids import bucket
 from harken.people.consent import standing
@@ -83,7 +84,7 @@ def _fact(rule: Rule, profile: Profile) -> Any:
         case InList(in_list=name):
             return name in profile.lists
         case Reachable():
-            return profile.attribute("email")
+            return address_of(profile, rule.reachable) or None
         case ConsentIs():
             choice = standing(profile, rule.consent, rule.purpose)
             return choice.state if choice else "implied"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET
 
 from harken.ids import bucket
-from harken.people.address import reachable
+from harken.people.address import is_reachable
 from harken.people.consent import standing
 from harken.people.profile import Profile, Trigger
 from harken.segments.behaviour import (
@@ -76,7 +76,7 @@ def compile_rule(rule: Rule, traits: Traits) -> Check:
         case InList(in_list=name):
             return lambda profile, event, now: name in profile.lists
         case Reachable(reachable=channel):
-            return lambda profile, event, now: channel in reachable(profile)
+            return lambda profile, event, now: is_reachable(profile, channel)
         case ConsentIs():
             return _consent(rule)
         case Near():

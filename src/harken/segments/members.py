@@ -64,7 +64,7 @@ class LiveSegments:
         self.by_attribute: dict[str, Group] = {}
         """By the first part of the attribute's path."""
         self.by_fact: dict[str, Group] = {}
-        """`consent`, `reach`, `lists`, `location`."""
+        """`consent`, `reach`, `lists`, `location`, `user_id`, `devices`."""
         self.timed: Group = {}
         """Those which time alone may change."""
         self.of_anyone: Group = {}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from harken.channels.table import looks_at
 from harken.segments.rules import (
     All,
     Any_,
@@ -33,7 +34,7 @@ class Reads(Struct, frozen=True):
     attributes: frozenset[str] = NONE
     """Names of attributes; of a dotted path, the path and its first part."""
     facts: frozenset[str] = NONE
-    """Of `consent`, `reach`, `lists`, `location`."""
+    """Of `consent`, `reach`, `lists`, `location`, `user_id`, `devices`."""
     timed: bool = False
     """Whether time alone may change the answer."""
 
@@ -99,8 +100,9 @@ def _fact(rule: Rule) -> Reads:
     match rule:
         case InList():
             return Reads(facts=frozenset({"lists"}))
-        case Reachable():
-            return Reads(attributes=frozenset({"email"}), facts=frozenset({"reach"}))
+        case Reachable(reachable=channel):
+            attributes, facts = looks_at(channel)
+            return Reads(attributes=attributes, facts=facts)
         case ConsentIs():
             return Reads(facts=frozenset({"consent"}))
         case Near():

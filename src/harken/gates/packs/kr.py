@@ -8,9 +8,10 @@ import calendar
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from harken.channels.table import PULLED
 from harken.clock import from_local, to_datetime
 from harken.errors import Fault
-from harken.gates.base import PULLED, Candidate, Verdict
+from harken.gates.base import Candidate, Verdict
 from harken.gates.hours import Hours
 from harken.people.consent import standing
 from harken.people.profile import ConsentChange, Profile

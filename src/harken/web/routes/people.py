@@ -9,9 +9,9 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct, field
 
 from harken.channels.addresses import parse_address
+from harken.channels.table import NAMES
 from harken.clock import iso, parse_time
 from harken.errors import BadInput, Conflict, NotFound
-from harken.gates.base import CHANNELS
 from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES, Accepted, Reader
 from harken.inputs import Consent, Forget, Merge, Unmerge
@@ -184,8 +184,8 @@ def change_consent(api: TheApi, request: Asked, person_id: PersonId, data: Conse
         for wish in data.changes
     ]
     for change in changes:
-        if change.channel not in (*CHANNELS, ALL):
-            known = ", ".join((*CHANNELS, ALL))
+        if change.channel not in (*NAMES, ALL):
+            known = ", ".join((*NAMES, ALL))
             raise BadInput(f"there is no channel {change.channel!r}; known are {known}")
         if change.purpose not in PURPOSES:
             known = ", ".join(PURPOSES)
