@@ -26,6 +26,34 @@ from harken.sending import Sender
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
+LONG = """
+  - wait_for:
+      - event: Bought
+        name: bought
+        then:
+          - branch:
+              - when: {answer: order.cart, equals: x}
+                then:
+                  - enter: put-in
+                    with: {cart: {answer: order.cart}}
+            otherwise:
+              - update: {bought: {add: 1}}
+      - event: Left
+    id: order
+    at_most: 2h
+    otherwise:
+      - split: words
+        control: 30
+        arms:
+          - name: a
+            weight: 50
+            then:
+              - message: waited
+                channel: email
+                default: {subject: "waited", html: "<p>Hi</p>"}
+          - {name: b, weight: 50}
+  - wait: 30m
+"""
 JOURNEYS = {
     "workspace": (
         "caps: [{at_most: 3, per: 1d}, {tag: promo, at_most: 1, per: 6h}]\n"
@@ -50,6 +78,8 @@ JOURNEYS = {
     "left": journey(
         "$session_ended", name="left", entry_where="{ordered: false}", entry_reentry="always"
     ),
+    "long": journey("Seen", name="long", entry_reentry="{after: 1h}", entry_key="cart", steps=LONG),
+    "put_in": "journey: put-in\nentry: {api: true, reentry: always}\nsteps:\n" + say("hello"),
     "thanks": journey("$message_sent", name="thanks", entry_reentry="always", steps=say("thanks")),
 }
 USERS = ("u1", "u2", "u3")
