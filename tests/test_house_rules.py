@@ -18,7 +18,7 @@ CODE = ("src", "tests", "bench", "examples")
 # The way of an event, as docs and folders tell it. A module imports from its own row and from the
 # rows above it, never from below; within a row of several names, freely.
 SENTENCE = (
-    ("base", "errors clock ids values metrics bell logs config folder"),
+    ("base", "errors clock ids values metrics bell logs network config folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
     ("definitions", "segments.rules segments.model messages.content channels.table"),
     ("journeys as written", "journeys.kinds journeys.entries journeys.model workspace"),
@@ -31,7 +31,7 @@ SENTENCE = (
     ("definitions from files", "files"),
     ("become messages", "messages"),
     ("the one function", "definitions asking entering reactions handle"),
-    ("leave by channels", "channels checking"),
+    ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
     ("the loops", "backfill commits engine sending"),
     ("web", "web"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from harken.errors import BadInput
+from harken.network import networks
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -42,6 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Return path: bounces by LMTP on this port; 0 for off."""
     private_webhooks: bool = False
     """Whether webhooks may be machines of our own network."""
+    private_networks: str = ""
+    """Networks of our own that the feeds of templates may be on: `10.1.0.0/16,127.0.0.1`."""
     log_level: str = "info"
 
     @property
@@ -87,6 +90,7 @@ def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -
         "history_threads": int(_number(env, "HARKEN_HISTORY_THREADS") or 1),
         "log_level": env.get("HARKEN_LOG_LEVEL", "info"),
         "events_per_second": _number(env, "HARKEN_EVENTS_PER_SECOND"),
+        "private_networks": _networks(env, "HARKEN_PRIVATE_NETWORKS"),
         "private_webhooks": _number(env, "HARKEN_PRIVATE_WEBHOOKS") > 0,
         "lmtp_port": int(_number(env, "HARKEN_LMTP_PORT")),
         "senders": int(_number(env, "HARKEN_SENDERS") or 1),
@@ -119,6 +123,15 @@ def _memory(env: Mapping[str, str], name: str, default: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)? ?[MG](i?B)?", text, re.IGNORECASE):
         raise BadInput(f"{name}={text!r}: write an amount of memory, 100MB or 2GB")
     return text if text[-1] in "bB" else f"{text}B"
+
+
+def _networks(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "")
+    try:
+        networks(text)
+    except BadInput as fault:
+        raise BadInput(f"{name}={text!r}: {fault}") from None
+    return text
 
 
 def _number(env: Mapping[str, str], name: str) -> float:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from harken import metrics, workspace
 from harken.channels.base import Channel
@@ -14,11 +15,12 @@ from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
+from harken.fetching import Fetching
 from harken.gates import Candidate, Verdict, check, decision
 from harken.logs import structlog
 from harken.messages.compile import CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
-from harken.messages.render import render
+from harken.messages.render import Rendered, render
 from harken.people.profile import Profile, Run, Trigger
 from harken.store.base import LedgerRow, MessageState
 from harken.store.sqlite import SqliteStore
@@ -47,12 +49,15 @@ class Sender:
         self._store = SqliteStore(settings.state, durable=True)
         self._sandbox = Sandbox(settings.sandbox)
         self._links = Links(settings.base_url, link_secret(settings.data))
+        self._fetching = Fetching(settings, clock)
         self._sandboxed = False
         self._in_force = self._compile()
         self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
             self._store,
             self._channels(),
-            Rendering(compiled=self._message, links=self._links_of, render=render, look=self._look),
+            Rendering(
+                compiled=self._message, links=self._links_of, render=self._render, look=self._look
+            ),
             clock,
             name,
             count=self._settled,
@@ -83,6 +88,7 @@ class Sender:
         self._delivery.close()
         self._store.close()
         self._sandbox.close()
+        self._fetching.close()
 
     def _follow_definitions(self) -> None:
         if self._store.definitions_revision() == self._in_force.written.revision:
@@ -130,6 +136,12 @@ class Sender:
 
     def _message(self, journey: str, revision: int, step: str) -> CompiledMessage | None:
         return self._in_force.message(journey, revision, step)
+
+    def _render(
+        self, message: CompiledMessage, variant: str, context: dict[str, Any], links: MessageLinks
+    ) -> Rendered:
+        outside = self._fetching.of(self._in_force.workspace)
+        return render(message, variant, context, links, outside=outside)
 
     def _links_of(self, row: LedgerRow) -> MessageLinks:
         link = Link(

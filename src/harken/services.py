@@ -7,6 +7,7 @@ from harken.clock import Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import Damaged
+from harken.fetching import Fetching
 from harken.history.base import History
 from harken.ingest.collector import Collector
 from harken.ingest.identity import Identities, Lookup
@@ -33,6 +34,7 @@ class Services:
         self.keys = Keys(settings.data / "keys.json", settings.write_key, settings.secret_key)
         self.links = Links(settings.base_url, link_secret(settings.data))
         self.sandbox = Sandbox(settings.sandbox)
+        self.fetching = Fetching(settings, clock)
         log = Log(settings.log)
         handled = self.store.offset()
         if log.end < handled:
@@ -67,3 +69,4 @@ class Services:
         self.collector.close()
         self.store.close()
         self.sandbox.close()
+        self.fetching.close()

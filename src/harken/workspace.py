@@ -46,6 +46,17 @@ class Transport(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Domain of the envelope sender: bounces go to `bounce+<token>@<domain>`."""
 
 
+class Account(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A secret with which feeds are asked. It stands in the environment, not here."""
+
+    url: str
+    """`https://api.example/v1/`: goes along to addresses that begin so, and nowhere else."""
+    header: str
+    """The header that carries it, such as `Authorization` or `X-Api-Key`."""
+    secret_env: str
+    """The variable that holds the header's whole value."""
+
+
 class QuietHours(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """No marketing between these local times."""
 
@@ -97,6 +108,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     senders: dict[str, Sender] = field(default_factory=dict)
     """The one named `default` is used by messages that name none."""
     transports: list[Transport] = field(default_factory=list)
+    connected: dict[str, Account] = field(default_factory=dict)
+    """What `{% connected ... auth: NAME %}` may name."""
     quiet_hours: QuietHours | None = None
     sending_hours: SendingHours | None = None
     caps: list[Cap] = field(default_factory=list)

@@ -289,3 +289,23 @@ def test_a_damaged_journey_is_read_or_has_faults(value: object) -> None:
     typed, faults = try_read(value, Journey)
     assert (typed is None) == bool(faults)
     assert all(fault.path.startswith("$") and fault.problem for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("account", "path", "problem"),
+    [
+        ({"url": "https://api.example"}, "url", "to a `/`"),
+        ({"url": "https://user@api.example/"}, "url", "to a `/`"),
+        ({"url": "ftp://api.example/"}, "url", "to a `/`"),
+        ({"url": "https://{{ x }}.example/"}, "url", "to a `/`"),
+        ({"header": "X Key"}, "header", "no header's name"),
+        ({"secret_env": "A-B"}, "secret_env", "no name of a variable"),
+        ({"secret_env": "HARKEN_SECRET_KEY"}, "secret_env", "Harken's own secrets"),
+    ],
+)
+def test_where_a_feeds_secret_may_go(account: dict[str, str], path: str, problem: str) -> None:
+    right = {"url": "https://api.example/v1/", "header": "X-Api-Key", "secret_env": "KEY"}
+    assert try_read({"connected": {"weather": right}}, Workspace)[1] == ()
+    faults = try_read({"connected": {"weather": {**right, **account}}}, Workspace)[1]
+    assert [fault.path for fault in faults] == [f"$.connected.weather.{path}"]
+    assert problem in faults[0].problem

@@ -15,6 +15,7 @@ from harken.files.schema import schemas
 from harken.files.template import WELCOME, WORKSPACE, init, write_schemas
 from harken.journeys.kinds import SendingHours
 from harken.workspace import (
+    Account,
     Cap,
     ConsentNeed,
     Dkim,
@@ -29,7 +30,7 @@ from harken.workspace import (
 ALL_SETTINGS = re.sub(r"^#(?=\S|  )", "", WORKSPACE, flags=re.MULTILINE)
 SECTIONS = (
     Workspace, Sender, Transport, Dkim, QuietHours, SendingHours, Cap, ConsentNeed, Sessions,
-    Retention,
+    Retention, Account,
 )  # fmt: skip
 
 

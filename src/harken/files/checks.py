@@ -1,5 +1,6 @@
 """What a rule's type does not say, but no author means otherwise: each check yields problems."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,7 +36,12 @@ from harken.segments.rules import (
     Sum,
     Test,
 )
+from harken.workspace import Account
 
+# How addresses begin that a secret may go to: host and path fixed, so that no other host begins so.
+_BEGINNING = re.compile(r"https?://[\w.\-\[\]:]+/[^\s?#{}]*")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 LONGEST_REGEX = 500
 """Characters in a regular expression."""
 MOST_DAYS = 3_660
@@ -245,6 +251,17 @@ def _bucket(rule: Bucket) -> Problems:
         yield "from", f"is more than `to` ({rule.to}); no bucket lies there"
 
 
+def _account(account: Account) -> Problems:
+    if not _BEGINNING.fullmatch(account.url) or not account.url.endswith("/"):
+        yield "url", "must be how its addresses begin, to a `/`: https://api.example/v1/"
+    if not _HEADER.fullmatch(account.header):
+        yield "header", f"{account.header[:40]!r} is no header's name; write one such as X-Api-Key"
+    if not _VARIABLE.fullmatch(account.secret_env):
+        yield "secret_env", f"{account.secret_env[:40]!r} is no name of a variable"
+    elif account.secret_env.upper().startswith("HARKEN_"):
+        yield "secret_env", "Harken's own secrets go to no feed; use a variable of another name"
+
+
 def _counted(key: str, event: str) -> Problems:
     yield from _named(key, event)
     if event in UNCOUNTED:
@@ -288,6 +305,7 @@ _CHECKS: dict[type, Callable[[Any], Problems]] = {
     Point: _point,
     Near: _near,
     Bucket: _bucket,
+    Account: _account,
     All: _all,
     Any_: _any,
 }

@@ -61,6 +61,14 @@ workspace: default
 #    weight: 0
 #    dkim: {domain: shop.example, selector: harken, key_file: dkim.pem}
 
+# Secrets with which the feeds of templates are asked, in the header that carries them. They stand
+# in the environment, and go only to addresses that begin with `url`. Example; by default none:
+#connected:
+#  weather:
+#    url: https://api.weather.example/v1/
+#    header: X-Api-Key
+#    secret_env: WEATHER_KEY
+
 # No marketing between these hours of the customer's own time: `hold` it to the end of them, or
 # `drop` it. Example; by default none:
 #quiet_hours:

@@ -9,6 +9,7 @@ from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledMessage
 from harken.messages.context import context_of
 from harken.messages.evaluate import Aborted
+from harken.messages.outside import Outside, Unasked
 from harken.messages.render import render
 from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
@@ -38,22 +39,33 @@ def coverage(
     audience: Iterable[tuple[Profile, Trigger | None]],
     workspace: Workspace,
     now: int,
+    outside: Outside | None = None,
 ) -> Coverage:
-    """Render the message for each customer of an audience (or a sample of it) and count."""
+    """Render the message for each customer of an audience (or a sample of it) and count.
+
+    Customers for whom more would have to be fetched than a trial may are left out.
+    """
     found = Coverage()
     variants: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     aborted: Counter[str] = Counter()
     for profile, trigger in audience:
-        found.total += 1
         choice = message.choose(profile, trigger, now)
         try:
             rendered = render(
-                message, choice.variant, context_of(profile, trigger, workspace, now), None
+                message,
+                choice.variant,
+                context_of(profile, trigger, workspace, now),
+                None,
+                outside=outside,
             )
+        except Unasked:
+            continue
         except Aborted as abort:
+            found.total += 1
             aborted[abort.reason] += 1
             continue
+        found.total += 1
         variants[rendered.variant] += 1
         if rendered.variant == DEFAULT != choice.variant:
             found.to_default += 1

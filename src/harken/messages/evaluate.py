@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from harken.errors import HarkenError
 from harken.messages import filters
+from harken.messages.outside import Outside
 
 LONGEST_OUTPUT = 1_000_000
 """Characters that one template may produce; also of any value on the way."""
@@ -75,25 +76,37 @@ class _Frames(ReadOnlyChainMap):
 class Scope:
     """What the templates of one message use: plain values, and the recipient's place."""
 
-    __slots__ = ("locale", "now", "values", "zone")
+    __slots__ = ("fetched", "locale", "now", "outside", "values", "zone")
 
-    def __init__(self, values: dict[str, Any], locale: str, zone: ZoneInfo, now: int) -> None:
+    def __init__(
+        self,
+        values: dict[str, Any],
+        locale: str,
+        zone: ZoneInfo,
+        now: int,
+        outside: Outside | None = None,
+    ) -> None:
         self.values = values
         self.locale = locale
         self.zone = zone
         self.now = now
+        self.outside = outside
+        """What tags may fetch from; None where nothing can be fetched."""
+        self.fetched: dict[Any, Any] = {}
+        """What was fetched for this message: all its parts must say the same."""
 
 
 class Context(RenderContext):
     """The state of one rendering. Library tags see it as python-liquid's own."""
 
-    __slots__ = ("frames", "now_ms", "place_locale", "place_zone", "work")
+    __slots__ = ("fetched", "frames", "now_ms", "outside", "place_locale", "place_zone", "work")
 
     def begin(self, scope: Scope) -> None:
         """Use `scope` alone: python-liquid's `now` and `today` would read the clock."""
         self.scope = _Frames(self.locals, scope.values, self.counters)
         self.frames = self.scope._maps
         self.place_locale, self.place_zone, self.now_ms = scope.locale, scope.zone, scope.now
+        self.outside, self.fetched = scope.outside, scope.fetched
         self.work = 0
 
     def get(

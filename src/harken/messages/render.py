@@ -12,6 +12,7 @@ from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledMessage
 from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
 from harken.messages.links import MessageLinks, before_body_end, track_links
+from harken.messages.outside import Outside
 from harken.messages.text import html_to_text, tidy
 from harken.messages.wording import Parts
 from harken.values import zone
@@ -50,25 +51,26 @@ def render(
     links: MessageLinks | None,
     *,
     why: str = "",
+    outside: Outside | None = None,
 ) -> Rendered:
     """The message for the customer whose values `context` holds (see `context_of`).
 
     A variant that uses what the customer does not have, or cannot be rendered with their values,
     gives way to the default, and `why_variant` says so; else `why` is passed through. `links` is
-    None in a preview. Raises Aborted when a template says so, or when even the default cannot be
-    rendered.
+    None in a preview; `outside` is what templates may fetch from. Raises Aborted when a template
+    says so, or when even the default cannot be rendered.
     """
     if variant not in message.contents:
         variant, why = DEFAULT, f"there is no variant {variant} any more"
     if variant != DEFAULT:
         try:
-            return _render(message, variant, context, links, why)
+            return _render(message, variant, context, links, why, outside)
         except Missing as missing:
             why = f"{variant} uses {missing.path}, which this customer does not have"
         except RenderFault as fault:
             why = f"{variant} could not be rendered: {fault}"
     try:
-        return _render(message, DEFAULT, context, links, why)
+        return _render(message, DEFAULT, context, links, why, outside)
     except Missing as missing:
         raise Aborted(
             f"the default content uses {missing.path}, which this customer does not have"
@@ -83,13 +85,14 @@ def _render(
     context: dict[str, Any],
     links: MessageLinks | None,
     why: str,
+    outside: Outside | None,
 ) -> Rendered:
     profile = context.get("profile") or {}
     parts = message.parts(variant, str(profile.get("language") or ""))
     if links is not None:
         links = links.of_variant(variant)
     urls = links.values() if links is not None else NO_LINKS
-    scope = _scope(message, variant, parts, context, urls, links)
+    scope = _scope(message, variant, parts, context, urls, links, outside)
     subject = _subject(parts.subject.render(scope), context)
     html = parts.html.render(scope) if parts.html is not None else ""
     if parts.text is not None:
@@ -117,6 +120,7 @@ def _scope(
     context: dict[str, Any],
     urls: dict[str, str],
     links: MessageLinks | None,
+    outside: Outside | None,
 ) -> Scope:
     profile = context.get("profile") or {}
     now = clock.parse_time(str(context.get("now", ""))) or 0
@@ -134,7 +138,7 @@ def _scope(
         },
     }
     locale = _locale(parts.language, profile)
-    return Scope(values, locale, zone(profile.get("timezone")) or _UTC, now)
+    return Scope(values, locale, zone(profile.get("timezone")) or _UTC, now, outside)
 
 
 def _locale(language: str, profile: dict[str, Any]) -> str:

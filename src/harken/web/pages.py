@@ -264,7 +264,8 @@ def _again(api: Api, link: Link) -> str | None:
     # What the law wanted the mail to show, its label first, is wanted of the page too.
     context["demands"] = passed[0].facts.get("demands") if passed else None
     try:
-        made = render(words, row.variant or "default", context, services.links.of(link))
+        outside, links = services.fetching.of(in_force.workspace), services.links.of(link)
+        made = render(words, row.variant or "default", context, links, outside=outside)
     except Aborted:
         return None
     body = made.html or f"<!doctype html><meta charset=utf-8><pre>{escape(made.text)}</pre>"

@@ -79,7 +79,8 @@ def show(api: Api, wanted: Wanted, by: str) -> Shown:
     if lawful:
         context["demands"] = lawful
     try:
-        rendered = render(words, choice.variant, context, None, why=choice.why)
+        outside = api.services.fetching.of(draft.workspace)
+        rendered = render(words, choice.variant, context, None, why=choice.why, outside=outside)
     except Aborted as stop:
         raise Conflict(f"this customer would get nothing: {stop.reason}") from None
     return Shown(rendered=rendered, draft=draft, step=step, profile=profile, purpose=words.purpose)

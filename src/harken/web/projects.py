@@ -23,6 +23,8 @@ from harken.web.samples import latest_triggers
 
 SAMPLE = 500
 """Latest triggers that a message is tried on."""
+MOST_FEEDS = 10
+"""Addresses of feeds that are asked while a message is tried."""
 MOST_TRIED = 20
 """Message steps that are tried; a project with more of them is told so."""
 # Countries are stated in identify calls; the latest tell where customers live now.
@@ -194,7 +196,8 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
         words = draft.message(journey.name, journey.revision, step.message)
         if words is None:
             continue
-        found = coverage(words, audience, draft.workspace, api.now)
+        outside = api.services.fetching.of(draft.workspace, MOST_FEEDS)
+        found = coverage(words, audience, draft.workspace, api.now, outside)
         yield Cover(
             journey=journey.name,
             step=step.message,

@@ -6,13 +6,12 @@ HMAC-SHA256 over `id.timestamp.body`, with the key behind `whsec_`.
 
 import base64
 import hmac
-import ipaddress
-import socket
 from collections.abc import Sequence
 
 import httpx
 
 from harken.errors import BadInput, HarkenError
+from harken.network import EVERYWHERE, Closed, Unresolved, address_of
 
 LONGEST_URL = 2_000
 ANSWER_SECONDS = 30.0
@@ -20,11 +19,6 @@ LONGEST_WAIT = 300.0
 """Seconds that a receiver may ask us to wait (`Retry-After`)."""
 AGAIN = frozenset({408, 425, 429})
 """Answers besides 5xx after which another try may do."""
-# Addresses that lead on to others, whatever stands in them (RFC 6052, 8215, 3056, 3879).
-_TUNNELS = tuple(
-    ipaddress.ip_network(net)
-    for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10")
-)
 
 
 class Undelivered(HarkenError):
@@ -62,24 +56,13 @@ def public_address(url: httpx.URL, *, private: bool = False) -> str:
     """
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as fault:
-        raise Undelivered(f"the name {url.host} is not found: {fault}", again=True) from None
-    addresses = [str(address[4][0]) for address in found]
-    closed = [] if private else [address for address in addresses if not _public(address)]
-    if closed:
+        return address_of(url.host, port, EVERYWHERE if private else ())
+    except Unresolved as fault:
+        raise Undelivered(str(fault), again=True) from None
+    except Closed as fault:
         raise BadInput(
-            f"{url.host} is {closed[0]}, which is no public address; webhooks within a private"
-            " network need HARKEN_PRIVATE_WEBHOOKS=1"
-        )
-    return addresses[0]
-
-
-def _public(text: str) -> bool:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if any(address in net for net in _TUNNELS if net.version == address.version):
-        return False
-    return address.is_global and not address.is_multicast
+            f"{fault}; webhooks within a private network need HARKEN_PRIVATE_WEBHOOKS=1"
+        ) from None
 
 
 def signature(secret: str, id: str, at: int, body: bytes) -> str:
