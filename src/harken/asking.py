@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harken.clock import DAY
 from harken.effects import Outcome, Outgoing
-from harken.gates import Candidate, Verdict, check, decision, demands
+from harken.gates import Candidate, Verdict, bid_of, check, decision, demands
+from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
 from harken.ids import derived_id
 from harken.inputs import encode
 from harken.journeys.compile import LiveJourney
@@ -24,10 +24,6 @@ OUTCOMES: dict[str, Outcome] = {
     "drop": "dropped",
     "control": "control",
 }
-
-KEPT_SENDS = 500
-REMEMBERED_SENDS = 45 * DAY
-"""Sends are remembered for the caps; none may look back further than 45 days."""
 
 
 def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Result:
@@ -53,6 +49,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
         message=candidate.message_id if last.outcome == "pass" else "",
         until=last.until,
     )
+    _bid(handling, run, candidate, last)
     if last.outcome == "hold":
         return Park(until=last.until)
     run.delayed = False
@@ -133,6 +130,15 @@ def _send(
     return {**facts, "demands": wanted} if wanted else facts
 
 
+def _bid(handling: Handling, run: Run, candidate: Candidate, last: Verdict) -> None:
+    """Let others see what the message waits for, as long as it waits for them."""
+    if last.reason != "arbitration":
+        run.bid = None
+    elif run.bid is None or run.bid.message != candidate.message_id:
+        policy = handling.definitions.policy
+        run.bid = bid_of(candidate, handling.profile, handling.now, last.until, policy)
+
+
 def _take_slot(handling: Handling, run: Run, candidate: Candidate, *, control: bool) -> None:
     """Remember for the caps what was sent, or would have been."""
     send = Send(
@@ -146,6 +152,6 @@ def _take_slot(handling: Handling, run: Run, candidate: Candidate, *, control: b
         depth=run.depth + 1,
         control=control,
     )
-    edge = handling.now - REMEMBERED_SENDS
+    edge = handling.now - LONGEST_WINDOW
     kept = [s for s in handling.profile.sends if s.at >= edge and s.id != send.id]
-    handling.profile.sends = [*kept, send][-KEPT_SENDS:]
+    handling.profile.sends = [*kept, send][-MOST_SENDS:]

@@ -12,6 +12,7 @@ from harken.clock import SECOND
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
 from harken.entering import enter, put_in
+from harken.gates import in_order
 from harken.ids import derived_id
 from harken.inputs import WakeUp
 from harken.journeys.compile import LiveJourney, Node
@@ -288,9 +289,26 @@ class Handling:
         run = self.profile.runs.get(run_id)
         if run is None or run.due > self.now:
             return
+        if run.bid is not None:
+            self._decide_slots(run)
+        else:
+            self._go_on(run)
+
+    def _decide_slots(self, run: Run) -> None:
+        """Messages that waited for the same slots of the caps are taken, the first to be first."""
+        taken = in_order(run, self.profile, self.definitions.policy)
+        for one in taken:
+            self.cancel_wake(one)
+            if one.bid is not None:
+                one.bid.until = min(one.bid.until, self.now)
+        for one in taken:
+            if one.id in self.profile.runs:
+                self._go_on(one)
+
+    def _go_on(self, run: Run) -> None:
         journey = self._journey_of(run, due=True)
         if journey is None:
-            del self.profile.runs[run_id]
+            del self.profile.runs[run.id]
             self.decide(run, "ended", "archived")
             return
         self.advance(run, journey)

@@ -113,6 +113,9 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     quiet_hours: QuietHours | None = None
     sending_hours: SendingHours | None = None
     caps: list[Cap] = field(default_factory=list)
+    arbitration: Duration | None = None
+    """How long a message waits before it takes a slot of the caps, in case a more important one
+    wants it; off when it is not given."""
     consent: ConsentNeed = ConsentNeed()
     policy_packs: list[str] = field(default_factory=list)
     holdout_percent: float = 0.0

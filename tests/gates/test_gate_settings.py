@@ -19,6 +19,10 @@ from harken.workspace import Workspace
         ({"policy_packs": ["zzz"]}, "$.policy_packs[0]", "known are KR"),
         ({"caps": [cap(-1, "1d")]}, "$.caps[0].at_most", "less than 0"),
         ({"caps": [cap(1, "0s")]}, "$.caps[0].per", "longer than nothing"),
+        ({"caps": [cap(501, "1d")]}, "$.caps[0].at_most", "at most 500"),
+        ({"caps": [cap(1, "46d")]}, "$.caps[0].per", "at most 45d"),
+        ({"arbitration": Duration(0)}, "$.arbitration", "longer than nothing"),
+        ({"arbitration": Duration.parse("61m")}, "$.arbitration", "at most 1h"),
         (
             {"caps": [cap(1, "1d"), cap(1, "1d", channel="e-mail")]},
             "$.caps[1].channel",

@@ -39,6 +39,7 @@ def faults(**parts: Any) -> list[str]:
             "not both",
         ),
         ({"steps": [{**MESSAGE, "pace": {"at_most": 0, "per": "1m"}}]}, "$.steps[0].pace", "1 or"),
+        ({"steps": [{**MESSAGE, "priority": 100}]}, "$.steps[0].priority", "from 1 to 99"),
     ],
 )
 def test_faults_name_the_place_and_the_problem(parts: dict, path: str, problem: str) -> None:

@@ -1,5 +1,6 @@
 """May we: every message passes the same nine gates, and the first that says no decides."""
 
+from harken.gates.arbitration import bid_of, in_order
 from harken.gates.base import Candidate, Verdict
 from harken.gates.check import check, decision, demands, open_from
 from harken.gates.compile import compile_workspace, packs_off, step_faults, workspace_faults
@@ -11,10 +12,12 @@ __all__ = [
     "CompiledWorkspace",
     "Pacer",
     "Verdict",
+    "bid_of",
     "check",
     "compile_workspace",
     "decision",
     "demands",
+    "in_order",
     "open_from",
     "packs_off",
     "step_faults",

@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from harken.channels.table import UNCOUNTED
+from harken.gates.arbitration import (
+    ahead,
+    decided_at,
+    may_leave,
+    names,
+    names_of_rivals,
+    own_bid,
+    takes_part,
+)
 from harken.gates.base import Candidate, Verdict
 from harken.gates.hours import local_span
 from harken.gates.policy import CompiledCap, CompiledWorkspace
@@ -27,23 +35,55 @@ def frequency_cap(
         return FREE
     zone = zone_of(profile, workspace.zone)
     sends = sends_for(candidate, profile, workspace)
+    bid = own_bid(candidate)
+    capped = _capped(candidate, caps, sends, zone, now, bid.at if bid else None)
+    if capped is not None or not takes_part(candidate, workspace):
+        return capped or FREE
+    until = decided_at(candidate, profile, now, workspace)
+    if until <= now:
+        return FREE
+    if may_leave(candidate, profile, until, workspace):
+        facts = {"cap": _written(caps[0]), "rivals": names_of_rivals(candidate, profile, workspace)}
+        return Verdict("hold", GATE, "arbitration", until, facts)
+    # It goes at once rather than miss its time, but not in the place of a better one that waits.
+    waiting = ahead(candidate, profile, now, workspace)
+    return _capped(candidate, caps, [*sends, *waiting], zone, now, now) or FREE
+
+
+def _capped(
+    candidate: Candidate,
+    caps: list[CompiledCap],
+    sends: list[Send],
+    zone: ZoneInfo,
+    now: int,
+    since: int | None,
+) -> Verdict | None:
+    """The no of the first rule without a free slot. Who took it `since` then is told by name."""
     for cap in caps:
         used = _used(cap, sends, zone, now)
         if len(used) >= cap.at_most:
             facts: dict[str, Any] = {
-                "cap": {
-                    "channel": cap.channel,
-                    "tag": cap.tag,
-                    "at_most": cap.at_most,
-                    "per": cap.written,
-                },
+                "cap": _written(cap),
                 "sent": [[send.id, send.at] for send in used[-max(cap.at_most, 1) :]],
             }
             if any(send.control for send in used):
                 facts["control"] = True
+            if since is not None and (won := [send for send in used if send.at >= since]):
+                facts["won"] = [
+                    {"journey": send.journey, "step": send.step, "message": send.id} for send in won
+                ]
             holds = candidate.step.when_capped == "hold"
             return Verdict("hold" if holds else "drop", GATE, "frequency_cap", facts=facts)
-    return FREE
+    return None
+
+
+def _written(cap: CompiledCap) -> dict[str, Any]:
+    return {
+        "channel": cap.channel,
+        "tag": cap.tag,
+        "at_most": cap.at_most,
+        "per": cap.written,
+    }
 
 
 def caps_for(
@@ -52,7 +92,7 @@ def caps_for(
     """The rules that bind this message: none, once it has its slot or when it has priority."""
     if not workspace.caps or candidate.step.priority == "high":
         return []
-    caps = [cap for cap in workspace.caps if _names(cap, candidate.channel, candidate.tags)]
+    caps = [cap for cap in workspace.caps if names(cap, candidate.channel, candidate.tags)]
     # A retry keeps the slot that it took, even where others have filled the rest since.
     if caps and any(send.id == candidate.message_id for send in profile.sends):
         return []
@@ -117,13 +157,4 @@ def _used(cap: CompiledCap, sends: list[Send], zone: ZoneInfo, at: int) -> list[
 
 
 def _counts(cap: CompiledCap, send: Send) -> bool:
-    return send.counts and _names(cap, send.channel, send.tags)
-
-
-def _names(cap: CompiledCap, channel: str, tags: list[str]) -> bool:
-    if cap.channel is None:
-        if channel in UNCOUNTED:
-            return False
-    elif cap.channel != channel:
-        return False
-    return cap.tag is None or cap.tag in tags
+    return send.counts and names(cap, send.channel, send.tags)

@@ -41,7 +41,7 @@ def check(
     verdicts: list[Verdict] = []
     for gate in GATES:
         verdict = gate(candidate, profile, now, workspace)
-        if verdict.outcome == "hold":
+        if verdict.outcome == "hold" and not verdict.until:
             verdict = _held(verdict, candidate, profile, now, workspace)
         verdicts.append(verdict)
         if verdict.outcome in ("hold", "drop"):

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from harken.channels import table
+from harken.clock import HOUR
 from harken.errors import BadDefinition, Fault
 from harken.gates.hours import Hours, all_open, open_hours, outside
 from harken.gates.packs import PACKS
-from harken.gates.policy import CompiledCap, CompiledWorkspace
+from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS, CompiledCap, CompiledWorkspace
 from harken.journeys.kinds import Message, SendingHours
 from harken.people.countries import country_code
 from harken.values import Duration, zone
@@ -38,6 +39,7 @@ def compile_workspace(workspace: Workspace) -> CompiledWorkspace:
         sending=open_hours(sending) if sending else None,
         sending_hold=sending is None or sending.outside == "hold",
         caps=tuple(map(_compile_cap, workspace.caps)),
+        arbitration=workspace.arbitration or 0,
     )
 
 
@@ -64,6 +66,9 @@ def workspace_faults(workspace: Workspace) -> list[Fault]:
             faults.append(Fault(f"$.transports[{index}].name", problem))
     for index, cap in enumerate(workspace.caps):
         faults += _cap_faults(cap, f"$.caps[{index}]")
+    if workspace.arbitration is not None and not 0 < workspace.arbitration <= HOUR:
+        problem = "must be longer than nothing and at most 1h; leave it out to decide at once"
+        faults.append(Fault("$.arbitration", problem))
     rules: list[Hours] = []
     if workspace.quiet_hours is not None:
         faults += _hours_faults(workspace.quiet_hours, "$.quiet_hours")
@@ -123,8 +128,13 @@ def _cap_faults(cap: Cap, path: str) -> list[Fault]:
     faults: list[Fault] = []
     if cap.at_most < 0:
         faults.append(Fault(f"{path}.at_most", "cannot be less than 0"))
+    if cap.at_most > MOST_SENDS:
+        faults.append(Fault(f"{path}.at_most", f"can be at most {MOST_SENDS}"))
     if isinstance(cap.per, Duration) and cap.per < 1:
         faults.append(Fault(f"{path}.per", "must be longer than nothing"))
+    if isinstance(cap.per, Duration) and cap.per > LONGEST_WINDOW:
+        problem = f"can be at most {Duration(LONGEST_WINDOW)}: older sends are not remembered"
+        faults.append(Fault(f"{path}.per", problem))
     if cap.channel is not None and cap.channel not in table.NAMES:
         problem = f"there is no channel {cap.channel!r}; {_nearest(cap.channel, table.NAMES)}"
         faults.append(Fault(f"{path}.channel", problem))

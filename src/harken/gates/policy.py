@@ -8,6 +8,11 @@ from harken.clock import DAY
 from harken.gates.base import Pack
 from harken.gates.hours import Hours
 
+LONGEST_WINDOW = 45 * DAY
+"""How far back a cap may look: for so long a customer's sends are remembered."""
+MOST_SENDS = 500
+"""How many of them are remembered, and so how many a cap may allow."""
+
 
 class CompiledCap(Struct, frozen=True, kw_only=True):
     """At most N messages a window."""
@@ -43,6 +48,8 @@ class CompiledWorkspace(Struct, frozen=True, kw_only=True):
     sending: Hours | None = None
     sending_hold: bool = True
     caps: tuple[CompiledCap, ...] = ()
+    arbitration: int = 0
+    """How long (ms) a message waits for more important ones before it takes a slot of the caps."""
 
     @property
     def caps_reach_back(self) -> int:

@@ -89,8 +89,8 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
     match step:
         case Wait(wait=UntilDate(before=before, after=after)) if before and after:
             yield Fault(f"{path}.wait", "give `before` or `after`, not both")
-        case Message(pace=pace) if pace and pace.at_most < 1:
-            yield Fault(f"{path}.pace.at_most", "must be 1 or more")
+        case Message():
+            yield from _message_faults(step, path)
         case Branch(branch=arms) if not arms:
             yield Fault(f"{path}.branch", "a branch needs at least one arm with `when` and `then`")
         case Update(update=values) if not values:
@@ -101,6 +101,14 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
             yield from _wait_for_faults(step, path, messages)
         case Split():
             yield from _split_faults(step, path)
+
+
+def _message_faults(step: Message, path: str) -> Iterator[Fault]:
+    if step.pace and step.pace.at_most < 1:
+        yield Fault(f"{path}.pace.at_most", "must be 1 or more")
+    if isinstance(step.priority, int) and not 1 <= step.priority <= 99:
+        problem = "must be `low`, `normal`, `high` or a number from 1 to 99"
+        yield Fault(f"{path}.priority", problem)
 
 
 def _wait_for_faults(step: WaitFor, path: str, messages: list[str]) -> Iterator[Fault]:

@@ -94,8 +94,9 @@ class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The journey's purpose when not given."""
     tags: list[str] = field(default_factory=list)
     sending_hours: SendingHours | None = None
-    priority: Literal["normal", "high"] = "normal"
-    """`high` passes caps and quiet hours, never consent or law."""
+    priority: Literal["low", "normal", "high"] | int = "normal"
+    """Who gets the last slot of a cap: `low` is 25, `normal` 50, or a number from 1 to 99. `high`
+    passes caps and quiet hours, never consent or law."""
     counts: bool = True
     """Whether it takes a slot of the caps."""
     when_capped: Literal["drop", "hold"] = "drop"

@@ -75,6 +75,27 @@ class Send(Struct, omit_defaults=True, kw_only=True, gc=False):
     """It would have been sent, were the customer not in a control group."""
 
 
+class Bid(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A message that waits a little for a slot of the caps, in case a more important one wants it.
+
+    What it is known by stands here as it was when it asked: see `gates.arbitration`.
+    """
+
+    message: str
+    """The id that the message will have."""
+    step: str
+    channel: str
+    tags: list[str] = field(default_factory=list)
+    rank: int
+    """The greater goes first; of equal ones the one that asked first."""
+    at: int
+    """When it asked."""
+    until: int
+    """When it is decided who gets the slot."""
+    control: bool = False
+    """It is one that would only have been sent."""
+
+
 class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The event that started a run."""
 
@@ -113,6 +134,8 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     turns: int = 0
     """How often it has gone back to an earlier step: the same message is another one then."""
     turned_at: int = 0
+    bid: Bid | None = None
+    """Its message waits for others that may want the same slot of the caps."""
 
 
 class Session(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -257,17 +257,28 @@ def _hours(name: str, hours: str, decision: Decision) -> str:
 def _cap(decision: Decision, words: Words) -> str:
     facts = decision.facts
     cap = facts.get("cap")
-    cap = cap if isinstance(cap, dict) else facts
-    thing = called(cap.get("channel") or "message")
-    rule = counted(cap["at_most"], thing)
-    if tag := cap.get("tag"):
-        rule += f" tagged {tag}"
-    text = f"the cap of {rule} in {length(cap['per'])}"
+    text = _rule(cap if isinstance(cap, dict) else facts)
     times = [words.moment(_time(sent), decision.at) for sent in facts.get("sent") or []]
     # Of a control group's members some or all of them only would have been.
     verb = "would have been sent" if facts.get("control") else "sent"
     sent = f" ({verb} at {joined(times)})" if times else ""
+    if won := [f"{one['step']} of {one['journey']}" for one in facts.get("won") or []]:
+        sent += f"; the slot went to the message {joined(won)}"
     return f"{text}{sent}" if decision.outcome == "held" else f"{text} was reached{sent}"
+
+
+def _arbitration(decision: Decision, words: Words) -> str:
+    facts = decision.facts
+    rivals = [f"{one['step']} of {one['journey']}" for one in facts.get("rivals") or []]
+    others = f" beside the message {joined(rivals)}" if rivals else ""
+    return f"a more important one may want its slot under {_rule(facts['cap'])}{others}"
+
+
+def _rule(cap: dict[str, Any]) -> str:
+    """`the cap of 2 e-mails tagged news in 1 day`."""
+    thing = called(cap.get("channel") or "message")
+    tag = f" tagged {cap['tag']}" if cap.get("tag") else ""
+    return f"the cap of {counted(cap['at_most'], thing)}{tag} in {length(cap['per'])}"
 
 
 def _time(sent: Any) -> int:
@@ -446,6 +457,7 @@ BLOCKED: dict[str, Clause] = {
     "sending_hours": _sending,
     "step_sending_hours": _sending,
     "frequency_cap": _cap,
+    "arbitration": _arbitration,
 }
 OUTCOMES: dict[str, Clause] = {
     "entered": entered,
