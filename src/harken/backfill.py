@@ -77,7 +77,7 @@ class Backfill:
         traits = filling.renew(definitions.counted(), revision)
         segments = definitions.changed_segments(before)
         total = self._store.count_profiles()
-        if total and (traits or segments):
+        if total and (traits or segments or definitions.dates_differ(before)):
             # Of a segment that changed again, only the latest rule is of interest.
             for one in filling.passes:
                 one.segments = tuple(name for name in one.segments if name not in segments)

@@ -14,7 +14,7 @@ from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, rules_of
-from harken.journeys.entries import ApiEntry, SegmentEntry
+from harken.journeys.entries import ApiEntry, DateEntry, SegmentEntry
 from harken.journeys.faults import journey_faults
 from harken.journeys.kinds import EnterJourney, Message, Step, walk
 from harken.journeys.model import Journey
@@ -64,9 +64,16 @@ class InForce:
         self.journeys = {name: self._compile(one) for name, one in written.journeys.items()}
         self.entries: dict[str, list[LiveJourney]] = {}
         """Journeys by the event that starts them."""
+        self.dates: dict[str, DateEntry] = {}
+        """By journey: the date attribute that lets customers in. No event of another does."""
         for journey in self.journeys.values():
-            if not journey.archived:
-                self.entries.setdefault(journey.source.entry.event, []).append(journey)
+            if journey.archived:
+                continue
+            entry = journey.source.entry
+            if isinstance(entry, DateEntry):
+                self.dates[journey.name] = entry
+            else:
+                self.entries.setdefault(entry.event, []).append(journey)
         self.segments = LiveSegments(segments, self._traits)
         self.filling = Filling()
 
@@ -108,6 +115,12 @@ class InForce:
                 return changed
             changed |= more
 
+    def dates_differ(self, before: "InForce") -> bool:
+        """Whether the dates at which customers enter journeys may be others than before."""
+        if self.dates and self.workspace.timezone != before.workspace.timezone:
+            return True
+        return self.dates != before.dates
+
     def journeys_reading(self, traits: Iterable[str]) -> set[str]:
         """Journeys whose rules read one of the traits."""
         wanted = set(traits)
@@ -128,11 +141,11 @@ class InForce:
         waiting = [one for one in passes if one.awaits(profile_id)]
         return frozenset(name for one in waiting for name in (*one.segments, *one.journeys))
 
-    def tidy(self, profile: Profile) -> None:
-        """Let go of what the document holds for rules that are no more."""
+    def tidy(self, profile: Profile) -> bool:
+        """Let go of what the document holds for rules that are no more; whether any may be."""
         then, now = profile.tidied, self.written.revision
         if then == now:
-            return
+            return False
         profile.tidied = now
         introduced = self.filling.introduced
         for id in list(profile.traits):
@@ -143,6 +156,7 @@ class InForce:
         for name in list(profile.segments):
             if name not in self.segments.by_name:
                 del profile.segments[name]
+        return True
 
     def journey(self, name: str, revision: int) -> LiveJourney | None:
         """A revision of a journey; None when it was never applied."""

@@ -32,6 +32,7 @@ from harken.inputs import (
     WakeUp,
     decode_command,
 )
+from harken.noticing import await_dates, date_reached, dates_touched, standing
 from harken.people import merge as merging
 from harken.people.address import found_dead
 from harken.people.apply import apply_event, seen_before
@@ -63,7 +64,7 @@ def handle(
     if not profile.tidied:
         # Someone new, or from before there were definitions: a segment may want just anyone.
         handling.ask(definitions.segments.of_anyone)
-    definitions.tidy(profile)
+    renewed = definitions.tidy(profile)
     if isinstance(input, Fill):
         _fill(handling, input)
         return handling.effects
@@ -75,6 +76,8 @@ def handle(
     else:
         _command(handling, input, other)
     handling.move()
+    if (renewed or dates_touched(definitions, handling.touched)) and not handling.effects.forgotten:
+        await_dates(handling.effects, profile, definitions, handling.upto)
     return handling.effects
 
 
@@ -159,6 +162,8 @@ def _fill(handling: Handling, fill: Fill) -> None:
         if trait is not None:
             profile.traits[id] = trait.merge(state, profile.traits.get(id))
     handling.fill(fill.segments)
+    if await_dates(handling.effects, profile, handling.definitions, handling.upto):
+        handling.effects.changed = True
 
 
 def _wake(handling: Handling, wakeup: WakeUp) -> None:
@@ -171,6 +176,8 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
         handling.end_session_if_over()
     elif kind == "segments":
         handling.move_if_due(wakeup.due)
+    elif kind == "date":
+        date_reached(handling, rest, wakeup.due)
     elif kind == "merged":
         absorbed, at = int(rest), wakeup.due - merging.UNDO - 1
         if handling.profile.absorbed.get(absorbed) == at:
@@ -225,6 +232,7 @@ def _forget(handling: Handling) -> None:
         handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
     if profile.segments_due:
         handling.cancel(WakeUp(profile.segments_due, profile.id, "segments"))
+    handling.effects.cancel += standing(profile)
     # No tombstones stay: an identifier that led there may name someone new from now on.
     handling.effects.forgotten += [profile.id, *profile.absorbed]
 
@@ -330,6 +338,7 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
         if profile.segments_due:
             effects.cancel.append(WakeUp(profile.segments_due, profile.id, "segments"))
     survivor.segments_due = 0
+    effects.cancel += standing(absorbed)
     mine = {run.id: run.due for run in survivor.runs.values()}
     tombstone, ended = merging.merge(survivor, absorbed, at, how, partial(at_any_time, handling))
     for run in ended:
@@ -340,6 +349,7 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
         if run.id not in mine:
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
     handling.rewake_session()
+    await_dates(effects, survivor, handling.definitions, handling.upto)
     effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
@@ -370,6 +380,8 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{id}"))
     for run in restored.runs.values():
         effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
+    for profile in (survivor, restored):
+        await_dates(effects, profile, handling.definitions, handling.upto)
     restored.session = None
     restored.segments_due = 0
     # A first or last time cannot be subtracted: history counts for both again.

@@ -121,7 +121,8 @@ Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow | Enter
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     """A time at which a profile wants to be looked at again.
 
-    `key` says what for: `run:<run id>`, `session`, `segments`, or `feedback:<message id>:<what>`.
+    `key` says what for: `run:<run id>`, `session`, `segments`, `date:<journey>`,
+    `merged:<profile id>` or `feedback:<message id>:<what>`.
     Time, profile and key make it one; whoever moves a wake-up cancels the old time.
     """
 

@@ -67,6 +67,8 @@ class Handling:
         after it parks, however late we are, so that its exceptions are seen first."""
         self.depth = 0
         """How far this input is from what the customer did: chains of our own events are cut."""
+        self.touched: set[str] = set()
+        """The attributes that have changed."""
         self._asked: Group = {}
 
     # -- history
@@ -141,6 +143,7 @@ class Handling:
     def state(self, fact: str, *attributes: str) -> None:
         """A fact of the customer has changed (`attributes`, `reach` ...): history and segments."""
         self.effects.facts = True
+        self.touched.update(attributes)
         segments = self.definitions.segments
         self.ask(segments.by_fact.get(fact, {}))
         for name in attributes:

@@ -33,6 +33,11 @@ def faults(**parts: Any) -> list[str]:
         ({"control_percent": 101}, "$.control_percent", "0 to 100"),
         ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
         ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
+        ({"entry": {"date": " "}}, "$.entry.date", "name the attribute"),
+        ({"entry": {"date": "b", "before": "36h"}}, "$.entry.before", "whole days"),
+        ({"entry": {"date": "b", "after": "0d"}}, "$.entry.after", "whole days"),
+        ({"entry": {"date": "b", "before": "1d", "after": "1d"}}, "$.entry", "not both"),
+        ({"entry": {"date": "b", "yearly": True, "after": "366d"}}, "$.entry.after", "365d"),
         (
             {"steps": [{"wait": {"event_property": "d", "before": "1d", "after": "1d"}}]},
             "$.steps[0].wait",

@@ -3,6 +3,7 @@
     {event: Cart Abandoned, where: {cart_value: {gte: 100}}}
     {segment: big-carts}   {segment: big-carts, on: exit}
     {outcome: clicked, journey: welcome, message: hello}
+    {date: birthday, before: 3d, yearly: true, at: "09:00"}
     {api: true}
 
 Each comes down to one event name and conditions on its properties, which is all that the engine
@@ -14,10 +15,14 @@ from typing import ClassVar, Literal
 from msgspec import Struct, field
 
 from harken.segments.rules import Rule, Test, Where
-from harken.values import Duration, Name
+from harken.values import Duration, Name, TimeOfDay
 
 ENTERED = "$entered"
 """The event of who is put into a journey, by the API or by another journey."""
+
+
+DATE_REACHED = "$date_reached"
+"""The event of whom a date attribute puts in: `attribute`, and the `date` that it is about."""
 
 
 class Reentry(Struct, frozen=True):
@@ -79,6 +84,34 @@ class OutcomeEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
         return {"journey": Test(equals=self.journey), **step}
 
 
+class DateEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
+    """Whose attribute `date` (dotted path) holds a date enters on that day, in their own zone.
+
+    A day that was past when it became known lets nobody in. Each date counts once, so `reentry`
+    is `always` unless it says otherwise.
+    """
+
+    key: ClassVar[str] = "date"
+    date: str
+    before: Duration | None = None
+    """So many days earlier."""
+    after: Duration | None = None
+    """So many days later."""
+    yearly: bool = False
+    """Every year from the date on; 29 February is the 28th in a year that has none."""
+    at: TimeOfDay = TimeOfDay.parse("09:00")
+    """The local time of that day."""
+    reentry: Literal["never", "always"] | Reentry = "always"
+
+    @property
+    def event(self) -> str:
+        return DATE_REACHED
+
+    @property
+    def where(self) -> Where:
+        return {}
+
+
 class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
     """Whom the API or another journey puts in enters, with the properties that come along."""
 
@@ -94,7 +127,7 @@ class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
         return {}
 
 
-Entry = EventEntry | SegmentEntry | OutcomeEntry | ApiEntry
+Entry = EventEntry | SegmentEntry | OutcomeEntry | DateEntry | ApiEntry
 
 
 def way_in(entry: Entry) -> str:
@@ -104,6 +137,8 @@ def way_in(entry: Entry) -> str:
             return f"{'entering' if on == 'enter' else 'leaving'} the segment {segment}"
         case OutcomeEntry(journey=journey, outcome=outcome):
             return f"a message of {journey} that was {outcome}"
+        case DateEntry(date=attribute):
+            return f"the date in the attribute {attribute}"
         case ApiEntry():
             return "the API and other journeys"
         case _:

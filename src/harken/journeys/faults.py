@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.compile import Node, lay_out, rules_of
-from harken.journeys.entries import EventEntry
+from harken.journeys.entries import DateEntry, Entry, EventEntry
 from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
@@ -36,6 +36,7 @@ from harken.segments.rules import AnswerIs
 LEARNING = (WaitFor, Message)
 """Steps of which a run remembers what came of them."""
 LONGEST_GOAL = 30 * DAY
+A_YEAR = 365 * DAY
 MOST_STEPS = 500
 FULL = 100.000_001
 """Percent, with room for what adding decimal fractions leaves over."""
@@ -55,11 +56,33 @@ def journey_faults(source: Journey) -> list[Fault]:
         faults.append(Fault("$.goal.within", "must be more than nothing and at most 30d"))
     if not source.steps:
         faults.append(Fault("$.steps", "a journey needs at least one step"))
-    if isinstance(source.entry, EventEntry):
-        faults += _unnamed(source.entry.event, "$.entry.event")
+    faults += _entry_faults(source.entry)
     for index, exception in enumerate(source.exceptions):
         faults += _unnamed(exception.event, f"$.exceptions[{index}].event")
     return [*faults, *_steps_faults(source.steps), *_answers_faults(source)]
+
+
+def _entry_faults(entry: Entry) -> Iterator[Fault]:
+    match entry:
+        case EventEntry(event=event):
+            yield from _unnamed(event, "$.entry.event")
+        case DateEntry():
+            yield from _date_faults(entry)
+
+
+def _date_faults(entry: DateEntry) -> Iterator[Fault]:
+    if not entry.date.strip():
+        yield Fault("$.entry.date", "name the attribute that holds the date")
+    if entry.before is not None and entry.after is not None:
+        yield Fault("$.entry", "give `before` or `after`, not both")
+    for name, length in (("before", entry.before), ("after", entry.after)):
+        if length is None:
+            continue
+        if length % DAY or not length:
+            problem = f"must be whole days, as 3d, not {length}; `at` says the time of day"
+            yield Fault(f"$.entry.{name}", problem)
+        elif entry.yearly and length > A_YEAR:
+            yield Fault(f"$.entry.{name}", "must be at most 365d for a date that comes every year")
 
 
 def _unnamed(event: str, path: str) -> list[Fault]:

@@ -7,7 +7,14 @@ from harken.clock import DAY
 from harken.people import profile as documents
 from harken.people.apply import ANONYMOUS_IDS, merge_seen
 from harken.people.consent import KEPT, stricter
-from harken.people.profile import EventStat, Profile, Run, Session, Tombstone
+from harken.people.profile import (
+    AwaitedDate,
+    EventStat,
+    Profile,
+    Run,
+    Session,
+    Tombstone,
+)
 from harken.people.sessions import MOST_PRODUCTS
 from harken.people.traits import merge_states, subtract_states
 
@@ -99,6 +106,10 @@ def unmerge(
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
+    # A date that came while both were one let both in.
+    for journey, awaited in survivor.dates.items():
+        own = restored.dates.get(journey, AwaitedDate())
+        restored.dates[journey] = AwaitedDate(reached=max(own.reached, awaited.reached))
     for gone in (restored.id, *restored.absorbed):
         survivor.absorbed.pop(gone, None)
     restored.seen_at = max(restored.seen_at, now)
@@ -143,6 +154,9 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
     for journey, keys in absorbed.entries.items():
         survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
     survivor.session = _merge_sessions(survivor.session, absorbed.session)
+    for journey, awaited in absorbed.dates.items():
+        date = survivor.dates.setdefault(journey, AwaitedDate())
+        date.reached = max(date.reached, awaited.reached)
 
 
 def _merge_sessions(mine: Session | None, theirs: Session | None) -> Session | None:

@@ -8,6 +8,9 @@ from harken.people.countries import country_of
 from harken.people.profile import Profile
 from harken.values import zone
 
+ZONE_FACTS = frozenset({"timezone", "country"})
+"""The attributes by which a customer's zone is known."""
+
 
 def zone_of(profile: Profile, default: ZoneInfo) -> ZoneInfo:
     """The customer's zone: stated, learned from a client, their country's only one, or default."""

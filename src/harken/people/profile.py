@@ -148,6 +148,16 @@ class Session(Struct, omit_defaults=True, kw_only=True, gc=False):
     due: int = 0
 
 
+class AwaitedDate(Struct, array_like=True, gc=False):
+    """The next date that lets the customer into a journey, and the last that did."""
+
+    due: int = 0
+    """When its wake-up `date:<journey>` comes; 0 for none."""
+    date: str = ""
+    """The date that it is about, `2026-01-31`."""
+    reached: str = ""
+
+
 class Tombstone(Struct, omit_defaults=True, kw_only=True, gc=False):
     """Stands in the place of a profile that was joined into another, to forward and to undo."""
 
@@ -197,6 +207,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     runs: dict[str, Run] = field(default_factory=dict)
     entries: dict[str, dict[str, int]] = field(default_factory=dict)
     """By journey and entry key: when they last entered."""
+    dates: dict[str, AwaitedDate] = field(default_factory=dict)
+    """By journey that is entered on the day of a date attribute."""
     session: Session | None = None
     seen: bytes = b""
     """Message ids of the last 48 h: 8 bytes of hash and 4 of the time in seconds, each."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from harken.channels.table import called
 from harken.effects import Decision
+from harken.reports.ways import cause
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
 Clause = Callable[[Decision, Words], str]
@@ -28,7 +29,9 @@ def clause(decision: Decision, words: Words) -> str:
 def entered(decision: Decision, words: Words) -> str:
     facts = decision.facts
     text = "they entered"
-    if event := facts.get("event"):
+    if because := cause(facts):
+        text += f", {because}"
+    elif event := facts.get("event"):
         text += f", because of the event {event}"
         if held := conditions(facts):
             text += f" with {joined([met(part) for part in held])}"

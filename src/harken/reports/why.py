@@ -12,6 +12,7 @@ from harken.journeys.entries import Entry
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
+from harken.reports.ways import not_yet
 from harken.reports.words import Words, counted
 from harken.segments.rules import lookup
 from harken.segments.words import describe_test
@@ -72,7 +73,9 @@ def why(
         story += _told_of(row, words)
     story.sort(key=lambda sentence: sentence.at)
     if not story:
-        answer = _nothing(profile, words, entry_event, applied_at, state)
+        latest = (entries or {}).get(max(entries or (0,)))
+        waiting = not_yet(latest, profile, journey, words) if profile and latest else ""
+        answer = waiting or _nothing(profile, words, entry_event, applied_at, state)
     else:
         answer = _answer(story, rows, _runs(profile, journey), words)
     return Why(journey=journey, zone=zone.key, answer=answer, story=story)

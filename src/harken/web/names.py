@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from harken.errors import Fault
 from harken.files.words import did_you_mean
-from harken.journeys.entries import EventEntry
+from harken.journeys.entries import DateEntry, EventEntry
 from harken.journeys.kinds import AwaitedEvent
 from harken.journeys.model import ExceptionEvent, Goal, Journey
 from harken.segments.rules import (
@@ -132,6 +132,8 @@ def uses(definition: object, path: str = "$") -> Iterator[Use]:
         match one:
             case Attribute():
                 yield Use(f"{place}.attribute", "attribute", one.attribute)
+            case DateEntry():
+                yield Use(f"{place}.date", "attribute", one.date)
             case EventProperty() if entry:
                 yield Use(f"{place}.event_property", "property", one.event_property, entry)
             case Did() | Follow():

@@ -7,7 +7,12 @@ import msgspec
 from harken.clock import parse_time
 from harken.effects import Happening
 from harken.journeys.compile import LiveJourney
+from harken.journeys.dates import local_day, next_occasion
+from harken.journeys.entries import DateEntry
+from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
+from harken.segments.live import attribute_value
+from harken.segments.rules import Attribute
 from harken.web.api import Api
 
 # One for each customer, the latest first: those who are put in have no event of their own.
@@ -27,6 +32,12 @@ def latest_triggers(api: Api, journey: LiveJourney, limit: int) -> list[tuple[in
     if journey.by_hand:
         rows = history.query(ENTERED, [journey.name, limit], limit=limit)
         return [(id, trigger_of_run(json_object(facts))) for id, facts in rows]
+    entry = journey.source.entry
+    if isinstance(entry, DateEntry):
+        having = api.segments.sample(Attribute(attribute=entry.date, exists=True), limit)
+        profiles = api.services.store.profiles([one.profile_id for one in having])
+        triggers = ((id, _date_of(api, one, entry)) for id, one in profiles.items())
+        return [(id, trigger) for id, trigger in triggers if trigger is not None]
     found = history.recent_triggers(journey.source.entry.event, limit)
     return [(id, trigger_of(event)) for id, event in found if not journey.unmet(event.properties)]
 
@@ -42,8 +53,23 @@ def trigger_for(api: Api, profile: Profile, journey: LiveJourney) -> Trigger | N
         decided = history.decisions(profile.id, journey.name)
         entered = [one for one in decided if one.outcome == "entered"]
         return trigger_of_run(entered[-1].facts) if entered else None
+    entry = journey.source.entry
+    if isinstance(entry, DateEntry):
+        return _date_of(api, profile, entry)
     happened = history.latest(profile.id, journey.source.entry.event, 1)
     return trigger_of(happened[0]) if happened else None
+
+
+def _date_of(api: Api, profile: Profile, entry: DateEntry) -> Trigger | None:
+    """The date that lets the customer in next; when none does, the one that they have."""
+    zone = zone_of(profile, api.services.in_force.zone)
+    value = attribute_value(profile, entry.date)
+    day, found = local_day(value, zone), next_occasion(entry, value, zone, api.now)
+    if day is None:
+        return None
+    due, date = found or (api.now, day.isoformat())
+    properties = {"attribute": entry.date, "date": date}
+    return Trigger(name=entry.event, at=due, properties=properties)
 
 
 def trigger_of(happening: Happening) -> Trigger:

@@ -1,0 +1,52 @@
+"""What messages are tried on where no event of the customer's own starts the journey."""
+
+from typing import Any
+
+from web_kit import PROJECT, Shop
+
+WORDS = {"subject": "On {{ event.properties.date | default: 'some day' }}", "html": "<p>Hi</p>"}
+HELLO = {"message": "hello", "channel": "email", "default": WORDS}
+
+
+def journey(**entry: Any) -> dict[str, Any]:
+    return {"journey": "greeting", "entry": entry, "steps": [HELLO]}
+
+
+def project(**entry: Any) -> dict[str, Any]:
+    return {**PROJECT, "journeys": {"greeting": {"source": journey(**entry)}}}
+
+
+def preview(shop: Shop, user: str) -> str:
+    wish = {"journey": "greeting", "step": "hello", "user_id": user}
+    return str(shop.post("/preview", wish)["subject"])
+
+
+def covered(shop: Shop, wanted: dict[str, Any]) -> int:
+    """How many customers the message was tried on."""
+    [cover] = shop.post("/definitions/plan", wanted)["warnings"]["coverage"]
+    return int(cover["customers"])
+
+
+def test_a_date_entry_is_tried_on_those_who_have_the_date(shop: Shop) -> None:
+    shop.customer("u1", birthday="1990-03-10")
+    shop.customer("u2")
+    shop.customer("u3", birthday="soon")
+    wanted = project(date="birthday", yearly=True)
+    assert covered(shop, wanted) == 1
+    shop.apply(wanted)
+    assert preview(shop, "u1") == "On 2026-03-10"
+    assert preview(shop, "u2") == "On some day"
+
+
+def test_a_date_that_is_past_is_shown_as_it_is(shop: Shop) -> None:
+    shop.customer("u1", joined="2020-05-05")
+    shop.apply(project(date="joined"))
+    assert preview(shop, "u1") == "On 2020-05-05"
+
+
+def test_an_attribute_that_nobody_has_is_told(shop: Shop) -> None:
+    shop.customer("u1", birthday="1990-03-10")
+    checked = shop.post("/definitions/check", project(date="birthdy"))
+    [fault] = [one for one in checked["faults"] if one["name"] == "greeting"]
+    assert (fault["path"], fault["warning"]) == ("$.entry.date", True)
+    assert "did you mean `birthday`?" in fault["problem"]
