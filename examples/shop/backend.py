@@ -24,12 +24,25 @@ class Harken:
 
     async def track(self, sender: dict[str, str], event: str, properties: dict[str, Any]) -> None:
         """Send one event from the server; raises HarkenDown unless it is safe with Harken."""
-        body = {**sender, "event": event, "properties": properties}
+        await self.send(sender, {"event": event, "properties": properties})
+
+    async def send(self, sender: dict[str, str], call: dict[str, Any]) -> None:
+        """Send a `track` call, an `identify` (it has `traits`), or an entry into a journey (it has
+        `enter`); raises HarkenDown unless it is safe with Harken."""
+        if "enter" in call:
+            entry = {"user_id": sender["userId"], "properties": call.get("properties", {})}
+            path = f"/api/v1/journeys/{quote(call['enter'], safe='')}/entries"
+            await self._post(path, entry, headers=self._secret)
+        else:
+            kind = "identify" if "traits" in call else "track"
+            await self._post(f"/v1/{kind}", {**sender, **call}, auth=self._write)
+
+    async def _post(self, path: str, body: dict[str, Any], **how: Any) -> None:
         try:
-            answer = await self._client.post("/v1/track", json=body, auth=self._write)
+            answer = await self._client.post(path, json=body, **how)
         except httpx.HTTPError as error:
             raise HarkenDown(str(error)) from error
-        if answer.status_code != 200:
+        if not answer.is_success:
             raise HarkenDown(f"{answer.status_code}: {answer.text[:200]}")
 
     async def mails(self, limit: int = 50) -> list[dict[str, Any]]:
@@ -51,13 +64,17 @@ class Harken:
 
     async def why(self, person: str) -> list[dict[str, Any]]:
         """What was decided about a person, by journey."""
-        path = f"/api/v1/people/{quote(person, safe=':')}"
         journeys = (await self._get("/api/v1/journeys") or {}).get("journeys", [])
         found = []
         for journey in journeys:
-            answer = await self._get(f"{path}/why/{quote(journey['name'], safe='')}")
+            answer = await self.why_of(person, journey["name"])
             found.append({"journey": journey["name"], **(answer or {})})
         return found
+
+    async def why_of(self, person: str, journey: str) -> dict[str, Any] | None:
+        """What was decided about a person in one journey; None when either is not known."""
+        path = f"/api/v1/people/{quote(person, safe=':')}"
+        return await self._get(f"{path}/why/{quote(journey, safe='')}")
 
     async def _get(self, path: str) -> dict[str, Any] | None:
         try:

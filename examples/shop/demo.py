@@ -23,7 +23,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from examples.shop import history
+from examples.shop import history, project
 from examples.shop.catalogue import HERE, catalogue
 from examples.shop.groups import NAMES
 from examples.shop.pages import SDK
@@ -216,11 +216,13 @@ class Demo:
 
 
 def apply_files(chosen: Options, told: dict[str, str]) -> None:
-    """Give Harken the shop's workspace and journeys. Raises Wrong with the faults."""
-    command = [sys.executable, "-m", "harken", "apply", str(HERE), "--server", chosen.harken]
+    """Give Harken the shop's journeys and the scenarios. Raises Wrong with the faults."""
+    folder = chosen.data / "project"
+    project.build(folder)
+    command = [sys.executable, "-m", "harken", "apply", str(folder), "--server", chosen.harken]
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        raise Wrong(f"harken apply examples/shop failed:\n{done.stdout}{done.stderr}")
+        raise Wrong(f"harken apply {folder} failed:\n{done.stdout}{done.stderr}")
 
 
 def pages() -> list[str]:
@@ -228,12 +230,12 @@ def pages() -> list[str]:
     goods = catalogue()
     return [
         "/", "/search?q=bag", "/cart", "/checkout", "/sign-up", "/log-in", "/mailbox",
-        "/mailbox/data", f"/event/{goods.event.id}",
+        "/mailbox/data", "/scenes", "/scenes/data", f"/event/{goods.event.id}",
         *(f"/category/{category}" for category in goods.categories),
         *(f"/product/{product.id}" for product in goods.products),
         *(f"/static/art/{product.id}.{kind}" for product in goods.products
           for kind in ("svg", "png")),
-        "/static/shop.css", "/static/shop.js", "/static/mailbox.js",
+        "/static/shop.css", "/static/shop.js", "/static/mailbox.js", "/static/scenes.js",
         "/sdk/analytics-next/bundles/index.js",
     ]  # fmt: skip
 
@@ -260,6 +262,7 @@ def where_to_click(chosen: Options) -> Panel:
     table.add_row(
         "Mails, segments, why", f"[link={chosen.shop}/mailbox]{chosen.shop}/mailbox[/link]"
     )
+    table.add_row("Scenarios to play", f"[link={chosen.shop}/scenes]{chosen.shop}/scenes[/link]")
     docs = chosen.harken + API_DOCS
     table.add_row("Harken's API", f"[link={docs}]{docs}[/link]")
     table.add_row("", "")

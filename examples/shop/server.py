@@ -13,7 +13,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.exceptions import HTTPException
 from litestar.static_files import create_static_files_router
 
-from examples.shop import account, mailbox, store
+from examples.shop import account, mailbox, scenes, store
 from examples.shop.backend import Harken, HarkenDown
 from examples.shop.catalogue import HERE, LANGUAGES, catalogue, words
 from examples.shop.floor import COOKIE, Floor
@@ -88,6 +88,7 @@ def create_app(settings: Settings) -> Litestar:
             *store.ROUTES,
             *account.ROUTES,
             *mailbox.ROUTES,
+            *scenes.ROUTES,
             create_static_files_router("/static", [HERE / "static"], name="static"),
             create_static_files_router(
                 "/sdk/analytics-next/bundles", [SDK], name="sdk", html_mode=False

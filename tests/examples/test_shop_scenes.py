@@ -1,0 +1,86 @@
+"""The scenarios in the shop: the demo's folder is sound, and each button sends what it says."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from examples.shop.catalogue import LANGUAGES
+from examples.shop.project import SCENARIOS, build, in_demo_time
+from examples.shop.scenes import scenes
+from shop_kit import Recorder
+
+from harken.checking import check
+from harken.files.plan import bundle
+from harken.files.project import load
+from harken.inputs import Definitions
+
+MINA = {"first_name": "Mina", "email": "mina@shop.example", "language": "en", "country": "US"}
+
+
+@pytest.mark.parametrize(
+    ("written", "demo"),
+    [
+        ("  - wait: 7d\n", "  - wait: 70s\n"),
+        ("  - wait: 30m\n    id: a\n", "  - wait: 5s\n    id: a\n"),
+        ("    at_most: 24h\n", "    at_most: 10s\n"),
+        ("  reentry: {after: 7d}\n", "  reentry: {after: 7d}\n"),
+        ('  - wait: {time: "09:00"}\n', '  - wait: {time: "09:00"}\n'),
+    ],
+)
+def test_waits_come_in_demo_time(written: str, demo: str) -> None:
+    assert in_demo_time(written) == demo
+
+
+def test_the_demos_folder_is_sound_and_holds_every_scenario(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    build(folder)
+    build(folder)
+    project = load(folder)
+    assert project.errors == []
+    made = bundle(Definitions(0, 0, ""), project, 0, "a test")
+    assert [one for one in check(made) if not one[2].warning] == []
+    shown = {journey for scene in scenes() for journey in scene.journeys}
+    assert shown <= set(project.journeys)
+    # Every scenario's journey can be seen; the shop has a mail of its own for a cart left behind.
+    written = {path.stem for path in (SCENARIOS / "journeys").glob("*.yaml")}
+    assert written - shown == {"cart-left-behind"}
+
+
+def test_every_scene_is_told_in_all_languages() -> None:
+    for scene in scenes():
+        for text in (scene.title, scene.text, *(play.label for play in scene.plays)):
+            assert sorted(text) == sorted(LANGUAGES)
+            assert all(text.values())
+
+
+def test_a_button_sends_its_events_as_the_visitor(
+    visitor: httpx.Client, recorder: Recorder
+) -> None:
+    assert "Sign up first" in visitor.get("/scenes").text
+    assert visitor.post("/scenes/0/0").url.path == "/sign-up"
+    assert recorder.named("Cart Abandoned") == []
+    visitor.post("/sign-up", data=MINA)
+    for _ in range(2):
+        assert "Watch what follows" in visitor.post("/scenes/0/0").text
+    first, second = recorder.wait_for("Cart Abandoned", 2)
+    assert first["properties"]["cart_value"] == 250
+    assert first["properties"]["cart_id"] != second["properties"]["cart_id"]
+    assert first["userId"] == second["userId"]
+    assert visitor.post("/scenes/0/99").status_code == 404
+    assert visitor.post("/scenes/99/0").status_code == 404
+
+
+def test_what_was_decided_is_told_below_each_scene(
+    visitor: httpx.Client, recorder: Recorder
+) -> None:
+    told = visitor.get("/scenes/data").json()["scenes"]
+    assert told == [[] for _ in scenes()]
+    visitor.post("/sign-up", data=MINA)
+    story = [{"at": "2026-03-02T10:00:00.000Z", "text": "They entered.", "outcome": "entered"}]
+    answer = {"answer": "No message was sent yet.", "story": story}
+    user = visitor.get("/mailbox/data").json()["you"]["user_id"]
+    recorder.answers[f"/api/v1/people/{user}/why/store-nearby"] = answer
+    told = visitor.get("/scenes/data").json()["scenes"][1]
+    assert [(one["journey"], one["answer"]) for one in told] == [
+        ("store-nearby", "No message was sent yet.")
+    ]
