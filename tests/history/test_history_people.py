@@ -59,7 +59,7 @@ def test_a_row_holds_what_rules_ask(history: History) -> None:
         "Asia/Seoul",
         1_769_817_600_000,
         1_772_247_600_000,
-        ["email"],
+        ["email", "webhook"],
         ["guests", "vip"],
         37.5,
         127.0,

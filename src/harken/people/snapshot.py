@@ -43,12 +43,16 @@ def dates_in(values: dict[str, Any]) -> dict[str, Any]:
 
 def _choices(profile: Profile, channels: Sequence[str]) -> list[str]:
     """Explicit choices in force, as `email:marketing:opted_in`."""
-    if not profile.consent:
+    stated = profile.consent
+    if not stated:
         return []
     found = []
-    for channel in (*channels, ALL):
-        for purpose in PURPOSES:
-            choice = standing(profile, channel, purpose)
-            if choice is not None and choice.state != "implied":
-                found.append(f"{channel}:{purpose}:{choice.state}")
+    for purpose in PURPOSES:
+        every = f"{ALL}:{purpose}" in stated
+        for channel in (*channels, ALL):
+            # Most customers chose about one channel; the others need no look.
+            if every or f"{channel}:{purpose}" in stated:
+                choice = standing(profile, channel, purpose)
+                if choice is not None and choice.state != "implied":
+                    found.append(f"{channel}:{purpose}:{choice.state}")
     return found
