@@ -54,6 +54,7 @@ class Said(Struct):
     text: str
     variant: str = "default"
     why_variant: str = ""
+    notes: list[str] = []
     unsubscribe: str = "https://shop.example/u/t0ken"
 
 

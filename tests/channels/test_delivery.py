@@ -45,6 +45,7 @@ class Said(Struct):
     text: str
     variant: str = "default"
     why_variant: str = "no rule held"
+    notes: list[str] = []
     unsubscribe: str = ""
 
 

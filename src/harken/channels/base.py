@@ -28,6 +28,10 @@ class Rendered(Protocol):
     @property
     def why_variant(self) -> str: ...
     @property
+    def notes(self) -> Sequence[str]:
+        """What else should be known of how it came to say what it says."""
+
+    @property
     def unsubscribe(self) -> str:
         """The address that takes the one-click POST of RFC 8058; empty for none."""
 

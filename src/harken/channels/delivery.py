@@ -346,7 +346,7 @@ class Delivery(Generic[Compiled, Links]):
             transport=outcome.transport,
             provider_id=outcome.provider_id,
             variant=rendered.variant,
-            why_variant=rendered.why_variant,
+            why_variant=_why(row, rendered),
             hard=outcome.dead,
         )
 
@@ -410,3 +410,10 @@ class Delivery(Generic[Compiled, Links]):
             hard=hard,
             untried=untried,
         )
+
+
+def _why(row: LedgerRow, rendered: Rendered) -> str:
+    """Why it says what it says; empty when what the ledger has needs no other words."""
+    if not rendered.notes:
+        return rendered.why_variant
+    return "; ".join(filter(None, (rendered.why_variant or row.why_variant, *rendered.notes)))

@@ -179,7 +179,7 @@ def _show_choice(shown: dict[str, Any]) -> None:
         {
             "subject": shown["subject"],
             "variant": shown["variant"],
-            "because": shown["why_variant"],
+            "because": "; ".join([shown["why_variant"], *shown["notes"]]),
             "language": shown["language"],
         }
     )

@@ -39,6 +39,7 @@ from liquid.token import Token
 from msgspec import Struct
 
 from harken.files.words import did_you_mean
+from harken.messages.connected import ConnectedNode
 from harken.messages.evaluate import MOST_ITERATIONS, path_text
 from harken.messages.liquid import Template, line_of
 from harken.messages.syntax import every
@@ -95,6 +96,8 @@ class _Walk:
         self._needs_defaults = needs_defaults
         self._locals: dict[str, bool] = {}
         """Names assigned so far, and whether their value is certain."""
+        self._fallback: set[str] = set()
+        """Names of feeds whose lacks are made good by an `else`."""
         self._turns = 1
         """How often the loops around run at least, once they run at all."""
 
@@ -113,6 +116,7 @@ class _Walk:
                 self._output(part, guards)
         elif isinstance(node, AssignNode):
             self._locals[node.name] = not self._uncertain(node.expression, guards)
+            self._fallback.discard(node.name)
             return _without(guards, node.name)
         elif isinstance(node, CaptureNode):
             self.nodes([node.block], guards)
@@ -124,6 +128,8 @@ class _Walk:
             self._case(node, guards)
         elif isinstance(node, ForNode):
             self._loop(node, guards)
+        elif isinstance(node, ConnectedNode):
+            self._connected(node, guards)
         elif isinstance(node, BlockNode):
             self.nodes(node.nodes, guards)
         else:
@@ -188,6 +194,27 @@ class _Walk:
         if node.default:
             self._branches([(node.default.nodes, guards)], True)
 
+    def _connected(self, node: ConnectedNode, guards: frozenset[str]) -> None:
+        for expression in node.values():
+            self._names(expression, node.token)
+            if node.otherwise is None:
+                self._output(expression, guards, node.token)
+        before, fallback = dict(self._locals), set(self._fallback)
+        self._locals[node.name] = True
+        self._fallback = fallback - {node.name} | ({node.name} if node.otherwise else set())
+        self.nodes([node.block], _without(guards, node.name))
+        self._fallback = fallback
+        ends = [self._locals]
+        if node.name in before:
+            self._locals[node.name] = before[node.name]
+        else:
+            del self._locals[node.name]
+        if node.otherwise is not None:
+            self._locals = dict(before)
+            self.nodes([node.otherwise], guards)
+            ends.append(self._locals)
+        self._meet(ends)
+
     def _branches(
         self, branches: list[tuple[Iterable[Node], frozenset[str]]], may_skip: bool
     ) -> None:
@@ -198,11 +225,17 @@ class _Walk:
             self._locals = dict(before)
             self.nodes(nodes, guards)
             ends.append(self._locals)
+        self._meet(ends)
+
+    def _meet(self, ends: list[dict[str, bool]]) -> None:
         names = {name for end in ends for name in end}
         self._locals = {name: all(end.get(name, False) for end in ends) for name in names}
 
-    def _output(self, expression: Expression, guards: frozenset[str]) -> None:
-        self._gap(expression, guards)
+    def _output(
+        self, expression: Expression, guards: frozenset[str], at: Token | None = None
+    ) -> None:
+        if at is None:
+            self._gap(expression, guards)
         missing = self._uncertain(expression, guards)
         if missing and self._needs_defaults:
             path, token = missing
@@ -210,7 +243,7 @@ class _Walk:
                 f"a default content may use only values with a default, and `{path}` may be "
                 f"missing: write `{{{{ {path} | default: '...' }}}}`, or put it in "
                 f"`{{% if {path} %}}`",
-                token,
+                at or token,
             )
 
     def _gap(self, expression: Expression, guards: frozenset[str]) -> None:
@@ -258,16 +291,20 @@ class _Walk:
         root = str(part.path[0])
         if root not in ROOTS and root not in self._locals:
             return None  # already told
-        if root == "forloop" or (len(part.path) == 1 and self._locals.get(root)):
+        if (
+            root in self._fallback
+            or root == "forloop"
+            or (len(part.path) == 1 and self._locals.get(root))
+        ):
             return None
         return text, part.token
 
-    def _names(self, expression: Expression) -> None:
+    def _names(self, expression: Expression, at: Token | None = None) -> None:
         for part in every(expression):
             if isinstance(part, Path):
-                self._known(part)
+                self._known(part, at or part.token)
 
-    def _known(self, path: Path) -> None:
+    def _known(self, path: Path, at: Token | None) -> None:
         root = path.path[0]
         if not isinstance(root, str) or root in self._locals:
             return
@@ -276,7 +313,7 @@ class _Walk:
             known = hint or f"; it has {', '.join(ROOTS)}"
             if root in STANDARD:
                 known = f"; did you mean `profile.{root}`?"
-            self._add(f"a message has no `{root}`{known}", path.token)
+            self._add(f"a message has no `{root}`{known}", at)
             return
         inside = ROOTS[root]
         if inside is None or len(path.path) < 2:
@@ -288,7 +325,7 @@ class _Walk:
                 hint = hint or f"; custom attributes are `profile.attributes.{name}`"
             elif root == "event":
                 hint = hint or f"; its properties are `event.properties.{name}`"
-            self._add(f"`{root}` has no `{name}`{hint}", path.token)
+            self._add(f"`{root}` has no `{name}`{hint}", at)
 
     def _add(self, problem: str, token: Token | None, warning: bool = False) -> None:
         self.findings.append(Finding(problem, line_of(token), warning))

@@ -76,7 +76,7 @@ class _Frames(ReadOnlyChainMap):
 class Scope:
     """What the templates of one message use: plain values, and the recipient's place."""
 
-    __slots__ = ("fetched", "locale", "now", "outside", "values", "zone")
+    __slots__ = ("fetched", "locale", "notes", "now", "outside", "values", "zone")
 
     def __init__(
         self,
@@ -94,19 +94,30 @@ class Scope:
         """What tags may fetch from; None where nothing can be fetched."""
         self.fetched: dict[Any, Any] = {}
         """What was fetched for this message: all its parts must say the same."""
+        self.notes: dict[str, None] = {}
+        """What should be known of how it came to say what it says, in order."""
 
 
 class Context(RenderContext):
     """The state of one rendering. Library tags see it as python-liquid's own."""
 
-    __slots__ = ("fetched", "frames", "now_ms", "outside", "place_locale", "place_zone", "work")
+    __slots__ = (
+        "fetched",
+        "frames",
+        "notes",
+        "now_ms",
+        "outside",
+        "place_locale",
+        "place_zone",
+        "work",
+    )
 
     def begin(self, scope: Scope) -> None:
         """Use `scope` alone: python-liquid's `now` and `today` would read the clock."""
         self.scope = _Frames(self.locals, scope.values, self.counters)
         self.frames = self.scope._maps
         self.place_locale, self.place_zone, self.now_ms = scope.locale, scope.zone, scope.now
-        self.outside, self.fetched = scope.outside, scope.fetched
+        self.outside, self.fetched, self.notes = scope.outside, scope.fetched, scope.notes
         self.work = 0
 
     def get(
@@ -134,6 +145,10 @@ class Context(RenderContext):
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:
         return StringIO()
+
+    def note(self, what: str) -> None:
+        """Tell once what should be known of how the message came to say what it says."""
+        self.notes[what[:300]] = None
 
     def charge(self, work: int) -> None:
         """Count work. Raises RenderFault over the limit."""

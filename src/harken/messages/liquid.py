@@ -16,6 +16,7 @@ from liquid.token import Token
 
 from harken.errors import HarkenError
 from harken.messages import filters
+from harken.messages.connected import ConnectedTag
 from harken.messages.evaluate import (
     LONGEST_OUTPUT,
     MOST_ITERATIONS,
@@ -40,7 +41,8 @@ class _Environment(Environment):
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters()
         self.tags = {}
-        for tag in TAGS:
+        tags: list[type[Tag]] = [*TAGS, ConnectedTag]
+        for tag in tags:
             self.add_tag(tag)
         for name in ("safe", "escapejs"):
             # They would let a customer's value be markup or script.

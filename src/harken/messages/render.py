@@ -40,6 +40,8 @@ class Rendered(Struct, frozen=True, kw_only=True):
     """The one that was rendered: `default` when data for the chosen one is missing."""
     why_variant: str
     language: str
+    notes: list[str] = []
+    """What else should be known of how it came to say this: a feed that did not answer."""
     unsubscribe: str = ""
     """The address for the List-Unsubscribe header; empty in a preview."""
 
@@ -109,6 +111,7 @@ def _render(
         variant=variant,
         why_variant=why,
         language=parts.language,
+        notes=list(scope.notes),
         unsubscribe=urls["unsubscribe"] if links is not None else "",
     )
 

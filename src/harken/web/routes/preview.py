@@ -42,6 +42,8 @@ class Preview(Struct, kw_only=True):
     variant: str
     why_variant: str
     language: str
+    notes: list[str]
+    """What else should be known of how it came to say this: a feed that did not answer."""
 
 
 class TestSendWish(PreviewWish, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +64,7 @@ class TestSend(Struct, kw_only=True):
     variant: str
     why_variant: str
     language: str
+    notes: list[str]
 
 
 @post(
@@ -83,6 +86,7 @@ def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
         variant=rendered.variant,
         why_variant=rendered.why_variant,
         language=rendered.language,
+        notes=rendered.notes,
     )
 
 
@@ -107,6 +111,7 @@ def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:
         variant=shown.rendered.variant,
         why_variant=shown.rendered.why_variant,
         language=shown.rendered.language,
+        notes=shown.rendered.notes,
     )
 
 
