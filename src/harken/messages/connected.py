@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable
 from io import StringIO
 from typing import Any, TextIO
-from urllib.parse import quote
 
 from liquid import Environment, RenderContext
 from liquid.ast import BlockNode, Node
@@ -49,6 +48,7 @@ DEFAULT_CACHE, LONGEST_CACHE = 300, 86_400
 LONGEST_URL = 2_000
 # What a customer's value must not decide: whom we ask.
 _BEGINNING = re.compile(r"https?://[^/?#\s{}@\\]+[/?#]")
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _BODY_ENDS = frozenset(("else", "endconnected", TOKEN_EOF))
 _ELSE_ENDS = frozenset(("endconnected", TOKEN_EOF))
 _ENCODERS = frozenset(("url_encode", "cgi_escape", "url_escape"))
@@ -136,7 +136,7 @@ class ConnectedNode(Node):
         if value in (".", ".."):
             # They would lead to another address of the feed.
             raise Unanswered(f"{value!r} cannot stand in an address")
-        return quote(value, safe="")
+        return _encoded(value)
 
     def _otherwise(
         self, context: Context, buffer: TextIO, lack: Unanswered | Missing | RenderFault
@@ -148,6 +148,11 @@ class ConnectedNode(Node):
         if isinstance(lack, Missing):
             raise lack
         raise Aborted(f"connected content {reason}"[:500])
+
+
+def _encoded(value: str) -> str:
+    """A value as it stands in a URL (RFC 3986): nothing of it means anything there."""
+    return "".join(chr(one) if one in _PLAIN else f"%{one:02X}" for one in value.encode())
 
 
 def within(path: str, name: str) -> bool:
