@@ -24,6 +24,8 @@ from harken.people.merge import UNDO
 from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
 
+NAMED_BY_JOURNEYS = {"$.senders": ".sender", "$.places": ".entry.place"}
+"""What the workspace names, and where journeys refer to it."""
 Placed = tuple[str, str, Fault]
 """(The kind of file, its name, the fault)."""
 
@@ -51,8 +53,11 @@ def _stands(one: Placed, removed: Sequence[str]) -> bool:
     kind, _, fault = one
     if kind == "workspace":
         return bool(beside([fault], removed))
-    unsure = any(path.startswith("$.senders") for path in removed)
-    return not (unsure and fault.path.endswith(".sender"))
+    return not any(
+        path.startswith(root) and fault.path.endswith(end)
+        for path in removed
+        for root, end in NAMED_BY_JOURNEYS.items()
+    )
 
 
 def _workspace_faults(workspace: Workspace) -> Iterator[Fault]:

@@ -14,10 +14,18 @@ from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, rules_of
-from harken.journeys.entries import ApiEntry, DateEntry, SegmentEntry
+from harken.journeys.entries import (
+    ApiEntry,
+    DateEntry,
+    Entry,
+    OutcomeEntry,
+    PlaceEntry,
+    SegmentEntry,
+)
 from harken.journeys.faults import journey_faults
 from harken.journeys.kinds import EnterJourney, Message, Step, walk
 from harken.journeys.model import Journey
+from harken.journeys.places import Places
 from harken.messages.choose import Chooser, compile_choice
 from harken.people.profile import Profile
 from harken.people.traits import Trait
@@ -66,6 +74,9 @@ class InForce:
         """Journeys by the event that starts them."""
         self.dates: dict[str, DateEntry] = {}
         """By journey: the date attribute that lets customers in. No event of another does."""
+        self.ignored: list[OutcomeEntry] = []
+        """Entries of those who ignore a message."""
+        self.places = Places(self.workspace.places)
         for journey in self.journeys.values():
             if journey.archived:
                 continue
@@ -74,6 +85,8 @@ class InForce:
                 self.dates[journey.name] = entry
             else:
                 self.entries.setdefault(entry.event, []).append(journey)
+            if isinstance(entry, OutcomeEntry) and entry.outcome == "ignored":
+                self.ignored.append(entry)
         self.segments = LiveSegments(segments, self._traits)
         self.filling = Filling()
 
@@ -114,6 +127,15 @@ class InForce:
             if not more:
                 return changed
             changed |= more
+
+    def ignored_after(self, journey: str, step: str) -> list[int]:
+        """After how long (ms) somebody wants to know that a message is ignored, in order."""
+        asked = {
+            int(entry.within)
+            for entry in self.ignored
+            if entry.within and entry.journey == journey and entry.message in (None, step)
+        }
+        return sorted(asked)
 
     def dates_differ(self, before: "InForce") -> bool:
         """Whether the dates at which customers enter journeys may be others than before."""
@@ -156,6 +178,8 @@ class InForce:
         for name in list(profile.segments):
             if name not in self.segments.by_name:
                 del profile.segments[name]
+        for name in profile.places.keys() - self.places.names:
+            del profile.places[name]
         return True
 
     def journey(self, name: str, revision: int) -> LiveJourney | None:
@@ -303,12 +327,9 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
         except BadDefinition as bad:
             faults += [("journey", name, fault) for fault in bad.faults]
     # Likewise of journeys: one that is broken is not called unknown.
-    by_hand = {
-        name: not (found := journeys.get(name)) or isinstance(found.entry, ApiEntry)
-        for name in written.journeys
-    }
+    others = {name: journeys.get(name) for name in written.journeys}
     for name, journey in journeys.items():
-        wrong = _check_journey(journey, written.journeys[name], workspace, known, by_hand)
+        wrong = _check_journey(journey, written.journeys[name], workspace, known, others)
         faults += [("journey", name, fault) for fault in wrong]
     return faults
 
@@ -318,20 +339,40 @@ def _check_journey(
     source: JourneySource,
     workspace: Workspace,
     segments: Mapping[str, Rule],
-    by_hand: Mapping[str, bool],
+    others: Mapping[str, Journey | None],
 ) -> list[Fault]:
     faults = journey_faults(journey)
+    if not source.archived:
+        faults += _entry_faults(journey.entry, workspace, others)
     if isinstance(journey.entry, SegmentEntry):
         faults += rule_faults(InSegment(journey.entry.segment), "$.entry", segments)
     for path, step in walk(journey.steps):
-        faults += _step_faults(step, path, workspace, by_hand)
+        faults += _step_faults(step, path, workspace, others)
     for path, rule in rules_of(journey):
         faults += rule_faults(rule, path, segments)
     return faults + compile_messages(source, workspace, Traits())[1]
 
 
+def _entry_faults(
+    entry: Entry, workspace: Workspace, others: Mapping[str, Journey | None]
+) -> Iterator[Fault]:
+    """What a way in names that is not there."""
+    match entry:
+        case PlaceEntry(place=name) if name not in workspace.places:
+            near = did_you_mean(name, workspace.places)
+            yield Fault("$.entry.place", f"the workspace has no place `{name}`{near}")
+        case OutcomeEntry(journey=name) if name not in others:
+            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
+            yield Fault("$.entry.journey", problem)
+        case OutcomeEntry(journey=name, message=message) if message and (other := others[name]):
+            known = [step.message for _, step in walk(other.steps) if isinstance(step, Message)]
+            if message not in known:
+                problem = f"`{name}` has no message `{message}`{did_you_mean(message, known)}"
+                yield Fault("$.entry.message", problem)
+
+
 def _step_faults(
-    step: Step, path: str, workspace: Workspace, by_hand: Mapping[str, bool]
+    step: Step, path: str, workspace: Workspace, others: Mapping[str, Journey | None]
 ) -> Iterator[Fault]:
     """What a step names that is not there."""
     match step:
@@ -339,10 +380,11 @@ def _step_faults(
             known = ", ".join(workspace.senders) or "none"
             problem = f"the workspace has no sender `{name}` (it has: {known})"
             yield Fault(f"{path}.sender", problem)
-        case EnterJourney(enter=name) if name not in by_hand:
-            yield Fault(
-                f"{path}.enter", f"there is no journey `{name}`{did_you_mean(name, by_hand)}"
-            )
-        case EnterJourney(enter=name) if not by_hand[name]:
+        case EnterJourney(enter=name) if name not in others:
+            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
+            yield Fault(f"{path}.enter", problem)
+        case EnterJourney(enter=name) if (other := others[name]) and not isinstance(
+            other.entry, ApiEntry
+        ):
             problem = f"`{name}` is entered by what customers do; it needs `entry: {{api: true}}`"
             yield Fault(f"{path}.enter", problem)

@@ -32,7 +32,16 @@ from harken.inputs import (
     WakeUp,
     decode_command,
 )
-from harken.noticing import await_dates, date_reached, dates_touched, standing
+from harken.noticing import (
+    await_dates,
+    date_reached,
+    dates_touched,
+    follow_message,
+    look_around,
+    message_ignored,
+    standing,
+    waking,
+)
 from harken.people import merge as merging
 from harken.people.address import found_dead
 from harken.people.apply import apply_event, seen_before
@@ -99,13 +108,14 @@ def _event(handling: Handling, record: Record) -> None:
         anonymous_id=event.anonymous_id or "",
         imported=record.imported,
     )
+    late = record.received_at - trigger.at > definitions.workspace.late_after
+    handling.past = late or record.imported
     if record.imported:
         return
     if trigger.name[0] == "$":
         # An `identify` starts nothing, but what it states may make `exit_when` true.
         handling.show(trigger)
         return
-    late = record.received_at - trigger.at > definitions.workspace.late_after
     if not late:
         handling.follow_session(trigger)
     handling.react(trigger, late=late)
@@ -176,6 +186,8 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
         handling.end_session_if_over()
     elif kind == "segments":
         handling.move_if_due(wakeup.due)
+    elif kind == "ignored":
+        message_ignored(handling, rest, wakeup.due)
     elif kind == "date":
         date_reached(handling, rest, wakeup.due)
     elif kind == "merged":
@@ -278,6 +290,7 @@ def _told_before(handling: Handling, feedback: Feedback) -> bool:
 def _told(handling: Handling, feedback: Feedback) -> None:
     """Something became of a message: by the sender's loop, the provider or the recipient."""
     profile, what = handling.profile, feedback.what
+    follow_message(handling, feedback)
     if what not in PEOPLE_DO:
         # A journey on `$message_sent` would otherwise send for ever.
         sends = (send for send in profile.sends if send.id == feedback.message)
@@ -348,8 +361,10 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     for run in survivor.runs.values():
         if run.id not in mine:
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
+    effects.wake += waking(survivor, absorbed.unheeded)
     handling.rewake_session()
     await_dates(effects, survivor, handling.definitions, handling.upto)
+    look_around(handling, silent=True)
     effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
@@ -370,7 +385,7 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
     if not grave.absorbed_before:
         return
     effects.cancel.append(_grave_closes(tombstone, survivor, grave.at))
-    before = dict(survivor.runs)
+    before, watched = dict(survivor.runs), {*standing(survivor)}
     restored = merging.unmerge(survivor, tombstone, command.events_since, at)
     for id, run in before.items():
         if id not in survivor.runs:
@@ -380,6 +395,9 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{id}"))
     for run in restored.runs.values():
         effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
+    effects.cancel += watched - {*standing(survivor)}
+    effects.wake += waking(restored, restored.unheeded)
+    look_around(handling, silent=True)
     for profile in (survivor, restored):
         await_dates(effects, profile, handling.definitions, handling.upto)
     restored.session = None

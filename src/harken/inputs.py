@@ -122,7 +122,7 @@ class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     """A time at which a profile wants to be looked at again.
 
     `key` says what for: `run:<run id>`, `session`, `segments`, `date:<journey>`,
-    `merged:<profile id>` or `feedback:<message id>:<what>`.
+    `ignored:<message id>`, `merged:<profile id>` or `feedback:<message id>:<what>`.
     Time, profile and key make it one; whoever moves a wake-up cancels the old time.
     """
 

@@ -1,22 +1,29 @@
-"""What is noticed without anybody doing it: a date that has come."""
+"""What is noticed without an event of the customer's: a date has come, a message was ignored, they
+are somewhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from harken.definitions import InForce
 from harken.effects import Effects
 from harken.entering import enter
-from harken.inputs import WakeUp
+from harken.inputs import Feedback, WakeUp
 from harken.journeys.dates import next_occasion
-from harken.journeys.entries import DATE_REACHED
+from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED
 from harken.people.place import ZONE_FACTS, zone_of
-from harken.people.profile import AwaitedDate, Profile, Trigger
+from harken.people.profile import AwaitedDate, Profile, Trigger, Unheeded
 from harken.segments.live import attribute_value
+from harken.values import Duration
 
 if TYPE_CHECKING:
     from harken.reactions import Handling
+
+UNHEEDED = ("sent", "delivered", "unsure")
+"""What may become of a message without its recipient's heeding it, while it may still be."""
+MOST_UNHEEDED = 500
+"""Messages of a customer that are followed at a time; the oldest are let go of."""
 
 
 def standing(profile: Profile) -> Iterator[WakeUp]:
@@ -24,6 +31,10 @@ def standing(profile: Profile) -> Iterator[WakeUp]:
     for journey, awaited in profile.dates.items():
         if awaited.due:
             yield WakeUp(awaited.due, profile.id, f"date:{journey}")
+    yield from waking(profile, profile.unheeded)
+
+
+# -- dates
 
 
 def dates_touched(definitions: InForce, attributes: set[str]) -> bool:
@@ -85,3 +96,82 @@ def date_reached(handling: Handling, name: str, due: int) -> None:
         )
         enter(handling, definitions.journeys[name], event)
     await_dates(handling.effects, profile, definitions, handling.upto)
+
+
+# -- messages
+
+
+def waking(profile: Profile, messages: Iterable[str]) -> Iterator[WakeUp]:
+    """The wake-ups of these messages that are not opened yet."""
+    for id in messages:
+        yield WakeUp(profile.unheeded[id].due, profile.id, f"ignored:{id}")
+
+
+def follow_message(handling: Handling, feedback: Feedback) -> None:
+    """A message was sent, and somebody may want to know if it is ignored; or it will not be."""
+    profile, id = handling.profile, feedback.message
+    if feedback.what in UNHEEDED:
+        if feedback.what == "sent":
+            _await_opening(handling, feedback)
+    elif id in profile.unheeded and not feedback.machine:
+        handling.effects.cancel += waking(profile, [id])
+        del profile.unheeded[id]
+
+
+def _await_opening(handling: Handling, feedback: Feedback) -> None:
+    profile, id = handling.profile, feedback.message
+    waits = handling.definitions.ignored_after(feedback.journey, feedback.step)
+    if not waits or id in profile.unheeded:
+        return
+    profile.unheeded[id] = Unheeded(
+        journey=feedback.journey,
+        step=feedback.step,
+        variant=feedback.variant,
+        channel=feedback.channel,
+        sent_at=feedback.at,
+        waits=waits,
+    )
+    handling.effects.wake += waking(profile, [id])
+    if len(profile.unheeded) > MOST_UNHEEDED:
+        oldest = next(iter(profile.unheeded))
+        handling.effects.cancel += waking(profile, [oldest])
+        del profile.unheeded[oldest]
+
+
+def message_ignored(handling: Handling, id: str, due: int) -> None:
+    """The wake-up of a message that was not opened: say so, and wait for the next who asks."""
+    profile, found = handling.profile, handling.profile.unheeded.get(id)
+    if found is None or found.due != due:
+        return
+    within, *found.waits = found.waits
+    if found.waits:
+        handling.effects.wake += waking(profile, [id])
+    else:
+        del profile.unheeded[id]
+    if within not in handling.definitions.ignored_after(found.journey, found.step):
+        return
+    columns: dict[str, Any] = {
+        "message": id,
+        "journey": found.journey,
+        "step": found.step,
+        "variant": found.variant,
+        "channel": found.channel,
+    }
+    properties = {**columns, "within": str(Duration(within))}
+    handling.emit(IGNORED, properties, at=due, **columns)
+
+
+# -- places
+
+
+def look_around(handling: Handling, *, silent: bool = False) -> None:
+    """The customer's location has changed: the places that they have left, and come to."""
+    profile, at = handling.profile, handling.upto
+    inside = handling.definitions.places.around(profile.location())
+    for name in profile.places.keys() - set(inside):
+        del profile.places[name]
+    for name in inside:
+        if name not in profile.places:
+            profile.places[name] = at
+            if not silent:
+                handling.emit(PLACE_ENTERED, {"place": name}, at=at)

@@ -44,6 +44,7 @@ from harken.journeys.steps import (
     updated,
     way_of,
 )
+from harken.noticing import look_around
 from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
 from harken.people.profile import Profile, Run, Trigger
@@ -69,6 +70,8 @@ class Handling:
         """How far this input is from what the customer did: chains of our own events are cut."""
         self.touched: set[str] = set()
         """The attributes that have changed."""
+        self.past = False
+        """The input tells of the past: where the customer was then is no coming to a place."""
         self._asked: Group = {}
 
     # -- history
@@ -150,8 +153,12 @@ class Handling:
             self.ask(segments.by_attribute.get(name, {}))
 
     def move(self) -> None:
-        """Let the customer enter and leave segments; what follows from that may move them again."""
+        """Let the customer enter and leave places and segments; what follows from that may move
+        them again."""
         for _ in range(DEEPEST):
+            if "location" in self.touched and not self.effects.forgotten:
+                self.touched.remove("location")
+                look_around(self, silent=self.past)
             asked, self._asked = self._asked, {}
             if not asked or self.effects.forgotten:
                 return

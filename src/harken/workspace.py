@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from harken.journeys.kinds import SendingHours
+from harken.segments.rules import Point
 from harken.values import Duration, Name, TimeOfDay, ZoneName
 
 
@@ -88,6 +89,13 @@ class Sessions(Struct, frozen=True, omit_defaults=True, kw_only=True):
     after: Duration = Duration.parse("30m")
 
 
+class Place(Point, frozen=True, kw_only=True):
+    """A place that customers come to: a circle on the map."""
+
+    radius: float
+    """Metres, as the crow flies."""
+
+
 class Retention(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How long what was handled is kept."""
 
@@ -122,4 +130,6 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Share of all customers who get no marketing at all: the global control group."""
     late_after: Duration = Duration.parse("24h")
     sessions: Sessions = Sessions()
+    places: dict[Name, Place] = field(default_factory=dict)
+    """By name: where customers are noticed when they come, by their `location`."""
     retention: Retention = Retention()

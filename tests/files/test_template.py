@@ -19,6 +19,7 @@ from harken.workspace import (
     Cap,
     ConsentNeed,
     Dkim,
+    Place,
     QuietHours,
     Retention,
     Sender,
@@ -30,7 +31,7 @@ from harken.workspace import (
 ALL_SETTINGS = re.sub(r"^#(?=\S|  )", "", WORKSPACE, flags=re.MULTILINE)
 SECTIONS = (
     Workspace, Sender, Transport, Dkim, QuietHours, SendingHours, Cap, ConsentNeed, Sessions,
-    Retention, Account,
+    Retention, Account, Place,
 )  # fmt: skip
 
 

@@ -33,6 +33,17 @@ def faults(**parts: Any) -> list[str]:
         ({"control_percent": 101}, "$.control_percent", "0 to 100"),
         ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
         ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
+        ({"entry": {"outcome": "ignored", "journey": "a"}}, "$.entry", "`within: 24h`"),
+        (
+            {"entry": {"outcome": "ignored", "journey": "a", "within": "91d"}},
+            "$.entry.within",
+            "90d",
+        ),
+        (
+            {"entry": {"outcome": "opened", "journey": "a", "within": "1d"}},
+            "$.entry.within",
+            "only `ignored`",
+        ),
         ({"entry": {"date": " "}}, "$.entry.date", "name the attribute"),
         ({"entry": {"date": "b", "before": "36h"}}, "$.entry.before", "whole days"),
         ({"entry": {"date": "b", "after": "0d"}}, "$.entry.after", "whole days"),

@@ -50,3 +50,24 @@ def test_an_attribute_that_nobody_has_is_told(shop: Shop) -> None:
     [fault] = [one for one in checked["faults"] if one["name"] == "greeting"]
     assert (fault["path"], fault["warning"]) == ("$.entry.date", True)
     assert "did you mean `birthday`?" in fault["problem"]
+
+
+def test_an_ignored_message_is_tried_on_those_who_were_sent_it(open_shop: Shop) -> None:
+    open_shop.leaves_cart()
+    entry = {"outcome": "ignored", "journey": "abandoned-cart", "within": "24h"}
+    wanted = project(**entry)
+    wanted["journeys"] = {**PROJECT["journeys"], **wanted["journeys"]}
+    assert covered(open_shop, wanted) == 1
+    other = {**wanted, "journeys": {**wanted["journeys"]}}
+    other["journeys"]["greeting"] = {"source": journey(**{**entry, "message": "nudge"})}
+    assert covered(open_shop, other) == 1
+
+
+def test_a_preview_of_a_place_names_the_place(shop: Shop) -> None:
+    words = {**WORDS, "subject": "At {{ event.properties.place | default: 'some place' }}"}
+    greeting = {**journey(place="store"), "steps": [{**HELLO, "default": words}]}
+    places = {"store": {"latitude": 1, "longitude": 2, "radius": 100}}
+    workspace = {**PROJECT["workspace"], "places": places}
+    shop.customer("u1")
+    shop.apply({"workspace": workspace, "journeys": {"greeting": {"source": greeting}}})
+    assert preview(shop, "u1") == "At store"

@@ -148,6 +148,7 @@ def _sound(directory: Path) -> "Project":
 
 def _faults(project: "Project") -> list[Fault]:
     """All that can be known of the files alone, each with its file and line."""
+    from harken.checking import NAMED_BY_JOURNEYS
     from harken.checking import check as check_whole
     from harken.files.plan import bundle
     from harken.inputs import Definitions
@@ -157,9 +158,10 @@ def _faults(project: "Project") -> list[Fault]:
     found = [
         project.place(cast("Kind", kind), name, fault) for kind, name, fault in check_whole(written)
     ]
-    # Without a workspace file the one in force counts, and only the server knows its senders.
+    # Without a workspace file the one in force counts, and only the server knows what it names.
     if not project.has_workspace:
-        found = [fault for fault in found if not fault.path.endswith(".sender")]
+        elsewhere = tuple(NAMED_BY_JOURNEYS.values())
+        found = [fault for fault in found if not fault.path.endswith(elsewhere)]
     return _merged(project.faults, found)
 
 

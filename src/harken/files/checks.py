@@ -36,7 +36,7 @@ from harken.segments.rules import (
     Sum,
     Test,
 )
-from harken.workspace import Account
+from harken.workspace import Account, Place
 
 # How addresses begin that a secret may go to: host and path fixed, so that no other host begins so.
 _BEGINNING = re.compile(r"https?://[\w.\-\[\]:]+/[^\s?#{}]*")
@@ -237,7 +237,7 @@ def _point(point: Point) -> Problems:
             yield name, f"must be degrees from -{most} to {most}, not {degrees:g}"
 
 
-def _near(rule: Near) -> Problems:
+def _near(rule: Near | Place) -> Problems:
     if not 0 < rule.radius <= FARTHEST:
         yield "radius", f"must be metres, more than 0 and at most {FARTHEST:,}; not {rule.radius:g}"
 
@@ -304,6 +304,7 @@ _CHECKS: dict[type, Callable[[Any], Problems]] = {
     Reachable: _reachable,
     Point: _point,
     Near: _near,
+    Place: _near,
     Bucket: _bucket,
     Account: _account,
     All: _all,

@@ -103,6 +103,12 @@ workspace: default
 # consent (e-mail exempt), consent asked again every two years.
 policy_packs: [KR]
 
+# Places on the map that customers are noticed to come to, by the location that their apps tell:
+# a journey may begin there (`entry: {place: seoul-store}`). `radius` in metres. Example; by
+# default none:
+#places:
+#  seoul-store: {latitude: 37.5444, longitude: 127.0557, radius: 200}
+
 # The percentage of all customers who get no marketing, to measure what marketing does.
 #holdout_percent: 0
 

@@ -3,7 +3,9 @@
     {event: Cart Abandoned, where: {cart_value: {gte: 100}}}
     {segment: big-carts}   {segment: big-carts, on: exit}
     {outcome: clicked, journey: welcome, message: hello}
+    {outcome: ignored, journey: welcome, message: hello, within: 24h}
     {date: birthday, before: 3d, yearly: true, at: "09:00"}
+    {place: seoul-store}
     {api: true}
 
 Each comes down to one event name and conditions on its properties, which is all that the engine
@@ -21,6 +23,10 @@ ENTERED = "$entered"
 """The event of who is put into a journey, by the API or by another journey."""
 
 
+PLACE_ENTERED = "$place_entered"
+"""The event of who comes to a place; its property is `place`."""
+IGNORED = "$message_ignored"
+"""The event of a message that nobody opened in time; `within` says what was in time."""
 DATE_REACHED = "$date_reached"
 """The event of whom a date attribute puts in: `attribute`, and the `date` that it is about."""
 
@@ -66,13 +72,18 @@ class SegmentEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class OutcomeEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
-    """Who does this with a message of another journey enters."""
+    """Who does this with a message of another journey enters.
+
+    `ignored`: neither opened nor clicked by a person so long (`within`) after it was sent.
+    """
 
     key: ClassVar[str] = "outcome"
-    outcome: Literal["sent", "delivered", "opened", "clicked", "bounced", "failed"]
+    outcome: Literal["sent", "delivered", "opened", "clicked", "bounced", "failed", "ignored"]
     journey: Name
     message: Name | None = None
     """One message step of it; any when not given."""
+    within: Duration | None = None
+    """Of `ignored`: how long it may take."""
 
     @property
     def event(self) -> str:
@@ -80,8 +91,27 @@ class OutcomeEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def where(self) -> Where:
-        step: Where = {"step": Test(equals=self.message)} if self.message else {}
-        return {"journey": Test(equals=self.journey), **step}
+        where: Where = {"journey": Test(equals=self.journey)}
+        if self.message:
+            where["step"] = Test(equals=self.message)
+        if self.within:
+            where["within"] = Test(equals=str(self.within))
+        return where
+
+
+class PlaceEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
+    """Who comes to one of the workspace's `places` enters."""
+
+    key: ClassVar[str] = "place"
+    place: Name
+
+    @property
+    def event(self) -> str:
+        return PLACE_ENTERED
+
+    @property
+    def where(self) -> Where:
+        return {"place": Test(equals=self.place)}
 
 
 class DateEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
@@ -127,7 +157,7 @@ class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
         return {}
 
 
-Entry = EventEntry | SegmentEntry | OutcomeEntry | DateEntry | ApiEntry
+Entry = EventEntry | SegmentEntry | OutcomeEntry | PlaceEntry | DateEntry | ApiEntry
 
 
 def way_in(entry: Entry) -> str:
@@ -137,6 +167,8 @@ def way_in(entry: Entry) -> str:
             return f"{'entering' if on == 'enter' else 'leaving'} the segment {segment}"
         case OutcomeEntry(journey=journey, outcome=outcome):
             return f"a message of {journey} that was {outcome}"
+        case PlaceEntry(place=place):
+            return f"coming to the place {place}"
         case DateEntry(date=attribute):
             return f"the date in the attribute {attribute}"
         case ApiEntry():

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.compile import Node, lay_out, rules_of
-from harken.journeys.entries import DateEntry, Entry, EventEntry
+from harken.journeys.entries import DateEntry, Entry, EventEntry, OutcomeEntry
 from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
@@ -36,6 +36,7 @@ from harken.segments.rules import AnswerIs
 LEARNING = (WaitFor, Message)
 """Steps of which a run remembers what came of them."""
 LONGEST_GOAL = 30 * DAY
+LONGEST_IGNORED = 90 * DAY
 A_YEAR = 365 * DAY
 MOST_STEPS = 500
 FULL = 100.000_001
@@ -68,6 +69,19 @@ def _entry_faults(entry: Entry) -> Iterator[Fault]:
             yield from _unnamed(event, "$.entry.event")
         case DateEntry():
             yield from _date_faults(entry)
+        case OutcomeEntry():
+            yield from _outcome_faults(entry)
+
+
+def _outcome_faults(entry: OutcomeEntry) -> Iterator[Fault]:
+    within, ignored = entry.within, entry.outcome == "ignored"
+    if ignored and within is None:
+        yield Fault("$.entry", "say within how long it was to be opened: `within: 24h`")
+    elif ignored and within is not None and not 0 < within <= LONGEST_IGNORED:
+        yield Fault("$.entry.within", "must be more than nothing and at most 90d")
+    elif not ignored and within is not None:
+        problem = f"only `ignored` takes a time, `{entry.outcome}` does not"
+        yield Fault("$.entry.within", problem)
 
 
 def _date_faults(entry: DateEntry) -> Iterator[Fault]:

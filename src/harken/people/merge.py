@@ -106,6 +106,10 @@ def unmerge(
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
+    # Those that were opened meanwhile are in neither.
+    restored.unheeded = {
+        id: survivor.unheeded.pop(id) for id in restored.unheeded if id in survivor.unheeded
+    }
     # A date that came while both were one let both in.
     for journey, awaited in survivor.dates.items():
         own = restored.dates.get(journey, AwaitedDate())
@@ -154,6 +158,8 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
     for journey, keys in absorbed.entries.items():
         survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
     survivor.session = _merge_sessions(survivor.session, absorbed.session)
+    survivor.unheeded = {**absorbed.unheeded, **survivor.unheeded}
+    survivor.places = {**absorbed.places, **survivor.places}
     for journey, awaited in absorbed.dates.items():
         date = survivor.dates.setdefault(journey, AwaitedDate())
         date.reached = max(date.reached, awaited.reached)

@@ -158,6 +158,23 @@ class AwaitedDate(Struct, array_like=True, gc=False):
     reached: str = ""
 
 
+class Unheeded(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A message that was sent and that somebody wants to know of when it is ignored."""
+
+    journey: str
+    step: str
+    variant: str = ""
+    channel: str = ""
+    sent_at: int
+    waits: list[int]
+    """Lengths of time (ms) after which it was ignored, the next first."""
+
+    @property
+    def due(self) -> int:
+        """When its wake-up `ignored:<message id>` comes."""
+        return self.sent_at + self.waits[0]
+
+
 class Tombstone(Struct, omit_defaults=True, kw_only=True, gc=False):
     """Stands in the place of a profile that was joined into another, to forward and to undo."""
 
@@ -209,6 +226,10 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """By journey and entry key: when they last entered."""
     dates: dict[str, AwaitedDate] = field(default_factory=dict)
     """By journey that is entered on the day of a date attribute."""
+    unheeded: dict[str, Unheeded] = field(default_factory=dict)
+    """By message id: neither opened nor clicked yet."""
+    places: dict[str, int] = field(default_factory=dict)
+    """The workspace's places that the customer is in, and since when."""
     session: Session | None = None
     seen: bytes = b""
     """Message ids of the last 48 h: 8 bytes of hash and 4 of the time in seconds, each."""

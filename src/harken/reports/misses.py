@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from harken.effects import Decision, Happening
 from harken.journeys.compile import LiveJourney
+from harken.journeys.entries import EventEntry
 
 MOVES = frozenset({"$segment_entered", "$segment_exited"})
 OTHER = "segment "
@@ -19,9 +20,11 @@ def misses(journey: LiveJourney, events: Iterable[Happening]) -> list[Decision]:
     """What would have been decided about those of `events` that do not fit, oldest first.
 
     `events` are a customer's, of the name that starts the journey. Imported ones start none and
-    are left out, and so is entering or leaving another segment than the journey's. The conditions
-    are those of the revision given.
+    are left out, and so are those of another segment, message or place than the journey's. The
+    conditions are those of the revision given.
     """
+    if not isinstance(journey.source.entry, EventEntry):
+        return []
     found = []
     for event in events:
         failed = journey.unmet(event.properties)

@@ -2,22 +2,40 @@
 
 from typing import Any
 
-from harken.journeys.entries import DATE_REACHED, DateEntry, Entry
+from harken.journeys.entries import (
+    DATE_REACHED,
+    IGNORED,
+    PLACE_ENTERED,
+    DateEntry,
+    Entry,
+    OutcomeEntry,
+    PlaceEntry,
+)
 from harken.people.profile import Profile
-from harken.reports.words import Words
+from harken.reports.words import Words, length
 
 
 def cause(facts: dict[str, Any]) -> str:
     """`because of the date in their birthday (2026-03-10)`; empty of a customer's own event."""
-    properties = facts.get("properties") or {}
-    match facts.get("event"):
-        case str(event) if event == DATE_REACHED:
-            return f"because of the date in their {properties['attribute']} ({properties['date']})"
+    seen, event = facts.get("properties") or {}, facts.get("event")
+    if event == DATE_REACHED and "attribute" in seen:
+        return f"because of the date in their {seen['attribute']} ({seen['date']})"
+    if event == PLACE_ENTERED and "place" in seen:
+        return f"because they came to the place {seen['place']}"
+    if event == IGNORED and "within" in seen:
+        message = f"the message {seen['step']} of {seen['journey']}"
+        return f"because {message} was neither opened nor clicked within {length(seen['within'])}"
     return ""
 
 
 def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:
     """What is still to come before they may enter; empty when that says nothing."""
+    if isinstance(entry, PlaceEntry):
+        return f"They were not seen to come to the place {entry.place}."
+    if isinstance(entry, OutcomeEntry) and entry.outcome == "ignored":
+        followed = [one for one in profile.unheeded.values() if one.journey == entry.journey]
+        last = followed and f" The last was sent {words.on(followed[-1].sent_at)[3:]}."
+        return f"No message of {entry.journey} was ignored by them long enough.{last or ''}"
     if not isinstance(entry, DateEntry):
         return ""
     awaited = profile.dates.get(journey)

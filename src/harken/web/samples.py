@@ -1,6 +1,6 @@
 """The events that a message is tried on: what let customers in lately, or would."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -8,13 +8,15 @@ from harken.clock import parse_time
 from harken.effects import Happening
 from harken.journeys.compile import LiveJourney
 from harken.journeys.dates import local_day, next_occasion
-from harken.journeys.entries import DateEntry
+from harken.journeys.entries import DateEntry, Entry, EventEntry, OutcomeEntry
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
 from harken.segments.live import attribute_value
 from harken.segments.rules import Attribute
 from harken.web.api import Api
 
+LATEST = 20
+"""A customer's events that are looked through for one that fits."""
 # One for each customer, the latest first: those who are put in have no event of their own.
 ENTERED = """
 SELECT profile_id, facts FROM (
@@ -38,8 +40,14 @@ def latest_triggers(api: Api, journey: LiveJourney, limit: int) -> list[tuple[in
         profiles = api.services.store.profiles([one.profile_id for one in having])
         triggers = ((id, _date_of(api, one, entry)) for id, one in profiles.items())
         return [(id, trigger) for id, trigger in triggers if trigger is not None]
-    found = history.recent_triggers(journey.source.entry.event, limit)
-    return [(id, trigger_of(event)) for id, event in found if not journey.unmet(event.properties)]
+    if _of_ignored(entry):
+        # Whoever was sent the message may ignore it.
+        found = history.recent_triggers("$message_sent", limit)
+        events = [(id, _ignored(event, entry)) for id, event in found]
+    else:
+        found = history.recent_triggers(entry.event, limit)
+        events = [(id, trigger_of(event)) for id, event in found]
+    return [(id, event) for id, event in events if not journey.unmet(event.properties)]
 
 
 def trigger_for(api: Api, profile: Profile, journey: LiveJourney) -> Trigger | None:
@@ -56,8 +64,15 @@ def trigger_for(api: Api, profile: Profile, journey: LiveJourney) -> Trigger | N
     entry = journey.source.entry
     if isinstance(entry, DateEntry):
         return _date_of(api, profile, entry)
-    happened = history.latest(profile.id, journey.source.entry.event, 1)
-    return trigger_of(happened[0]) if happened else None
+    happened = history.latest(profile.id, entry.event, LATEST)
+    fitting = [event for event in happened if not journey.unmet(event.properties)]
+    if fitting or (happened and isinstance(entry, EventEntry)):
+        return trigger_of((fitting or happened)[0])
+    if isinstance(entry, EventEntry):
+        return None
+    # What the way in asks of its event is what it will say.
+    known = {path: test.equals for path, test in entry.where.items()}
+    return Trigger(name=entry.event, at=api.now, properties=known)
 
 
 def _date_of(api: Api, profile: Profile, entry: DateEntry) -> Trigger | None:
@@ -70,6 +85,15 @@ def _date_of(api: Api, profile: Profile, entry: DateEntry) -> Trigger | None:
     due, date = found or (api.now, day.isoformat())
     properties = {"attribute": entry.date, "date": date}
     return Trigger(name=entry.event, at=due, properties=properties)
+
+
+def _of_ignored(entry: Entry) -> TypeGuard[OutcomeEntry]:
+    return isinstance(entry, OutcomeEntry) and entry.outcome == "ignored"
+
+
+def _ignored(sent: Happening, entry: OutcomeEntry) -> Trigger:
+    properties = {**sent.properties, "within": str(entry.within)}
+    return Trigger(name=entry.event, at=sent.at, properties=properties)
 
 
 def trigger_of(happening: Happening) -> Trigger:
