@@ -91,6 +91,10 @@ workspace: default
 #  - {channel: email, at_most: 2, per: 1d}
 #  - {tag: promotion, at_most: 3, per: calendar week}
 
+# How long a message waits before it takes a slot of the caps, in case one of a higher `priority`
+# wants it. Example; by default none waits:
+#arbitration: 10m
+
 # What each purpose needs beyond the customer not having opted out: `implied` (they gave an
 # address and did not refuse) or `opted_in` (they said yes).
 #consent:
