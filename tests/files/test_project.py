@@ -7,8 +7,10 @@ import pytest
 
 from harken.errors import BadInput, Fault
 from harken.files.content import named_files, names_file
+from harken.files.plan import bundle, plan
 from harken.files.project import load
 from harken.files.words import describe
+from harken.inputs import Definitions
 from harken.journeys.entries import Entry
 from harken.journeys.kinds import Step
 from harken.segments.rules import Rule
@@ -257,3 +259,67 @@ def test_the_faults_that_the_page_shows_are_those_that_are_told(tmp_path: Path) 
     told = faults(root)
     assert len(told) == 3
     assert [line for line in told if f"    {line}\n" not in page] == []
+
+
+BLOCKS = {
+    "blocks/footer.html": "<p>{% block 'legal' %}</p>",
+    "blocks/footer.ko.html": "<p>안녕</p>",
+    "blocks/legal.liquid": "small print",
+    "blocks/other.html": "unused",
+}
+
+
+def test_blocks_go_along_with_the_journeys_that_use_them(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            **BLOCKS,
+            "journeys/a.yaml": mail("subject: S, html: a.html", "a"),
+            "journeys/a.html": "<p>Hi</p>{% block 'footer' %}",
+            "journeys/b.yaml": mail("subject: \"{% block 'legal' %}\", text: T", "b"),
+            "journeys/c.yaml": mail("subject: S, text: T", "c"),
+        },
+    )
+    project = load(root)
+    assert project.faults == []
+    used = {name: sorted(journey.files) for name, journey in project.journeys.items()}
+    assert used == {
+        "a": ["a.html", "blocks/footer.html", "blocks/footer.ko.html", "blocks/legal.liquid"],
+        "b": ["blocks/legal.liquid"],
+        "c": [],
+    }
+
+
+def test_a_blocks_change_makes_new_revisions_of_the_journeys_that_use_it_alone(
+    tmp_path: Path,
+) -> None:
+    files = {
+        **BLOCKS,
+        "journeys/a.yaml": mail("subject: S, html: \"<p>{% block 'footer' %}</p>\"", "a"),
+        "journeys/c.yaml": mail("subject: S, text: T", "c"),
+    }
+    first = bundle(Definitions(0, 0, ""), load(write(tmp_path, files)), 1, "me")
+    write(tmp_path, {"blocks/legal.liquid": "new small print"})
+    second = load(tmp_path)
+    changes = {one.name: one for one in plan(first, second) if one.kind == "journey"}
+    assert changes["a"].detail == ["blocks/legal.liquid: content changed (+1 -1 lines)"]
+    assert changes["c"].action == "unchanged"
+    after = bundle(first, second, 2, "me")
+    assert {name: one.revision for name, one in after.journeys.items()} == {"a": 2, "c": 1}
+    assert first.journeys["a"].files["blocks/legal.liquid"] == "small print"
+
+
+@pytest.mark.parametrize("name", ["footer", "footer.htm", "foo ter.html", "a.b.c.html"])
+def test_a_file_that_is_no_block_is_told(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {f"blocks/{name}": "x", "workspace.yaml": "workspace: w\n"})
+    told = "is no block: name it such as footer.html or footer.ko.html"
+    assert faults(tmp_path) == [f"blocks/{name}: $: {told} (.html, .mjml, .txt, .liquid)"]
+
+
+def test_no_block_is_read_from_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "secret.html"
+    outside.write_text("secret")
+    root = write(tmp_path / "shop", {"blocks/a.html": "x", "workspace.yaml": "workspace: w\n"})
+    (root / "blocks" / "b.html").symlink_to(outside)
+    told = "a link that leads out of the folder; copy the file instead"
+    assert faults(root) == [f"blocks/b.html: $: {told}"]

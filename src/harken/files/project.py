@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from harken.errors import BadDefinition, BadInput, Fault
-from harken.files import content
+from harken.files import blocks, content
 from harken.files.kinds import PLAIN, Kind
 from harken.files.reader import try_read
 from harken.journeys.model import Journey
@@ -95,8 +95,11 @@ class _Loading:
         self.root = root
         self.project = Project()
         self.seen = 0
+        self.blocks: dict[str, str] = {}
+        """Every content block of the folder, by its path."""
 
     def all(self) -> None:
+        self.read_blocks()
         for path in self.definitions(self.root, {"workspace"}):
             self.one("workspace", path)
         for kind, folder in _FOLDERS.items():
@@ -187,7 +190,26 @@ class _Loading:
                 files[named.name] = content.read_text(found)
             except ValueError as problem:
                 self.fault(path, named.path, f"`{named.name}` {problem}", document)
-        return files
+        # A run must say what its revision said: the blocks go along with what uses them.
+        return files | blocks.files_used(document.value, files.values(), self.blocks)
+
+    def read_blocks(self) -> None:
+        folder = self.root / blocks.FOLDER
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            name = self.relative(path)
+            if path.name.startswith(".") or path.is_dir():
+                continue
+            if blocks.block_file(name) is None:
+                forms = ", ".join(f".{form}" for form in blocks.FORMS)
+                problem = f"is no block: name it such as footer.html or footer.ko.html ({forms})"
+                self.fault(path, "$", problem)
+            elif not content.is_inside(path, self.root):
+                self.fault(path, "$", "a link that leads out of the folder; copy the file instead")
+            else:
+                try:
+                    self.blocks[name] = content.read_text(path)
+                except ValueError as problem_:
+                    self.fault(path, "$", str(problem_))
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

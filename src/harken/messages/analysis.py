@@ -41,7 +41,7 @@ from msgspec import Struct
 from harken.files.words import did_you_mean
 from harken.messages.connected import ConnectedNode
 from harken.messages.evaluate import MOST_ITERATIONS, path_text
-from harken.messages.liquid import Template, line_of
+from harken.messages.liquid import Template
 from harken.messages.syntax import every
 from harken.messages.tags import CycleNode, EchoNode, ForNode, OutputNode
 from harken.people.attributes import STANDARD
@@ -72,10 +72,10 @@ _NOTHING = (Blank, Empty, Nil)
 
 
 class Finding(Struct, frozen=True):
-    """Something wrong in a template; `line` from 1."""
+    """Something wrong in a template; `at` is its offset, -1 for the whole."""
 
     problem: str
-    line: int
+    at: int
     warning: bool = False
 
 
@@ -328,7 +328,7 @@ class _Walk:
             self._add(f"`{root}` has no `{name}`{hint}", at)
 
     def _add(self, problem: str, token: Token | None, warning: bool = False) -> None:
-        self.findings.append(Finding(problem, line_of(token), warning))
+        self.findings.append(Finding(problem, token.start_index if token else -1, warning))
 
 
 def _text(path: Path) -> str:

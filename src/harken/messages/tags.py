@@ -23,7 +23,7 @@ from liquid.builtin.tags import (
     liquid_tag,
     unless_tag,
 )  # fmt: skip
-from liquid.exceptions import BreakLoop, ContinueLoop
+from liquid.exceptions import BreakLoop, ContinueLoop, LiquidSyntaxError
 from liquid.expression import Expression
 from liquid.stream import TokenStream
 from liquid.tag import Tag
@@ -149,6 +149,17 @@ class AbortTag(Tag):
         return AbortNode(token, expression)
 
 
+class BlockTag(Tag):
+    """Blocks are put in before a template is parsed (`messages.blocks`): this one was not seen."""
+
+    name = "block"
+    block = False
+
+    def parse(self, stream: TokenStream) -> Node:
+        problem = 'a block stands in a tag of its own: {% block "footer" %}'
+        raise LiquidSyntaxError(problem, token=stream.current)
+
+
 class _Literal(content.Literal):
     node_class = TextNode
 
@@ -174,7 +185,7 @@ class _For(for_tag.ForTag):
 
 
 TAGS: list[type[Tag]] = [
-    _Literal, _Output, _Echo, _Cycle, _For, AbortTag, illegal.Illegal, _If,
+    _Literal, _Output, _Echo, _Cycle, _For, AbortTag, BlockTag, illegal.Illegal, _If,
     unless_tag.UnlessTag, case_tag.CaseTag, for_tag.BreakTag, for_tag.ContinueTag,
     assign_tag.AssignTag, capture_tag.CaptureTag, comment_tag.CommentTag,
     inline_comment_tag.InlineCommentTag, doc_tag.DocTag, increment_tag.IncrementTag,

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 from liquid import Environment
 from liquid.exceptions import LiquidError
+from liquid.token import Token
 from msgspec import Struct
 
 from harken.errors import Fault
 from harken.files.content import names_file
 from harken.files.words import did_you_mean
 from harken.messages.analysis import examine
+from harken.messages.blocks import Blocks, Whole
 from harken.messages.content import Content
-from harken.messages.liquid import HTML, TEXT, Template, line_of
+from harken.messages.liquid import HTML, TEXT, Template
 from harken.messages.mjml import compile_mjml
 from harken.messages.text import text_template
 
@@ -35,12 +37,28 @@ class Parts(Struct, frozen=True):
 
 
 class Source(NamedTuple):
-    """One template as written, and where."""
+    """One template, its blocks put in, and where it is written."""
 
     text: str
     path: str
     file: str = ""
     kind: str = "text"
+    whole: Whole | None = None
+    """Where each part of it is written."""
+
+    def place(self, offset: int) -> tuple[str, int]:
+        """The file and line of what stands at an offset of the text."""
+        if offset < 0 or self.whole is None:
+            return self.file, 0
+        file, line = self.whole.place(offset)
+        return file or self.file, line
+
+    def place_of_line(self, line: int) -> tuple[str, int]:
+        """The file and line in which a line of the text is written."""
+        if not line or self.whole is None:
+            return self.file, line
+        file, line = self.whole.place_of_line(line)
+        return file or self.file, line
 
 
 class Wordings:
@@ -49,6 +67,7 @@ class Wordings:
     def __init__(self, files: Mapping[str, str]) -> None:
         self.faults: list[Fault] = []
         self._files = files
+        self._blocks = Blocks(files)
         self._made: dict[tuple[str, ...], Template | None] = {}
         self._mjml: dict[str, str] = {}
         self._told: set[tuple[object, ...]] = set()
@@ -58,20 +77,20 @@ class Wordings:
         self, layers: list[tuple[Content, str]], language: str, *, is_default: bool
     ) -> Parts | None:
         """The templates that `layers` (with their paths, the most special first) come to."""
-        subject = self._first(layers, "subject")
-        body = self._first(layers, "html", "mjml")
-        text = self._first(layers, "text")
+        subject = self._first(layers, language, "subject")
+        body = self._first(layers, language, "html", "mjml")
+        text = self._first(layers, language, "text")
         if body and text and _depth(layers, text) > _depth(layers, body):
             # A text beneath a more special HTML says something else, perhaps in another language.
             text = None
         path = layers[0][1]
-        if subject is None or not subject.text.strip():
+        if subject is None or (subject.kind != "missing" and not subject.text.strip()):
             self._fault(path, "an e-mail needs a `subject`")
             return None
         if body is None and text is None:
             self._fault(path, "an e-mail needs a body: `mjml`, `html` or `text`")
             return None
-        preheader = self._first(layers, "preheader")
+        preheader = self._first(layers, language, "preheader")
         made_subject = self._template(subject, TEXT, is_default)
         made_html = self._body(body, preheader, language, is_default) if body else None
         if text:
@@ -87,13 +106,23 @@ class Wordings:
         if content.html is not None and content.mjml is not None:
             self._fault(f"{path}.mjml", "give `html` or `mjml`, not both")
 
-    def _first(self, layers: list[tuple[Content, str]], *fields: str) -> Source | None:
+    def _first(
+        self, layers: list[tuple[Content, str]], language: str, *fields: str
+    ) -> Source | None:
         for content, path in layers:
             for field in fields:
                 value = getattr(content, field)
                 if value is not None:
-                    return self._source(field, value, f"{path}.{field}")
+                    source = self._source(field, value, f"{path}.{field}")
+                    return self._with_blocks(source, language)
         return None
+
+    def _with_blocks(self, source: Source, language: str) -> Source:
+        whole, lacks = self._blocks.whole(source.text, source.kind, language)
+        for lack in lacks:
+            self._fault(source.path, lack.problem, lack.file or source.file, lack.line)
+        kind = "missing" if lacks else source.kind
+        return source._replace(text=whole.text, kind=kind, whole=whole)
 
     def _source(self, field: str, value: str, path: str) -> Source:
         if field not in ("html", "mjml", "text") or not names_file(field, value):
@@ -120,7 +149,9 @@ class Wordings:
             html = html.replace('lang="und"', f'lang="{language}"', 1)
             if preheader and html:
                 html = _with_preheader(html, preheader.text)
-            self._made[key] = self._parse(body._replace(text=html), HTML) if html else None
+            self._made[key] = (
+                self._parse(body._replace(text=html, whole=None), HTML) if html else None
+            )
         return self._made[key]
 
     def _compiled(self, body: Source) -> str:
@@ -132,7 +163,7 @@ class Wordings:
                 self._fault(body.path, str(error.message), body.file)
             self._mjml[body.text] = html
             for fault in faults:
-                self._fault(body.path, fault.problem, body.file, fault.line)
+                self._fault(body.path, fault.problem, *body.place_of_line(fault.line))
         return self._mjml[body.text]
 
     def _derived(self, html: Template | None) -> Template | None:
@@ -154,9 +185,8 @@ class Wordings:
         if made is not None and (source, is_default) not in self._examined:
             self._examined.add((source, is_default))
             for finding in examine(made, needs_defaults=is_default):
-                self._fault(
-                    source.path, finding.problem, source.file, finding.line, finding.warning
-                )
+                place = source.place(finding.at)
+                self._fault(source.path, finding.problem, *place, finding.warning)
         return made
 
     def _parse(self, source: Source, env: Environment) -> Template | None:
@@ -164,7 +194,7 @@ class Wordings:
             return Template(source.text, env)
         except LiquidError as error:
             problem = f"this is not Liquid: {error.message}"
-            self._fault(source.path, problem, source.file, line_of(error.token))
+            self._fault(source.path, problem, *source.place(_offset(error.token)))
         return None
 
     def _fault(
@@ -179,6 +209,10 @@ class Wordings:
         if seen not in self._told:
             self._told.add(seen)
             self.faults.append(fault)
+
+
+def _offset(token: Token | None) -> int:
+    return token.start_index if token else -1
 
 
 def _with_preheader(html: str, preheader: str) -> str:
