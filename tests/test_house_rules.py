@@ -30,7 +30,7 @@ SENTENCE = (
     ("ask the gates", "gates"),
     ("definitions from files", "files"),
     ("become messages", "messages"),
-    ("the one function", "definitions asking entering noticing reactions handle"),
+    ("the one function", "definitions asking entering noticing timing reactions handle"),
     ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
     ("the loops", "backfill commits engine sending"),

@@ -12,7 +12,7 @@ from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
-from harken.inputs import Definitions, JourneySource
+from harken.inputs import Definitions, Findings, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, rules_of
 from harken.journeys.entries import (
     ApiEntry,
@@ -89,6 +89,8 @@ class InForce:
                 self.ignored.append(entry)
         self.segments = LiveSegments(segments, self._traits)
         self.filling = Filling()
+        self.findings = Findings()
+        """What all customers together do; the engine renews it."""
 
     @property
     def traits(self) -> dict[str, list[Trait]]:

@@ -8,7 +8,7 @@ from harken.inputs import Feedback, WakeUp
 from harken.people.profile import Profile
 
 Outcome = Literal["entered", "not_entered", "took", "ended", "passed", "held", "dropped", "control"]
-"""`took`: one of the ways at a branch, a split or a wait for events."""
+"""`took`: one of the ways at a branch, a split or a wait for events, or the hour of a wait."""
 
 
 class Decision(Struct, frozen=True, array_like=True, kw_only=True, gc=False):

@@ -30,6 +30,7 @@ from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
     Feedback,
+    Findings,
     Input,
     Kind,
     Merge,
@@ -38,6 +39,7 @@ from harken.inputs import (
     WakeUp,
     decode_command,
     decode_definitions,
+    decode_findings,
 )
 from harken.logs import structlog
 from harken.people import profile as documents
@@ -56,6 +58,9 @@ FILLS = 500
 """Customers whose past is filled in after each batch, and while there is nothing else to do: about
 20 ms of work, which an event may have to wait."""
 MOST_BYTES = 1 << 20
+FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS)
+"""Records that are handled by themselves, between two batches."""
+FINDINGS = "findings"
 CACHED = 2_000
 """When so many documents are kept decoded, those not used since the last time are let go of."""
 
@@ -123,6 +128,7 @@ class Engine:
         self._sender = sender
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
         self.backfill = Backfill(store, history, clock, on_filling)
+        self.definitions.findings = self._load_findings()
         self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
         self._reader = reader
@@ -164,11 +170,12 @@ class Engine:
     def _turn(self) -> int:
         now = self.clock.now()
         records, end = self._reader.read(self.offset, RECORDS, MOST_BYTES)
-        if records and records[0].kind == Kind.DEFINITIONS:
-            self._switch(records[0], records[1].offset if len(records) > 1 else end)
+        if records and records[0].kind in FOR_ALL:
+            switch = self._switch if records[0].kind == Kind.DEFINITIONS else self._find
+            switch(records[0], records[1].offset if len(records) > 1 else end)
             return 1
         for index, record in enumerate(records):
-            if record.kind == Kind.DEFINITIONS:
+            if record.kind in FOR_ALL:
                 records, end = records[:index], record.offset
                 break
             if _ends_batch(record) and index + 1 < len(records):
@@ -205,6 +212,7 @@ class Engine:
         return max(len(fills), 1)
 
     def _in_force(self, definitions: InForce, filling: Filling) -> None:
+        definitions.findings = self.definitions.findings
         self.definitions, definitions.filling = definitions, filling
         self.backfill.committed(definitions)
 
@@ -217,6 +225,8 @@ class Engine:
         self._pacer = _load_pacer(self._paced_note)
         self.backfill.reload()
         self.definitions.filling = self.backfill.filling
+        with suppress(Exception):
+            self.definitions.findings = self._load_findings()
 
     def _handle_all(self, inputs: Sequence[Input], woken: list[WakeUp], now: int) -> Turn:
         turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
@@ -380,6 +390,16 @@ class Engine:
         self.offset, self._saved = end, (end, self._paced_note)
         self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)
+
+    def _find(self, record: Record, end: int) -> None:
+        """What all customers together do is known anew."""
+        turn = Turn({}, notes={FINDINGS: record.body})
+        self.definitions.findings = decode_findings(record.body)
+        self._commit(turn, end)
+
+    def _load_findings(self) -> Findings:
+        note = self.store.note(FINDINGS)
+        return decode_findings(note) if note else Findings()
 
 
 def _try_to_write(effects: Effects) -> None:

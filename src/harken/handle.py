@@ -39,6 +39,7 @@ from harken.noticing import (
     follow_message,
     look_around,
     message_ignored,
+    note_hour,
     standing,
     waking,
 )
@@ -291,6 +292,7 @@ def _told(handling: Handling, feedback: Feedback) -> None:
     """Something became of a message: by the sender's loop, the provider or the recipient."""
     profile, what = handling.profile, feedback.what
     follow_message(handling, feedback)
+    note_hour(handling, feedback)
     if what not in PEOPLE_DO:
         # A journey on `$message_sent` would otherwise send for ever.
         sends = (send for send in profile.sends if send.id == feedback.message)

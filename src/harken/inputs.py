@@ -22,6 +22,8 @@ class Kind(IntEnum):
     """One of `Command`, for one customer."""
     DEFINITIONS = 3
     """A `Definitions` bundle: every later record is handled under it."""
+    FINDINGS = 5
+    """`Findings`, likewise."""
 
 
 class Record(Struct, frozen=True, array_like=True, gc=False):
@@ -162,6 +164,18 @@ class Definitions(Struct, frozen=True, omit_defaults=True):
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+class Findings(Struct, frozen=True, omit_defaults=True):
+    """What was found out about all customers together: the body of a FINDINGS record.
+
+    History is looked through once a day; what came of it goes through the log, so that every
+    decision rests on what was in force at its place in it.
+    """
+
+    at: int = 0
+    hours: list[int] = field(default_factory=list)
+    """Opens and clicks of the last weeks by the local hour of those who did it."""
+
+
 class JourneySource(Struct, frozen=True, omit_defaults=True):
     """One revision of a journey, with the content files that it names."""
 
@@ -175,7 +189,9 @@ class JourneySource(Struct, frozen=True, omit_defaults=True):
 
 
 _commands = msgspec.msgpack.Decoder(Command)
+_findings = msgspec.msgpack.Decoder(Findings)
 _definitions = msgspec.msgpack.Decoder(Definitions)
 encode = msgspec.msgpack.Encoder().encode
 decode_command = _commands.decode
+decode_findings = _findings.decode
 decode_definitions = _definitions.decode

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from harken.clock import to_datetime
 from harken.definitions import InForce
 from harken.effects import Effects
 from harken.entering import enter
 from harken.inputs import Feedback, WakeUp
 from harken.journeys.dates import next_occasion
 from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED
+from harken.people.hours import with_hour
 from harken.people.place import ZONE_FACTS, zone_of
 from harken.people.profile import AwaitedDate, Profile, Trigger, Unheeded
 from harken.segments.live import attribute_value
@@ -159,6 +161,14 @@ def message_ignored(handling: Handling, id: str, due: int) -> None:
     }
     properties = {**columns, "within": str(Duration(within))}
     handling.emit(IGNORED, properties, at=due, **columns)
+
+
+def note_hour(handling: Handling, feedback: Feedback) -> None:
+    """A person opened or clicked: that it was at this hour of their day."""
+    if feedback.what in ("opened", "clicked") and not feedback.machine:
+        profile = handling.profile
+        zone = zone_of(profile, handling.definitions.zone)
+        profile.hours = with_hour(profile.hours, to_datetime(feedback.at, zone).hour)
 
 
 # -- places

@@ -17,6 +17,7 @@ from harken.ids import derived_id
 from harken.inputs import WakeUp
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.kinds import (
+    BestHour,
     Branch,
     EnterJourney,
     Exit,
@@ -49,6 +50,7 @@ from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.members import Group, LiveSegment, moves
+from harken.timing import take_best_hour
 
 DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
@@ -386,6 +388,8 @@ class Handling:
     def _take(self, run: Run, journey: LiveJourney, node: Node) -> Result:
         """What becomes of a run at a step."""
         match node.step:
+            case Wait(wait=BestHour() as best):
+                return take_best_hour(self, run, journey, node, best)
             case Wait() as wait:
                 return take_wait(wait, run, self.profile, self.upto, self.definitions.zone)
             case WaitFor() as wait_for:

@@ -33,6 +33,8 @@ UPKEEP_SECONDS = 3600.0
 IN_FLIGHT_SECONDS = 5
 """How long requests that are being answered may take when Harken stops."""
 BACKLOG = 2048
+FINDINGS_SECONDS = 30.0
+"""How long the log may take to take them."""
 
 log = structlog.get_logger("serve")
 
@@ -163,11 +165,12 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
 
 
 async def _upkeep(services: "Services") -> None:
-    """Let go, hourly, of what is kept no longer, and write down how large segments are."""
+    """Hourly: let go of what is kept no longer, write down how large segments are, find out."""
     while True:
         try:
             await asyncio.to_thread(tidy, services)
             await asyncio.to_thread(record_sizes, services)
+            await asyncio.to_thread(find_out, services)
         except (HarkenError, OSError) as error:
             log.warning("upkeep failed; it is tried again later", error=str(error))
         await asyncio.sleep(UPKEEP_SECONDS)
@@ -191,6 +194,20 @@ def tidy(services: "Services") -> None:
         rows = services.history.prune((now - retention.history) // clock.DAY * clock.DAY)
     if dropped or mails or rows:
         log.info("upkeep", log_segments=dropped, sandbox_mails=mails, history_rows=rows)
+
+
+def find_out(services: "Services") -> None:
+    """Once a day: when customers open and click, all together, told to the engine by the log."""
+    from harken.inputs import Findings, decode_findings
+    from harken.reports.hours import hours_of_all
+
+    now, note = services.clock.now(), services.store.note("findings")
+    before = decode_findings(note) if note else Findings()
+    if before.at and now - before.at < clock.DAY:
+        return
+    hours = hours_of_all(services.history, now, services.in_force.zone)
+    if any(hours) or any(before.hours):
+        services.collector.append_findings(Findings(now, hours)).result(FINDINGS_SECONDS)
 
 
 def record_sizes(services: "Services") -> None:

@@ -120,6 +120,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What `{% connected ... auth: NAME %}` may name."""
     quiet_hours: QuietHours | None = None
     sending_hours: SendingHours | None = None
+    best_hour: TimeOfDay = TimeOfDay.parse("10:00")
+    """The full hour that `wait: {best_hour: ...}` takes while too little is known of opens."""
     caps: list[Cap] = field(default_factory=list)
     arbitration: Duration | None = None
     """How long a message waits before it takes a slot of the caps, in case a more important one

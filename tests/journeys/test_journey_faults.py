@@ -33,6 +33,8 @@ def faults(**parts: Any) -> list[str]:
         ({"control_percent": 101}, "$.control_percent", "0 to 100"),
         ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
         ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
+        ({"steps": [{"wait": {"best_hour": "8d"}}]}, "$.steps[0].wait.best_hour", "at most 7d"),
+        ({"steps": [{"wait": {"best_hour": "0h"}}]}, "$.steps[0].wait.best_hour", "more than"),
         ({"entry": {"outcome": "ignored", "journey": "a"}}, "$.entry", "`within: 24h`"),
         (
             {"entry": {"outcome": "ignored", "journey": "a", "within": "91d"}},

@@ -1,4 +1,4 @@
-"""What a way in names must be there: journeys, their messages, places of the workspace."""
+"""What a journey names must be there, and what the workspace says of it must make sense."""
 
 from typing import Any
 
@@ -60,6 +60,12 @@ def test_what_is_not_there_is_told_with_the_nearest(
 ) -> None:
     assert faults(entry) == [f"journey cart $.entry.{key}: {problem}; did you mean `{near}`?"]
     assert faults(entry, archived=True) == []
+
+
+@pytest.mark.parametrize("hour", ["10:30", "24:00"])
+def test_a_best_hour_is_a_full_one(hour: str) -> None:
+    [fault] = faults({"event": "Go"}, {"best_hour": hour})
+    assert fault == 'workspace  $.best_hour: must be a full hour, "00:00" to "23:00"'
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ workspace: default
 #  on: [mon, tue, wed, thu, fri]
 #  outside: hold
 
+# The hour that waits for a customer's best hour (`wait: {best_hour: 24h}`) take while too little is
+# known of when customers open and click.
+#best_hour: "10:00"
+
 # At most so many messages to a customer: of a channel, with a tag, or of all. `per` is a rolling
 # time (1d, 12h, 1w), `calendar day` or `calendar week` of the customer. All must hold. Example;
 # by default none:

@@ -59,6 +59,8 @@ def workspace_faults(workspace: Workspace) -> list[Fault]:
             faults.append(Fault(f"$.policy_packs[{index}]", problem))
         else:
             faults += PACKS[name].faults(workspace)
+    if workspace.best_hour % 60 or workspace.best_hour >= _DAY_MINUTES:
+        faults.append(Fault("$.best_hour", 'must be a full hour, "00:00" to "23:00"'))
     names = [transport.name for transport in workspace.transports]
     for index, name in enumerate(names):
         if name in names[:index]:

@@ -22,7 +22,7 @@ from harken.ingest.identity import EVENT_MERGES, Identities
 from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, Rejected
 from harken.ingest.rejected import RejectedLog
-from harken.inputs import Command, Definitions, Kind, Merge, Record, encode
+from harken.inputs import Command, Definitions, Findings, Kind, Merge, Record, encode
 from harken.logs import structlog
 from harken.store.log import Log, LogReader
 
@@ -43,6 +43,7 @@ class _Request(Struct):
     imported: bool = False
     commands: Sequence[tuple[int, Command]] = ()
     definitions: Definitions | None = None
+    findings: Findings | None = None
     future: "Future[int]" = field(default_factory=Future)
 
 
@@ -108,6 +109,10 @@ class Collector:
         """Log definitions: every later record is handled under them."""
         now = self._clock.now()
         return self._enqueue(_Request(now, _REQUEST_BYTES, definitions=definitions))
+
+    def append_findings(self, findings: Findings) -> "Future[int]":
+        """Log what was found out about all customers: later records are handled with it."""
+        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, findings=findings))
 
     @property
     def end(self) -> int:
@@ -199,6 +204,8 @@ class Collector:
                     records.append(Record(owner, at, at, Kind.COMMAND, encode(wanted)))
             if request.definitions is not None:
                 records.append(Record(0, at, at, Kind.DEFINITIONS, encode(request.definitions)))
+            if request.findings is not None:
+                records.append(Record(0, at, at, Kind.FINDINGS, encode(request.findings)))
         return records
 
     def _add_events(self, records: list[Record], request: _Request) -> None:

@@ -11,6 +11,7 @@ from harken.journeys.entries import DateEntry, Entry, EventEntry, OutcomeEntry
 from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
+    BestHour,
     Branch,
     EnterJourney,
     Exit,
@@ -36,6 +37,7 @@ from harken.segments.rules import AnswerIs
 LEARNING = (WaitFor, Message)
 """Steps of which a run remembers what came of them."""
 LONGEST_GOAL = 30 * DAY
+LONGEST_HOPE = 7 * DAY
 LONGEST_IGNORED = 90 * DAY
 A_YEAR = 365 * DAY
 MOST_STEPS = 500
@@ -126,6 +128,8 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
     match step:
         case Wait(wait=UntilDate(before=before, after=after)) if before and after:
             yield Fault(f"{path}.wait", "give `before` or `after`, not both")
+        case Wait(wait=BestHour(best_hour=within)) if not 0 < within <= LONGEST_HOPE:
+            yield Fault(f"{path}.wait.best_hour", "must be more than nothing and at most 7d")
         case Message():
             yield from _message_faults(step, path)
         case Branch(branch=arms) if not arms:

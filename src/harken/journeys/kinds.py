@@ -1,6 +1,7 @@
 """The kinds of steps, as written in a journey file. The key that a step has tells which it is.
 
     - wait: 30m
+    - wait: {best_hour: 24h}
     - message: nudge ...
     - branch:
         - when: {attribute: country, equals: KR}
@@ -73,11 +74,22 @@ class UntilDate(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The local time on that day; without it, the property's own time."""
 
 
+class BestHour(Struct, frozen=True):
+    """Wait for the hour at which the customer best opens and clicks, within so long.
+
+    Their own hours, else those of all customers, else the workspace's `best_hour`; never outside
+    the workspace's sending hours or in its quiet hours.
+    """
+
+    key: ClassVar[str] = "best_hour"
+    best_hour: Duration
+
+
 class Wait(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Do nothing for a duration (`wait: 30m`) or until a local time or date."""
+    """Do nothing for a duration (`wait: 30m`) or until a local time, a date or a good hour."""
 
     key: ClassVar[str] = "wait"
-    wait: Duration | Until | UntilDate
+    wait: Duration | Until | UntilDate | BestHour
     id: Name | None = None
 
 

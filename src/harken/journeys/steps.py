@@ -14,6 +14,7 @@ from harken.ids import bucket
 from harken.journeys.compile import Node, Way
 from harken.journeys.kinds import (
     Add,
+    BestHour,
     FromAnswer,
     FromEvent,
     Given,
@@ -169,6 +170,8 @@ def wait_ends(step: Wait, run: Run, profile: Profile, default: ZoneInfo) -> int:
             return next_local(run.since, step.wait.time, step.wait.on, zone)
         case UntilDate():
             return _date_in_event(step.wait, run, zone_of(profile, default))
+        case BestHour(best_hour=within):
+            return run.since + within  # at the latest; which hour it is, `timing` knows
         case duration:
             return run.since + duration
 

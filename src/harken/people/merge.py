@@ -7,6 +7,7 @@ from harken.clock import DAY
 from harken.people import profile as documents
 from harken.people.apply import ANONYMOUS_IDS, merge_seen
 from harken.people.consent import KEPT, stricter
+from harken.people.hours import joined, parted
 from harken.people.profile import (
     AwaitedDate,
     EventStat,
@@ -106,6 +107,7 @@ def unmerge(
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
+    survivor.hours = parted(survivor.hours, restored.hours)
     # Those that were opened meanwhile are in neither.
     restored.unheeded = {
         id: survivor.unheeded.pop(id) for id in restored.unheeded if id in survivor.unheeded
@@ -159,6 +161,7 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
         survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
     survivor.session = _merge_sessions(survivor.session, absorbed.session)
     survivor.unheeded = {**absorbed.unheeded, **survivor.unheeded}
+    survivor.hours = joined(survivor.hours, absorbed.hours)
     survivor.places = {**absorbed.places, **survivor.places}
     for journey, awaited in absorbed.dates.items():
         date = survivor.dates.setdefault(journey, AwaitedDate())

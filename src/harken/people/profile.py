@@ -228,6 +228,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """By journey that is entered on the day of a date attribute."""
     unheeded: dict[str, Unheeded] = field(default_factory=dict)
     """By message id: neither opened nor clicked yet."""
+    hours: list[int] = field(default_factory=list)
+    """How many of their opens and clicks fell into each hour of their day (`people.hours`)."""
     places: dict[str, int] = field(default_factory=dict)
     """The workspace's places that the customer is in, and since when."""
     session: Session | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from harken.channels.table import called
 from harken.effects import Decision
-from harken.reports.ways import cause
+from harken.reports.ways import best_hour, cause
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
 Clause = Callable[[Decision, Words], str]
@@ -54,6 +54,8 @@ def took(decision: Decision, words: Words) -> str:
     if key == "moved":
         where = f" at {decision.step}" if decision.step else ""
         return f"the run was moved from revision {facts['from']} to {facts['to']}{where}"
+    if key == "best_hour":
+        return best_hour(decision, words)
     way, said = facts["way"], facts.get("said", "")
     if key == "split":
         if facts.get("control"):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harken.effects import Decision
 from harken.journeys.entries import (
     DATE_REACHED,
     IGNORED,
@@ -26,6 +27,27 @@ def cause(facts: dict[str, Any]) -> str:
         message = f"the message {seen['step']} of {seen['journey']}"
         return f"because {message} was neither opened nor clicked within {length(seen['within'])}"
     return ""
+
+
+def best_hour(decision: Decision, words: Words) -> str:
+    """`at wait-1 they wait until 09:00: ...`, the hour that a wait chose and what it rests on."""
+    facts = decision.facts
+    text = f"their best hour is {facts['best']}, {RESTS[facts['whose']]}"
+    if facts["opens"]:
+        text += f" ({facts['opens']:,} opens and clicks)"
+    if facts["hour"] != facts["best"]:
+        text += f", and {facts['hour']} the best in reach"
+    if not facts["waits"]:
+        return f"at {decision.step} they went on at once: {text}"
+    return f"at {decision.step} they wait until {words.moment(decision.until, decision.at)}: {text}"
+
+
+RESTS = {
+    "own": "by when they opened and clicked",
+    "all": "as it is for all customers, because too little is known of them",
+    "setting": "as the workspace has it, because too little is known of when anybody opens",
+}
+"""Whose hours they are."""
 
 
 def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:

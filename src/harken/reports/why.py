@@ -184,7 +184,7 @@ def _answer(story: list[Sentence], rows: list[LedgerRow], runs: list[Run], words
     if waits and last.outcome == "entered":
         due = min(run.due for run in waits)
         return f"No message was sent yet. {last.text} The next step is due {words.on(due)[3:]}."
-    if last.outcome in ("passed", "queued"):
+    if last.outcome in ("passed", "queued") or (waits and last.outcome == "took"):
         return f"No message was sent yet. {last.text}"
     return f"No message was sent. {last.text}"
 
