@@ -145,6 +145,8 @@ def environment(chosen: Options, notes: Notes) -> dict[str, str]:
         "HARKEN_WRITE_KEY": notes.write_key,
         "HARKEN_SECRET_KEY": notes.secret_key,
         "HARKEN_PUBLIC_URL": chosen.harken,
+        # The shop also tells the weather to mails.
+        "HARKEN_PRIVATE_NETWORKS": HOST,
         "HARKEN_URL": chosen.harken,
         "SHOP_PORT": str(chosen.shop_port),
         "CART_ABANDONED_AFTER": str(chosen.abandoned_after),
@@ -218,7 +220,7 @@ class Demo:
 def apply_files(chosen: Options, told: dict[str, str]) -> None:
     """Give Harken the shop's journeys and the scenarios. Raises Wrong with the faults."""
     folder = chosen.data / "project"
-    project.build(folder)
+    project.build(folder, chosen.shop)
     command = [sys.executable, "-m", "harken", "apply", str(folder), "--server", chosen.harken]
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:

@@ -20,14 +20,16 @@ FASTER = DAY // (10 * SECOND)
 SHORTEST = 5 * SECOND
 OWN = frozenset({"cart-left-behind"})
 """Journeys that the shop has of its own, with its own mails."""
+FEED = "http://127.0.0.1:8629"
+"""The feed of weather; in the demo the shop tells it."""
 TIMES = re.compile(
     r"^(\s*(?:- )?(?:wait|at_most|valid_for): )((?:\d+[smhdw])+)[ \t]*$", re.MULTILINE
 )
 """What a run waits for. Windows of rules and re-entry stay as they are."""
 
 
-def build(folder: Path) -> None:
-    """Write the demo's project into `folder`, which is made anew."""
+def build(folder: Path, shop: str = FEED) -> None:
+    """Write the demo's project into `folder`, which is made anew; `shop` is the shop's address."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for kind in ("journeys", "segments", "content"):
@@ -40,7 +42,8 @@ def build(folder: Path) -> None:
         if target.exists():
             raise FileExistsError(f"{source} has the name of a file of the shop's")
         if source.suffix == ".yaml":
-            target.write_text(in_demo_time(source.read_text("utf-8")), "utf-8")
+            text = in_demo_time(source.read_text("utf-8"))
+            target.write_text(text.replace(FEED, shop), "utf-8")
         else:
             shutil.copyfile(source, target)
     write(folder / "workspace.yaml", workspace())

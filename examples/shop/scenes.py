@@ -119,4 +119,15 @@ async def told_of(floor: Floor, visitor: Visitor, scene: Scene) -> list[dict[str
     return found
 
 
-ROUTES = [scenes_page, play, scenes_data]
+@get("/weather/{city:str}", sync_to_thread=False)
+def weather(city: str) -> Response[dict[str, Any]]:
+    """A feed of weather, of this shop's own making. It is down for a city that has sunk."""
+    if city.casefold() == "atlantis":
+        return Response({"error": "no weather today"}, status_code=503)
+    high = 10 + sum(map(ord, city)) % 15
+    sky = ("sun", "clouds", "rain")[high % 3]
+    rain = 80 if sky == "rain" else 10
+    return Response({"sky": sky, "low": high - 7, "high": high, "rain": rain})
+
+
+ROUTES = [scenes_page, play, scenes_data, weather]

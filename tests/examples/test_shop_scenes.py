@@ -6,7 +6,7 @@ import httpx
 import pytest
 from examples.shop.catalogue import LANGUAGES
 from examples.shop.project import SCENARIOS, build, in_demo_time
-from examples.shop.scenes import scenes
+from examples.shop.scenes import scenes, weather
 from shop_kit import Recorder
 
 from harken.checking import check
@@ -84,3 +84,12 @@ def test_what_was_decided_is_told_below_each_scene(
     assert [(one["journey"], one["answer"]) for one in told] == [
         ("store-nearby", "No message was sent yet.")
     ]
+
+
+def test_the_shop_tells_the_weather_of_the_demo(tmp_path: Path) -> None:
+    build(tmp_path / "project", "http://127.0.0.1:9001")
+    written = (tmp_path / "project" / "journeys" / "weather.yaml").read_text()
+    assert written.count("http://127.0.0.1:9001/weather/") == 4
+    assert "8629" not in written
+    assert weather.fn("Jeju").content["sky"] in ("sun", "clouds", "rain")
+    assert weather.fn("Atlantis").status_code == 503

@@ -19,6 +19,7 @@ import msgspec
 from harken.app import Embedded
 from harken.checking import check
 from harken.clock import SettableClock, from_local, iso, parse_time, to_datetime
+from harken.config import Settings
 from harken.effects import Decision
 from harken.files.plan import bundle, move_faults
 from harken.files.project import load
@@ -58,11 +59,14 @@ class Mail(msgspec.Struct, frozen=True):
 class Shop:
     """One data folder and its customers."""
 
-    def __init__(self, folder: Path, now: str = START, **files: str) -> None:
+    def __init__(
+        self, folder: Path, now: str = START, *, private_networks: str = "", **files: str
+    ) -> None:
         """`files` are journeys by name; `workspace` is the workspace file."""
         self.folder = folder
+        self.settings = Settings(data=folder / "data", private_networks=private_networks)
         self.clock = SettableClock(instant(now))
-        self.harken = Embedded(folder / "data", self.clock)
+        self.harken = Embedded(self.settings, self.clock)
         self._ids = 0
         if files:
             self.apply(**files)
@@ -73,7 +77,7 @@ class Shop:
     def reopen(self) -> None:
         """Stop, and start again on the same folder."""
         self.close()
-        self.harken = Embedded(self.folder / "data", self.clock)
+        self.harken = Embedded(self.settings, self.clock)
 
     # -- definitions
 

@@ -174,7 +174,7 @@ def test_names_end_with_the_block_and_loops_see_the_answer() -> None:
             "`w.sky` may be missing",
         ),
         (
-            f"{OPEN}{{% assign weather = profile.city %}}{{{{ weather }}}}{{% else %}}{END}",
+            f"{OPEN}{{% assign weather = profile.name %}}{{{{ weather }}}}{{% else %}}{END}",
             "`weather` may be missing",
         ),
     ],

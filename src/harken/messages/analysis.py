@@ -202,7 +202,9 @@ class _Walk:
         before, fallback = dict(self._locals), set(self._fallback)
         self._locals[node.name] = True
         self._fallback = fallback - {node.name} | ({node.name} if node.otherwise else set())
-        self.nodes([node.block], _without(guards, node.name))
+        # Without the values of the address there is no answer, and the content is not said.
+        said = {_text(path) for path in map(_plain, node.values()) if path}
+        self.nodes([node.block], _without(guards | said, node.name))
         self._fallback = fallback
         ends = [self._locals]
         if node.name in before:
@@ -334,6 +336,13 @@ class _Walk:
 def _text(path: Path) -> str:
     parts: list[Any] = [_text(part) if isinstance(part, Path) else part for part in path.path]
     return path_text(parts)
+
+
+def _plain(expression: Expression) -> Path | None:
+    """The path that an expression shows as it is."""
+    if isinstance(expression, FilteredExpression) and isinstance(expression.left, Path):
+        return None if expression.filters else expression.left
+    return None
 
 
 def _fewest_turns(node: ForNode) -> int:
