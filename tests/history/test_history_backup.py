@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from history_kit import EACH, batch_of
 
 from harken.effects import Happening
 from harken.errors import Unavailable
 from harken.history.base import History
 from harken.history.duck import DuckHistory
 from harken.history.rows import encode_batch
+from harken.history.worker import Feeder
+from harken.store.sqlite import SqliteStore
 
 
 def batch(name: str) -> bytes:
@@ -44,3 +47,18 @@ def test_the_file_stays_held_by_its_process(duck: DuckHistory, tmp_path: Path) -
 def test_a_copy_that_cannot_be_written_is_told(history: History, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="could not be copied"):
         history.backup(str(tmp_path / "none" / "copy.duckdb"))
+
+
+def test_a_history_that_is_held_takes_nothing_until_it_may(
+    history: History, tmp_path: Path
+) -> None:
+    store = SqliteStore(tmp_path / "state.db", durable=True)
+    feeder = Feeder(store, history)
+    history.hold(60)
+    store.commit(batch_of(1))
+    assert (history.held(), feeder.flush()) == (True, 0)
+    assert history.query("SELECT count(*) FROM events") == [(0,)]
+    history.hold(0)
+    assert (history.held(), feeder.flush()) == (False, 1)
+    assert history.query("SELECT count(*) FROM events") == [(EACH,)]
+    store.close()

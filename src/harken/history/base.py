@@ -136,6 +136,13 @@ class History(Protocol):
         Raises BadInput when the folder is there and not empty.
         """
 
+    def hold(self, seconds: float) -> None:
+        """Take no more rows for so long (0: take them again), so that a copy of them and one of
+        the store are of one moment. What is being taken is taken before this returns."""
+
+    def held(self) -> bool:
+        """Whether no rows are taken at present."""
+
     def backup(self, to: str) -> None:
         """Copy all of it to a new file at `to`, a path on the machine that holds history."""
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import duckdb
@@ -84,6 +85,7 @@ class DuckHistory:
         self._path, self._memory, self._threads = path, memory, threads
         self._config = _config(memory, threads)
         self._writing = threading.Lock()
+        self._held_until = 0.0
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._broken = False
         self._filling = threading.Lock()
@@ -253,6 +255,13 @@ class DuckHistory:
                 return export(copy, target, self._memory, self._threads)
         except OSError as fault:
             raise Unavailable(f"history could not be exported: {fault}") from fault
+
+    def hold(self, seconds: float) -> None:
+        with self._writing:
+            self._held_until = monotonic() + seconds
+
+    def held(self) -> bool:
+        return monotonic() < self._held_until
 
     def backup(self, to: str) -> None:
         with self._writing, _storage():

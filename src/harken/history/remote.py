@@ -47,6 +47,8 @@ VERBS = frozenset(
         "filling",
         "drop_filling",
         "export",
+        "hold",
+        "held",
         "backup",
     }
 )
@@ -230,6 +232,12 @@ class RemoteHistory:
 
     def export(self, folder: str) -> dict[str, int]:
         return self._ask("export", [folder], dict[str, int])
+
+    def hold(self, seconds: float) -> None:
+        self._ask("hold", [seconds], type(None))
+
+    def held(self) -> bool:
+        return self._ask("held", [], bool)
 
     def backup(self, to: str) -> None:
         self._ask("backup", [to], type(None))

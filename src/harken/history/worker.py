@@ -87,9 +87,14 @@ class Feeder:
                 self.ring()
             if self._stopping.is_set():
                 return
+            if self._history.held():
+                self._stopping.wait(RETRY)
+                self.ring()
 
     def _feed(self) -> int:
         with self._feeding:
+            if self._history.held():
+                return 0
             upto = self._history.watermark()
             batches = self._next(upto)
             if not batches:

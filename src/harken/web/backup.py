@@ -29,10 +29,8 @@ UNSURE = f"""
 UPDATE messages SET state = 'unsure', reason = '{RESTORED}', sender = '', lease_until = 0
 WHERE state IN ('queued', 'handed')
 """
-# Numbers that history has taken must not be given to new rows: it would take them for old ones.
-NUMBERS = """
-UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'history_rows';
-"""
+LONGEST_COPY = 3600.0
+"""Seconds after which history goes on although nobody told it to."""
 
 log = structlog.get_logger("backup")
 
@@ -93,10 +91,14 @@ def _copy(api: Api, to: Path) -> Backup:
         row = intake.execute("SELECT value FROM intake WHERE key = 'offset'").fetchone()
     if row and not api.wait(row[0]):
         raise Unavailable("the engine is behind; try again when it has caught up")
-    services.store.database.backup(to / "state.db")
+    # Rows that history has not taken stand in the state: it must take none between the two copies.
+    services.history.hold(LONGEST_COPY)
+    try:
+        services.store.database.backup(to / "state.db")
+        services.history.backup(str(to / "history.duckdb"))
+    finally:
+        services.history.hold(0)
     offset, unsure = _calm(to / "state.db")
-    services.history.backup(str(to / "history.duckdb"))
-    _pass_numbers(to / "state.db", services.history.watermark())
     _copy_database(settings.sandbox, to / "sandbox.db")
     _copy_log(settings.log, to / "log", offset)
     for name in KEPT_FILES:
@@ -117,18 +119,6 @@ def _calm(state: Path) -> tuple[int, int]:
         row = copy.execute("SELECT body FROM notes WHERE name = 'offset'").fetchone()
         copy.commit()
     return int(row[0]) if row else 0, unsure
-
-
-def _pass_numbers(state: Path, taken: int) -> None:
-    """History is copied a moment later than the state, and may hold more of its rows."""
-    with closing(sqlite3.connect(state)) as copy:
-        copy.execute("DELETE FROM history_rows WHERE number <= ?", [taken])
-        copy.execute(
-            "INSERT INTO sqlite_sequence SELECT 'history_rows', 0 WHERE NOT EXISTS"
-            " (SELECT 1 FROM sqlite_sequence WHERE name = 'history_rows')"
-        )
-        copy.execute(NUMBERS, [taken])
-        copy.commit()
 
 
 def _copy_log(source: Path, to: Path, end: int) -> None:
