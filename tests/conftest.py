@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-# Scenarios drive the same shop as flows do.
-sys.path.append(str(Path(__file__).parent / "flows"))
+# Scenarios drive the same shop as flows do; several post to the receiver of channels.
+for folder in ("flows", "channels"):
+    sys.path.append(str(Path(__file__).parent / folder))
 
 
 @atexit.register

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harken.channels.table import address_of
+from harken.definitions import InForce
 from harken.effects import Outcome, Outgoing
-from harken.gates import Candidate, Verdict, bid_of, check, decision, demands
+from harken.gates import Candidate, Verdict, bid_of, check, decision, demands, first_open
 from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
 from harken.ids import derived_id
 from harken.inputs import encode
@@ -14,6 +16,7 @@ from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
 from harken.messages.context import context_of
 from harken.people.profile import Profile, Run, Send
+from harken.workspace import Workspace
 
 if TYPE_CHECKING:
     from harken.reactions import Handling
@@ -29,7 +32,9 @@ OUTCOMES: dict[str, Outcome] = {
 def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Result:
     """Ask the gates; let the message go, hold it, or leave it out and go on."""
     live = handling.definitions.live(journey.name)
-    candidate = candidate_of(handling.profile, run, journey, step, live=live)
+    candidate, chain = choose(
+        handling.profile, run, journey, step, handling.definitions, handling.now, live=live
+    )
     verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
     last = decision(verdicts)
     if last.outcome == "pass":
@@ -44,7 +49,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
         OUTCOMES[last.outcome],
         last.reason,
         step=step.message,
-        facts=facts,
+        facts=facts | chain,
         gate=last.gate,
         message=candidate.message_id if last.outcome == "pass" else "",
         until=last.until,
@@ -56,11 +61,39 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     return Go(at=handling.now)
 
 
+def choose(
+    profile: Profile,
+    run: Run,
+    journey: LiveJourney,
+    step: Message,
+    definitions: InForce,
+    now: int,
+    *,
+    live: bool,
+) -> tuple[Candidate, dict[str, Any]]:
+    """The message by the channel that it goes by, and as facts how that was chosen of several."""
+    candidates = [
+        candidate_of(profile, run, journey, step, channel, definitions.workspace, live=live)
+        for channel in step.by
+    ]
+    if len(candidates) == 1:
+        return candidates[0], {}
+    found, over = first_open(candidates, profile, now, definitions.policy)
+    return found, {"channel": found.channel, "passed_over": over}
+
+
 def candidate_of(
-    profile: Profile, run: Run, journey: LiveJourney, step: Message, *, live: bool
+    profile: Profile,
+    run: Run,
+    journey: LiveJourney,
+    step: Message,
+    channel: str,
+    workspace: Workspace,
+    *,
+    live: bool,
 ) -> Candidate:
     """The message as the gates look at it; `live` is whether the journey's messages may leave."""
-    address = profile.attribute("email") if step.channel == "email" else None
+    hook = workspace.webhook(step.hook) if channel == "webhook" else None
     return Candidate(
         message_id=message_id_of(run, journey, step),
         journey=journey.name,
@@ -69,8 +102,8 @@ def candidate_of(
         step=step,
         purpose=step.purpose or journey.source.purpose,
         tags=[*journey.source.tags, *step.tags],
-        channel=step.channel,
-        address=address if isinstance(address, str) else "",
+        channel=channel,
+        address=address_of(profile, channel, hook.address if hook else None),
         since=run.since,
         delayed=run.delayed,
         starts_at=journey.starts_at,
@@ -114,7 +147,7 @@ def _send(
             revision=journey.revision,
             step=step.message,
             run=run.id,
-            channel=step.channel,
+            channel=candidate.channel,
             purpose=candidate.purpose,
             address=candidate.address,
             queued_at=handling.now,

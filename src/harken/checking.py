@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from harken import definitions
 from harken.channels.addresses import parse_mailbox
+from harken.channels.hooks import webhook_faults
 from harken.channels.transports import faults_of, transport_faults
 from harken.errors import Fault
 from harken.files.content import plain_steps
@@ -26,6 +27,8 @@ from harken.workspace import Workspace
 
 NAMED_BY_JOURNEYS = {"$.senders": ".sender", "$.places": ".entry.place"}
 """What the workspace names, and where journeys refer to it."""
+_WORDS = ("channel", "channels", "default", "variants")
+
 Placed = tuple[str, str, Fault]
 """(The kind of file, its name, the fault)."""
 
@@ -71,6 +74,8 @@ def _workspace_faults(workspace: Workspace) -> Iterator[Fault]:
             yield from faults_of(parse_mailbox, sender.reply_to, f"$.senders.{name}.reply_to")
     for index, transport in enumerate(workspace.transports):
         yield from transport_faults(transport, f"$.transports[{index}]")
+    for name, hook in workspace.webhooks.items():
+        yield from webhook_faults(hook, f"$.webhooks.{name}")
 
 
 def _misnamed(source: dict[str, Any], kind: str, name: str) -> Iterator[Fault]:
@@ -89,11 +94,11 @@ def _words_faults(journey: JourneySource) -> list[Fault]:
 
     faults: list[Fault] = []
     for path, step in plain_steps(steps, "$.steps"):
-        if "message" not in step or "channel" not in step:
+        if "message" not in step or not {"channel", "channels"} & step.keys():
             continue
-        words = {name: step[name] for name in ("default", "variants") if name in step}
-        rest = readable({"message": "step", "channel": "email", **words}, Message, path=path)
-        if rest.typed is not None:
+        words = {name: step[name] for name in _WORDS if name in step}
+        rest = readable({"message": "step", **words}, Message, path=path)
+        if rest.typed is not None and rest.typed.by:
             _, found = compile_message(
                 rest.typed,
                 journey.files,

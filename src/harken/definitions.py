@@ -377,11 +377,13 @@ def _step_faults(
     step: Step, path: str, workspace: Workspace, others: Mapping[str, Journey | None]
 ) -> Iterator[Fault]:
     """What a step names that is not there."""
+    if isinstance(step, Message) and step.sender and step.sender not in workspace.senders:
+        known = ", ".join(workspace.senders) or "none"
+        problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
+        yield Fault(f"{path}.sender", problem)
     match step:
-        case Message(sender=name) if name and name not in workspace.senders:
-            known = ", ".join(workspace.senders) or "none"
-            problem = f"the workspace has no sender `{name}` (it has: {known})"
-            yield Fault(f"{path}.sender", problem)
+        case Message() if "webhook" in step.by:
+            yield from _hook_faults(step, path, workspace)
         case EnterJourney(enter=name) if name not in others:
             problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
             yield Fault(f"{path}.enter", problem)
@@ -390,3 +392,13 @@ def _step_faults(
         ):
             problem = f"`{name}` is entered by what customers do; it needs `entry: {{api: true}}`"
             yield Fault(f"{path}.enter", problem)
+
+
+def _hook_faults(step: Message, path: str, workspace: Workspace) -> Iterator[Fault]:
+    hooks, name = workspace.webhooks, workspace.hook(step.hook)
+    if name and name not in hooks:
+        known = ", ".join(hooks) or "none"
+        problem = f"the workspace has no webhook `{name}` (it has: {known})"
+        yield Fault(f"{path}.hook", f"{problem}{did_you_mean(name, hooks)}")
+    elif hooks and not name:
+        yield Fault(path, f"name the `hook` that it goes to: {', '.join(hooks)}")

@@ -282,6 +282,8 @@ def _consent(handling: Handling, change: ConsentChange) -> None:
 def _told_before(handling: Handling, feedback: Feedback) -> bool:
     """Providers tell of a message until they are answered, so sometimes twice."""
     what = feedback.what
+    if feedback.told:
+        return seen_before(handling.profile, f"$told {feedback.told}", handling.received_at)
     if what not in PROVIDERS_TELL:
         return False
     mark = f"${what} {'hard ' if feedback.hard else ''}{feedback.message}"

@@ -85,6 +85,8 @@ class Feedback(Struct, tag="feedback", frozen=True, omit_defaults=True):
     """Of a bounce: the address is dead."""
     machine: bool = False
     """Of an open or click: a scanner or proxy did it, not a person."""
+    told: str = ""
+    """Tells this telling from another: the same comes once."""
 
 
 class Forget(Struct, tag="forget", frozen=True):

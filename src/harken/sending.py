@@ -1,7 +1,7 @@
 """One sender: the ledger, the definitions in force and the channels, put together."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harken import metrics, workspace
@@ -9,8 +9,11 @@ from harken.channels.base import Channel
 from harken.channels.closed import Closed
 from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Returns, Sending
+from harken.channels.hooks import ClosedHook
+from harken.channels.hooks import build as build_hooks
 from harken.channels.sandbox import Sandbox, SandboxTransport
 from harken.channels.transports import PRESET, build
+from harken.channels.webhook import WebhookChannel, message_body
 from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
@@ -48,7 +51,8 @@ class Sender:
         self._look_at_leases = 0
         self._store = SqliteStore(settings.state, durable=True)
         self._sandbox = Sandbox(settings.sandbox)
-        self._links = Links(settings.base_url, link_secret(settings.data))
+        self._secret = link_secret(settings.data)
+        self._links = Links(settings.base_url, self._secret)
         self._fetching = Fetching(settings, clock)
         self._sandboxed = False
         self._in_force = self._compile()
@@ -108,20 +112,35 @@ class Sender:
         if self._settings.smtp_url:
             environment[PRESET] = self._settings.smtp_url
         used = self._in_force.workspace
+        return {"email": self._email(used, environment), **self._webhooks(used, environment)}
+
+    def _email(self, used: workspace.Workspace, environment: Mapping[str, str]) -> Channel:
         try:
             transports = build(used, environment, self._sandbox, self._clock)
         except BadInput as fault:
             log.error("no e-mail can leave until this is mended", fault=str(fault))
-            return {"email": Closed()}
+            return Closed()
         self._sandboxed = all(isinstance(one, SandboxTransport) for one in transports)
-        email = EmailChannel(
+        return EmailChannel(
             transports,
             sending=self._from,
             returns=self._returns,
             workspace=used.workspace,
             clock=self._clock,
         )
-        return {"email": email}
+
+    def _webhooks(
+        self, used: workspace.Workspace, environment: Mapping[str, str]
+    ) -> dict[str, Channel]:
+        hooks = build_hooks(used, environment, self._secret, self._sandbox, self._clock)
+        for hook in hooks.values():
+            if isinstance(hook, ClosedHook):
+                log.error("nothing is posted until this is mended", fault=hook.trouble)
+        return {"webhook": WebhookChannel(hooks, self._hook_of, message_body)}
+
+    def _hook_of(self, row: LedgerRow) -> tuple[str, str]:
+        step = self._in_force.message_step(row.journey, row.revision, row.step)
+        return self._in_force.workspace.hook(step.hook if step else None), "POST"
 
     def _look(self, row: LedgerRow, now: int) -> Verdict | None:
         profile = self._owner(row.profile_id)

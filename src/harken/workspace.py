@@ -58,6 +58,25 @@ class Account(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The variable that holds the header's whole value."""
 
 
+class Webhook(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A machine of others that messages and calls are posted to, signed (Standard Webhooks)."""
+
+    url: str | None = None
+    """`https://host/path`; `sandbox:` keeps what would be posted for viewing."""
+    url_env: str | None = None
+    """The variable that holds it, when the address itself is a secret."""
+    secret_env: str | None = None
+    """The variable that holds the signing key, `whsec_...`; without it a key of Harken's own is
+    used, which `harken webhooks` shows."""
+    address: str | None = None
+    """The attribute by which the receiver knows the customer; their user id when not given."""
+    per_second: float | None = None
+    connections: int = 4
+    timeout: Duration = Duration.parse("10s")
+    private: bool = False
+    """Whether it may be a machine of our own network."""
+
+
 class QuietHours(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """No marketing between these local times."""
 
@@ -118,6 +137,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     transports: list[Transport] = field(default_factory=list)
     connected: dict[str, Account] = field(default_factory=dict)
     """What `{% connected ... auth: NAME %}` may name."""
+    webhooks: dict[Name, Webhook] = field(default_factory=dict)
+    """By name. Until there is one, messages by webhook are kept in the sandbox."""
     quiet_hours: QuietHours | None = None
     sending_hours: SendingHours | None = None
     best_hour: TimeOfDay = TimeOfDay.parse("10:00")
@@ -135,3 +156,14 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     places: dict[Name, Place] = field(default_factory=dict)
     """By name: where customers are noticed when they come, by their `location`."""
     retention: Retention = Retention()
+
+    def hook(self, wanted: str | None) -> str:
+        """The webhook that a message goes to: the wanted, the default or only one; "" for none."""
+        if wanted or "default" in self.webhooks:
+            return wanted or "default"
+        return next(iter(self.webhooks)) if len(self.webhooks) == 1 else ""
+
+    def webhook(self, wanted: str | None) -> Webhook | None:
+        """The settings of that webhook, or None."""
+        name = self.hook(wanted)
+        return next((one for key, one in self.webhooks.items() if key == name), None)

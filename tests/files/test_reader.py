@@ -192,7 +192,7 @@ steps:
             "did you mean `never`?"
         ),
         "7: $.goal.within: must be a duration such as `30s`, not the number 3",
-        "10: $.steps[0].channel: must be `email`, not the text 'emial'; did you mean `email`?",
+        "10: $.steps[0].channel: must be `email` or `webhook`, not 'emial'; did you mean `email`?",
         "11: $.steps[0].sendng_hours: unknown key `sendng_hours`; did you mean `sending_hours`?",
         "12: $.steps[0].counts: must be `true` or `false`, not the text 'yes'",
         (

@@ -25,13 +25,14 @@ from harken.workspace import (
     Sender,
     Sessions,
     Transport,
+    Webhook,
     Workspace,
 )
 
 ALL_SETTINGS = re.sub(r"^#(?=\S|  )", "", WORKSPACE, flags=re.MULTILINE)
 SECTIONS = (
     Workspace, Sender, Transport, Dkim, QuietHours, SendingHours, Cap, ConsentNeed, Sessions,
-    Retention, Account, Place,
+    Retention, Account, Place, Webhook,
 )  # fmt: skip
 
 

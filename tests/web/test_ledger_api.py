@@ -66,6 +66,7 @@ def test_the_sandbox_shows_what_would_have_left(open_shop: Shop) -> None:
         "id": id,
         "to": "u1@mail.example",
         "subject": "Minji, your Acme",
+        "channel": "email",
         "at": "2026-03-02T03:31:00.000Z",
         "profile_id": mail["profile_id"],
         "user_id": "u1",

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from web_kit import NOW
 
+from harken.channels import posting
 from harken.clock import SettableClock
 from harken.errors import BadInput, Conflict, NotFound
 from harken.people.profile import Profile
-from harken.web import webhooks
 from harken.web.exports import Export, Exports
 
 QUICK = (0.01, 0.01, 0.01)
@@ -156,7 +156,7 @@ def test_a_batch_is_signed_as_standard_webhooks_has_it(
 
 def test_the_signature_is_that_of_the_standards_example() -> None:
     """The test vector of the reference libraries."""
-    found = webhooks.signature(
+    found = posting.signature(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         1614265330,
@@ -255,7 +255,7 @@ def test_nothing_is_posted_into_a_private_network(tmp_path: Path, host: str) -> 
 
 
 def test_a_public_address_may_be_posted_to() -> None:
-    assert webhooks.public_address(httpx.URL("https://93.184.215.14/")) == "93.184.215.14"
+    assert posting.public_address(httpx.URL("https://93.184.215.14/")) == "93.184.215.14"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ each to a provider, and says what came of it; `delivery.py` decides on retries a
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -27,6 +27,14 @@ class Rendered(Protocol):
     def variant(self) -> str: ...
     @property
     def why_variant(self) -> str: ...
+    @property
+    def payload(self) -> Any: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def footer(self) -> str: ...
+    @property
+    def language(self) -> str: ...
     @property
     def notes(self) -> Sequence[str]:
         """What else should be known of how it came to say what it says."""

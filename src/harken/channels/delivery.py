@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from harken.channels.base import Channel, Outcome, Prepared, Rendered
 from harken.channels.retries import Retries
+from harken.channels.table import TABLE
 from harken.clock import MINUTE, SECOND, Clock
 from harken.errors import Unavailable
 from harken.gates import Verdict
@@ -51,6 +52,11 @@ class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
     no, and may raise anything else for a row that is bad."""
     look: Callable[[LedgerRow, int], Verdict | None] = lambda row, now: None
     """Asked about a message that has waited: what now forbids or delays it, or None."""
+
+
+def _suppressible(channel: str) -> bool:
+    """Whether a dead address of the channel is dead for whoever has it."""
+    return channel in TABLE and TABLE[channel].suppressed
 
 
 class _Chunk(Struct):
@@ -191,7 +197,8 @@ class Delivery(Generic[Compiled, Links]):
         # Half the lease, so that even the last answer is written while the claim is ours.
         deadline = time.monotonic() + self._lease / SECOND / 2
         try:
-            suppressed = self._store.suppressed([row.address for row in rows])
+            addresses = [row.address for row in rows if _suppressible(row.channel)]
+            suppressed = self._store.suppressed(addresses)
         except Unavailable as error:
             self._unsettled += [self._result(row, "queued", str(error), now) for row in rows]
             raise
@@ -253,7 +260,11 @@ class Delivery(Generic[Compiled, Links]):
         if not self._unsettled:
             return
         self._store.settle(self._sender, self._unsettled)
-        dead = [(r.address, "hard bounce", r.at) for r in self._unsettled if r.hard]
+        dead = [
+            (r.address, "hard bounce", r.at)
+            for r in self._unsettled
+            if r.hard and _suppressible(r.channel)
+        ]
         if dead:
             self._store.suppress(dead)
         for result in self._unsettled:
@@ -308,7 +319,7 @@ class Delivery(Generic[Compiled, Links]):
                     row, "queued", f"held by {why}", now, not_before=verdict.until, untried=True
                 )
             return self._result(row, "aborted", f"dropped by {why}", now)
-        if row.address in suppressed:
+        if row.address in suppressed and _suppressible(row.channel):
             return self._result(row, "failed", f"suppressed: {suppressed[row.address]}", now)
         if not has_channel:
             return self._result(row, "failed", f"there is no channel {row.channel!r}", now)

@@ -1,4 +1,4 @@
-"""Mail kept for viewing instead of being sent: the transport until SMTP is configured."""
+"""Mail, and what webhooks would be told, kept for viewing instead of being sent."""
 
 import sqlite3
 import threading
@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS sandbox_mail (
     address TEXT NOT NULL,
     subject TEXT NOT NULL,
     raw BLOB NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    channel TEXT NOT NULL DEFAULT 'email'
 ) STRICT;
 -- newest first, of all and of one address
 CREATE INDEX IF NOT EXISTS sandbox_mail_at ON sandbox_mail (at, id);
@@ -34,18 +35,22 @@ CREATE INDEX IF NOT EXISTS sandbox_mail_address ON sandbox_mail (address, at, id
 """
 # The first copy stays: a message handed over again after a crash is the same message.
 INSERT = """
-INSERT INTO sandbox_mail (id, profile_id, address, subject, raw, at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO sandbox_mail (id, profile_id, address, subject, raw, at, channel)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 """
 LIST = """
-SELECT id, profile_id, address, subject, at FROM sandbox_mail
+SELECT id, profile_id, address, subject, at, channel FROM sandbox_mail
 WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?
 """
 LIST_OF_ADDRESS = """
-SELECT id, profile_id, address, subject, at FROM sandbox_mail
+SELECT id, profile_id, address, subject, at, channel FROM sandbox_mail
 WHERE address = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?
 """
-GET = "SELECT id, profile_id, address, subject, at, raw FROM sandbox_mail WHERE id = ?"
+GET = """
+SELECT id, profile_id, address, subject, at, channel, raw FROM sandbox_mail WHERE id = ?
+"""
+ADD_CHANNEL = "ALTER TABLE sandbox_mail ADD COLUMN channel TEXT NOT NULL DEFAULT 'email'"
 PLACE = "SELECT at, id FROM sandbox_mail WHERE id = ?"
 PURGE = "DELETE FROM sandbox_mail WHERE at < ?"
 FORGET = "DELETE FROM sandbox_mail WHERE profile_id = ?"
@@ -62,7 +67,8 @@ class SandboxMail(Struct, frozen=True, omit_defaults=True, kw_only=True):
     subject: str
     at: int
     raw: bytes = b""
-    """The mail as it would have been sent; empty in a list."""
+    """The mail (or JSON) as it would have been sent; empty in a list."""
+    channel: str = "email"
 
 
 class Sandbox:
@@ -76,10 +82,13 @@ class Sandbox:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        columns = [row[1] for row in self._db.execute("PRAGMA table_info(sandbox_mail)")]
+        if "channel" not in columns:
+            self._db.execute(ADD_CHANNEL)
 
     def add(self, mails: Iterable[SandboxMail]) -> None:
         """Keep them, in one transaction; one that is there already stays as it is."""
-        rows = [(m.id, m.profile_id, m.address, m.subject, m.raw, m.at) for m in mails]
+        rows = [(m.id, m.profile_id, m.address, m.subject, m.raw, m.at, m.channel) for m in mails]
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -102,8 +111,10 @@ class Sandbox:
             else:
                 rows = self._db.execute(LIST_OF_ADDRESS, (address, *place, limit)).fetchall()
         return [
-            SandboxMail(id=id, profile_id=profile, address=to, subject=subject, at=at)
-            for id, profile, to, subject, at in rows
+            SandboxMail(
+                id=id, profile_id=profile, address=to, subject=subject, at=at, channel=channel
+            )
+            for id, profile, to, subject, at, channel in rows
         ]
 
     def get(self, id: str) -> SandboxMail | None:
@@ -112,7 +123,7 @@ class Sandbox:
             row = self._db.execute(GET, (id,)).fetchone()
         if row is None:
             return None
-        keys = ("id", "profile_id", "address", "subject", "at", "raw")
+        keys = ("id", "profile_id", "address", "subject", "at", "channel", "raw")
         return SandboxMail(**dict(zip(keys, row, strict=True)))
 
     def purge(self, older_than: int) -> int:

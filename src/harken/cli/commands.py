@@ -17,7 +17,7 @@ THEMES = {
     "Segments": ("segments", ("segments", "lists")),
     "Messages": (
         "messages",
-        ("ledger", "resend", "close", "preview", "test-send", "sandbox"),
+        ("ledger", "resend", "close", "preview", "test-send", "sandbox", "webhooks"),
     ),
     "Events": ("importing", ("import", "rejected")),
     "History": ("history", ("sql", "export")),

@@ -140,7 +140,7 @@ def preview(
         return
     _show_choice(shown)
     show.line()
-    show.line(shown["text"])
+    show.line(shown["text"] if shown["payload"] is None else _json(shown["payload"]))
     if html is not None:
         show.line(f"\nThe HTML part is in {html}.", "dim")
 
@@ -177,12 +177,38 @@ def send_test(
 def _show_choice(shown: dict[str, Any]) -> None:
     show.facts(
         {
+            "channel": shown["channel"],
             "subject": shown["subject"],
             "variant": shown["variant"],
             "because": "; ".join([shown["why_variant"], *shown["notes"]]),
             "language": shown["language"],
         }
     )
+
+
+def _json(value: Any) -> str:
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value)).decode()
+
+
+def webhooks(*, connection: Connection = Connection()) -> None:
+    """List the workspace's webhooks: the keys they are signed with, and where they call back."""
+    with connection.open() as client:
+        found = client.get("/webhooks")
+    if connection.json:
+        show.as_json(found)
+        return
+    rows = [
+        [
+            one["name"],
+            one["trouble"] or ("sandbox" if one["sandbox"] else one["url"] or "(environment)"),
+            one["signing_secret"] or "(environment)",
+            one["receipts"],
+        ]
+        for one in found["webhooks"]
+    ]
+    show.table(("name", "posts to", "signed with", "tells at"), rows, "no webhooks")
 
 
 def _write(path: Path, text: str) -> None:
@@ -201,7 +227,7 @@ def sandbox(
     html: Path | None = None,
     connection: Connection = Connection(),
 ) -> None:
-    """List the mail that was kept instead of being sent, or show one.
+    """List the messages that were kept instead of being sent, or show one.
 
     Parameters
     ----------
@@ -220,7 +246,7 @@ def sandbox(
         if connection.json:
             show.as_json(page)
             return
-        columns = ("at", "to", "subject", "id")
+        columns = ("at", "channel", "to", "subject", "id")
         rows = [[one[name] for name in columns] for one in page["mails"]]
         show.table(columns, rows, "the sandbox is empty")
         return

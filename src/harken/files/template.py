@@ -61,6 +61,22 @@ workspace: default
 #    weight: 0
 #    dkim: {domain: shop.example, selector: harken, key_file: dkim.pem}
 
+# Machines of yours or others that messages by webhook and the calls of webhook steps are posted to,
+# signed (Standard Webhooks). The key stands in the variable `secret_env`; without it Harken makes
+# one, which `harken webhooks` shows. `address` is the attribute by which the receiver knows the
+# customer (else their user id), `private` allows a machine of your own network, and
+# `url: "sandbox:"` only keeps what would be posted. Example; by default none:
+#webhooks:
+#  crm:
+#    url: https://crm.example/harken
+#    secret_env: CRM_WEBHOOK_SECRET
+#    address: crm_id
+#    per_second: 20
+#    connections: 4
+#    timeout: 10s
+#    private: false
+#  spare: {url_env: SPARE_WEBHOOK_URL}
+
 # Secrets with which the feeds of templates are asked, in the header that carries them. They stand
 # in the environment, and go only to addresses that begin with `url`. Example; by default none:
 #connected:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
+from harken.channels.table import SENDING
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.compile import Node, lay_out, rules_of
@@ -150,6 +151,16 @@ def _message_faults(step: Message, path: str) -> Iterator[Fault]:
     if isinstance(step.priority, int) and not 1 <= step.priority <= 99:
         problem = "must be `low`, `normal`, `high` or a number from 1 to 99"
         yield Fault(f"{path}.priority", problem)
+    if step.channel and step.channels:
+        yield Fault(f"{path}.channels", "give `channel` or `channels`, not both")
+    elif not step.by:
+        known = " or ".join(f"`{name}`" for name in SENDING)
+        yield Fault(path, f"missing key `channel`: {known} (or `channels`, a list of them)")
+    for place, name in enumerate(step.channels):
+        if name in step.channels[:place]:
+            yield Fault(f"{path}.channels[{place}]", f"`{name}` stands in the list already")
+    if step.hook and step.by and "webhook" not in step.by:
+        yield Fault(f"{path}.hook", "only a message by `webhook` goes to a hook")
 
 
 def _wait_for_faults(step: WaitFor, path: str, messages: list[str]) -> Iterator[Fault]:

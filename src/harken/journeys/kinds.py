@@ -31,6 +31,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct, field
 
+from harken.channels.table import ChannelName
 from harken.messages.content import Content, Variant
 from harken.segments.rules import Rule, Where
 from harken.values import Duration, Name, TimeOfDay
@@ -98,7 +99,13 @@ class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     key: ClassVar[str] = "message"
     message: Name
-    channel: Literal["email"]
+    channel: ChannelName | None = None
+    """By which it goes; or give `channels`."""
+    channels: list[ChannelName] = field(default_factory=list)
+    """A chain: the first by which the customer can be reached and has not opted out of."""
+    hook: Name | None = None
+    """The workspace's webhook, of a message that may go by webhook; the one named `default`, or
+    the only one, when not given."""
     default: Content
     variants: list[Variant] = field(default_factory=list)
     sender: str | None = None
@@ -119,6 +126,11 @@ class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
     pace: Pace | None = None
     track_opens: bool = True
     track_clicks: bool = True
+
+    @property
+    def by(self) -> list[str]:
+        """The channels that it may go by, in the order in which they are tried."""
+        return [self.channel] if self.channel else list(self.channels)
 
 
 class Exit(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -20,7 +20,8 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
 
     name: str
     journey: str
-    channel: str
+    channels: tuple[str, ...]
+    """By which it may go; one is chosen for each customer."""
     purpose: Literal["marketing", "transactional"]
     language: str
     """The workspace's."""
@@ -65,7 +66,7 @@ def compile_message(
     its document, for the faults. A message with faults (warnings aside) must not be used: what
     could not be compiled is missing from it.
     """
-    wordings = Wordings(files)
+    wordings = Wordings(files, step.by)
     chooser = compile_choice(step, journey, compile_rule)
     names = chooser.names
     contents: dict[str, dict[str, Parts]] = {}
@@ -85,7 +86,7 @@ def compile_message(
     compiled = CompiledMessage(
         name=step.message,
         journey=journey,
-        channel=step.channel,
+        channels=tuple(step.by),
         purpose=step.purpose or journey_purpose,
         language=workspace_language,
         contents=contents,

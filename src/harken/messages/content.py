@@ -1,5 +1,7 @@
 """What a message says, as written in a journey file."""
 
+from typing import Any
+
 from msgspec import Struct, field
 
 from harken.segments.rules import Rule
@@ -15,6 +17,9 @@ class Content(Struct, frozen=True, omit_defaults=True, kw_only=True):
     mjml: str | None = None
     text: str | None = None
     """The plain part of an e-mail; made from the HTML when not given."""
+    payload: dict[str, Any] | None = None
+    """What a webhook message says: JSON whose strings hold Liquid. A string that is one `{{ }}`
+    and nothing else keeps the kind of its value (a number, a list ...)."""
     locales: dict[str, "Content"] = field(default_factory=dict)
     """Versions by language tag (`ko`, `pt-BR`); what one leaves out is taken from the base."""
 

@@ -7,7 +7,7 @@ message gives it. A tag or filter is added to both by `add_tag` and `add_filter`
 
 from collections.abc import Callable
 from io import StringIO
-from typing import Any
+from typing import Any, TypeVar
 
 from liquid import Environment, Mode
 from liquid.exceptions import LiquidError, LiquidInterrupt, LiquidSyntaxError
@@ -26,7 +26,9 @@ from harken.messages.evaluate import (
     Scope,
 )
 from harken.messages.syntax import strict
-from harken.messages.tags import TAGS
+from harken.messages.tags import TAGS, OutputNode
+
+Made = TypeVar("Made")
 
 LONGEST_SOURCE = 300_000
 """Characters of one template."""
@@ -92,12 +94,32 @@ class Template:
 
     def render(self, scope: Scope) -> str:
         """The text for these values. Raises Missing, Aborted or RenderFault, and nothing else."""
-        context = Context(self.bound)
-        context.begin(scope)
-        buffer = StringIO()
-        try:
+
+        def text(context: Context) -> str:
+            buffer = StringIO()
             for node in self.bound.nodes:
                 node.render(context, buffer)
+            if buffer.tell() > LONGEST_OUTPUT:
+                raise RenderFault(f"its output is longer than {LONGEST_OUTPUT:,} characters")
+            return buffer.getvalue()
+
+        return self._made(scope, text)
+
+    def value(self, scope: Scope) -> Any:
+        """Of a template that is one output and nothing else: its value, whatever its kind.
+
+        Of any other the text. Raises as `render`.
+        """
+        nodes = self.bound.nodes
+        if len(nodes) != 1 or not isinstance(nodes[0], OutputNode):
+            return self.render(scope)
+        return self._made(scope, nodes[0].expression.evaluate)
+
+    def _made(self, scope: Scope, make: Callable[[Context], Made]) -> Made:
+        context = Context(self.bound)
+        context.begin(scope)
+        try:
+            return make(context)
         except HarkenError:
             raise
         except LiquidInterrupt as error:
@@ -106,9 +128,6 @@ class Template:
             raise RenderFault(str(error.message)) from None
         except Exception as error:  # values of any kind meet library code here
             raise RenderFault(f"{type(error).__name__}: {error}") from None
-        if buffer.tell() > LONGEST_OUTPUT:
-            raise RenderFault(f"its output is longer than {LONGEST_OUTPUT:,} characters")
-        return buffer.getvalue()
 
 
 def line_of(token: Token | None) -> int:

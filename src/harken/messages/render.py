@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from harken import clock
+from harken.channels.table import TABLE
 from harken.messages import footer
 from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledMessage
@@ -30,12 +31,19 @@ _BLANKS = re.compile(r"\s{2,}")
 
 
 class Rendered(Struct, frozen=True, kw_only=True):
-    """What leaves."""
+    """What leaves; empty what its channel does not have."""
 
-    subject: str
-    html: str
+    subject: str = ""
+    html: str = ""
     """Empty for a message of plain text."""
-    text: str
+    text: str = ""
+    payload: Any = None
+    """Of a webhook message: JSON."""
+    label: str = ""
+    """Of a payload: what the law wants to stand before it."""
+    footer: str = ""
+    """Of a payload: what is to be shown under it, as text."""
+    channel: str
     variant: str
     """The one that was rendered: `default` when data for the chosen one is missing."""
     why_variant: str
@@ -54,25 +62,29 @@ def render(
     *,
     why: str = "",
     outside: Outside | None = None,
+    channel: str = "",
 ) -> Rendered:
     """The message for the customer whose values `context` holds (see `context_of`).
+
+    `channel` is one of the message's; that of `links`, or its first, when not given.
 
     A variant that uses what the customer does not have, or cannot be rendered with their values,
     gives way to the default, and `why_variant` says so; else `why` is passed through. `links` is
     None in a preview; `outside` is what templates may fetch from. Raises Aborted when a template
     says so, or when even the default cannot be rendered.
     """
+    channel = channel or (links.link.channel if links is not None else message.channels[0])
     if variant not in message.contents:
         variant, why = DEFAULT, f"there is no variant {variant} any more"
     if variant != DEFAULT:
         try:
-            return _render(message, variant, context, links, why, outside)
+            return _render(message, variant, context, links, why, outside, channel)
         except Missing as missing:
             why = f"{variant} uses {missing.path}, which this customer does not have"
         except RenderFault as fault:
             why = f"{variant} could not be rendered: {fault}"
     try:
-        return _render(message, DEFAULT, context, links, why, outside)
+        return _render(message, DEFAULT, context, links, why, outside, channel)
     except Missing as missing:
         raise Aborted(
             f"the default content uses {missing.path}, which this customer does not have"
@@ -88,26 +100,21 @@ def _render(
     links: MessageLinks | None,
     why: str,
     outside: Outside | None,
+    channel: str,
 ) -> Rendered:
     profile = context.get("profile") or {}
     parts = message.parts(variant, str(profile.get("language") or ""))
     if links is not None:
         links = links.of_variant(variant)
     urls = links.values() if links is not None else NO_LINKS
-    scope = _scope(message, variant, parts, context, urls, links, outside)
-    subject = _subject(parts.subject.render(scope), context)
-    html = parts.html.render(scope) if parts.html is not None else ""
-    if parts.text is not None:
-        text = tidy(parts.text.render(scope))
+    scope = _scope(message, variant, channel, parts, context, urls, links, outside)
+    if "payload" in TABLE[channel].parts:
+        said = _payload(message, parts, scope, context, urls)
     else:
-        text = html_to_text(html)
-    html, text = _with_footers(message, parts.language, context, urls, html, text)
-    if html:
-        html = track_links(html, links, clicks=message.track_clicks, opens=message.track_opens)
+        said = _words(message, parts, scope, context, urls, links)
     return Rendered(
-        subject=subject,
-        html=html,
-        text=text,
+        **said,
+        channel=channel,
         variant=variant,
         why_variant=why,
         language=parts.language,
@@ -116,9 +123,54 @@ def _render(
     )
 
 
+def _words(
+    message: CompiledMessage,
+    parts: Parts,
+    scope: Scope,
+    context: dict[str, Any],
+    urls: dict[str, str],
+    links: MessageLinks | None,
+) -> dict[str, Any]:
+    used = TABLE[scope.values["message"]["channel"]].parts
+    subject = html = ""
+    if parts.subject is not None and "subject" in used:
+        subject = _subject(parts.subject.render(scope), context)
+    if parts.html is not None and "html" in used:
+        html = parts.html.render(scope)
+    text = tidy(parts.text.render(scope)) if parts.text is not None else html_to_text(html)
+    if not subject:
+        text = _labelled(text, context)
+    html, text = _with_footers(message, parts.language, context, urls, html, text)
+    if html:
+        html = track_links(html, links, clicks=message.track_clicks, opens=message.track_opens)
+    return {"subject": subject, "html": html, "text": text}
+
+
+def _payload(
+    message: CompiledMessage,
+    parts: Parts,
+    scope: Scope,
+    context: dict[str, Any],
+    urls: dict[str, str],
+) -> dict[str, Any]:
+    """The payload, and beside it what whoever shows it must show with it."""
+    assert parts.payload is not None, "what a channel needs is checked on save"
+    made = parts.payload.render(scope)
+    demands, sender = context.get("demands") or {}, context.get("sender") or {}
+    lines = footer.demanded_footer(demands, urls, sender) if demands else []
+    if not lines and message.purpose == "marketing":
+        lines = footer.standard_footer(parts.language, urls, sender)
+    return {
+        "payload": made,
+        "label": str(demands.get("label", "")),
+        "footer": footer.as_text(lines),
+    }
+
+
 def _scope(
     message: CompiledMessage,
     variant: str,
+    channel: str,
     parts: Parts,
     context: dict[str, Any],
     urls: dict[str, str],
@@ -136,7 +188,7 @@ def _scope(
             "journey": message.journey,
             "step": message.name,
             "variant": variant,
-            "channel": message.channel,
+            "channel": channel,
             "language": parts.language,
         },
     }
@@ -161,10 +213,13 @@ def _subject(rendered: str, context: dict[str, Any]) -> str:
     subject = _BLANKS.sub(" ", _UNSAFE.sub(" ", rendered)).strip()
     if not subject:
         raise RenderFault("its subject came out empty")
+    return _labelled(subject, context)[:LONGEST_SUBJECT]
+
+
+def _labelled(text: str, context: dict[str, Any]) -> str:
+    """The text behind the label that the law wants to stand before an ad."""
     label = str((context.get("demands") or {}).get("label", ""))
-    if label and not subject.startswith(label):
-        subject = f"{label} {subject}"
-    return subject[:LONGEST_SUBJECT]
+    return f"{label} {text}" if label and not text.startswith(label) else text
 
 
 def _with_footers(

@@ -1,14 +1,15 @@
 """From a content as written to parsed templates, one set for each language."""
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from liquid import Environment
 from liquid.exceptions import LiquidError
 from liquid.token import Token
 from msgspec import Struct
 
+from harken.channels.table import TABLE, Need
 from harken.errors import Fault
 from harken.files.content import names_file
 from harken.files.words import did_you_mean
@@ -17,6 +18,7 @@ from harken.messages.blocks import Blocks, Whole
 from harken.messages.content import Content
 from harken.messages.liquid import HTML, TEXT, Template
 from harken.messages.mjml import compile_mjml
+from harken.messages.payload import MOST_TEMPLATES, Payload, strings_of, with_templates
 from harken.messages.text import text_template
 
 _BODY = re.compile(r"<body(?:\{\{.*?\}\}|\{%.*?%\}|[^>])*>", re.IGNORECASE | re.DOTALL)
@@ -26,14 +28,19 @@ _HIDDEN = (
 )
 
 
-class Parts(Struct, frozen=True):
-    """The templates of one wording in one language."""
+PARTS = ("subject", "preheader", "html", "mjml", "text", "payload")
+"""What a content may hold, besides its versions in other languages."""
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """The templates of one wording in one language, those that its channels use."""
 
     language: str
-    subject: Template
-    html: Template | None
-    text: Template | None
+    subject: Template | None = None
+    html: Template | None = None
+    text: Template | None = None
     """None when the text has to be made from the rendered HTML."""
+    payload: Payload | None = None
 
 
 class Source(NamedTuple):
@@ -64,8 +71,10 @@ class Source(NamedTuple):
 class Wordings:
     """Compiles the wordings of one message and collects their faults."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
+    def __init__(self, files: Mapping[str, str], channels: Sequence[str]) -> None:
+        """`channels` are those that the message may go by."""
         self.faults: list[Fault] = []
+        self._channels = [TABLE[channel] for channel in channels]
         self._files = files
         self._blocks = Blocks(files)
         self._made: dict[tuple[str, ...], Template | None] = {}
@@ -77,34 +86,83 @@ class Wordings:
         self, layers: list[tuple[Content, str]], language: str, *, is_default: bool
     ) -> Parts | None:
         """The templates that `layers` (with their paths, the most special first) come to."""
+        if not self._complete(layers):
+            return None
+        used = {part for channel in self._channels for part in channel.parts}
+        payload = self._payload(layers, language, is_default) if "payload" in used else None
+        if payload is None and "payload" in used:
+            return None
+        if used <= {"payload"}:
+            return Parts(language=language, payload=payload)
         subject = self._first(layers, language, "subject")
         body = self._first(layers, language, "html", "mjml")
         text = self._first(layers, language, "text")
         if body and text and _depth(layers, text) > _depth(layers, body):
             # A text beneath a more special HTML says something else, perhaps in another language.
             text = None
-        path = layers[0][1]
-        if subject is None or (subject.kind != "missing" and not subject.text.strip()):
-            self._fault(path, "an e-mail needs a `subject`")
-            return None
-        if body is None and text is None:
-            self._fault(path, "an e-mail needs a body: `mjml`, `html` or `text`")
-            return None
         preheader = self._first(layers, language, "preheader")
-        made_subject = self._template(subject, TEXT, is_default)
+        made_subject = self._template(subject, TEXT, is_default) if subject else None
         made_html = self._body(body, preheader, language, is_default) if body else None
         if text:
             made_text = self._template(text, TEXT, is_default)
         else:
             made_text = self._derived(made_html)
-        if made_subject is None or (body and made_html is None) or (text and made_text is None):
+        asked = ((subject, made_subject), (body, made_html), (text, made_text))
+        if any(source and made is None for source, made in asked):
             return None
-        return Parts(language, made_subject, made_html, made_text)
+        return Parts(
+            language=language, subject=made_subject, html=made_html, text=made_text, payload=payload
+        )
 
     def check(self, content: Content, path: str) -> None:
         """Faults of one content by itself."""
         if content.html is not None and content.mjml is not None:
             self._fault(f"{path}.mjml", "give `html` or `mjml`, not both")
+        used = list(dict.fromkeys(part for one in self._channels for part in one.parts))
+        for part in PARTS:
+            if getattr(content, part) is not None and part not in used:
+                kinds = " or ".join(one.a_message for one in self._channels)
+                has = ", ".join(f"`{one}`" for one in used)
+                self._fault(f"{path}.{part}", f"{kinds} has no `{part}`; it has {has}")
+
+    def _complete(self, layers: list[tuple[Content, str]]) -> bool:
+        """Whether every channel finds what it needs; what is lacking is told."""
+        whole = True
+        for channel in self._channels:
+            for need in channel.needs:
+                given = [getattr(content, part) for content, _ in layers for part in need.parts]
+                if not _something(next((one for one in given if one is not None), None)):
+                    whole = False
+                    self._fault(layers[0][1], f"{channel.a_message} needs {_needed(need)}")
+        return whole
+
+    def _payload(
+        self, layers: list[tuple[Content, str]], language: str, is_default: bool
+    ) -> Payload | None:
+        """That of the most special content that has one; it is not put together of several."""
+        content, path = next(layer for layer in layers if layer[0].payload is not None)
+        return self.payload(
+            content.payload or {}, f"{path}.payload", language, is_default=is_default
+        )
+
+    def payload(
+        self, value: dict[str, Any], path: str, language: str, *, is_default: bool
+    ) -> Payload | None:
+        """A payload with its templates parsed; None when one of them is broken."""
+        if sum(1 for _ in strings_of(value, path)) > MOST_TEMPLATES:
+            self._fault(path, f"has more than {MOST_TEMPLATES} strings")
+            return None
+        broken = False
+
+        def parse(text: str, place: str) -> Template | None:
+            nonlocal broken
+            source = self._with_blocks(Source(text, place), language)
+            made = self._template(source, TEXT, is_default)
+            broken = broken or made is None
+            return made
+
+        made = with_templates(value, path, parse)
+        return None if broken else Payload(made)
 
     def _first(
         self, layers: list[tuple[Content, str]], language: str, *fields: str
@@ -213,6 +271,18 @@ class Wordings:
 
 def _offset(token: Token | None) -> int:
     return token.start_index if token else -1
+
+
+def _something(value: Any) -> bool:
+    return bool(value.strip() if isinstance(value, str) else value)
+
+
+def _needed(need: Need) -> str:
+    """`a `subject``, `a body: `mjml`, `html` or `text``."""
+    named = [f"`{part}`" for part in need.parts]
+    if len(named) == 1:
+        return f"a {named[0]}"
+    return f"a {need.called}: {', '.join(named[:-1])} or {named[-1]}"
 
 
 def _with_preheader(html: str, preheader: str) -> str:

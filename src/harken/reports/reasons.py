@@ -7,6 +7,8 @@ its gate, its name and its facts.
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from harken.channels.table import called
 from harken.effects import Decision
 from harken.reports.ways import best_hour, cause
@@ -75,23 +77,42 @@ def ended(decision: Decision, words: Words) -> str:
 
 
 def passed(decision: Decision, words: Words) -> str:
-    return f"{message(decision)} passed every gate and was queued"
+    return f"{message(decision)} passed every gate and was queued{_chain(decision, words)}"
+
+
+def _chain(decision: Decision, words: Words) -> str:
+    """By which of several channels, and why not by those before it."""
+    facts = decision.facts
+    if "passed_over" not in facts:
+        return ""
+    over = [
+        f"not by {called(one['channel'])}, because {_passed_over(decision, one, words)}"
+        for one in facts["passed_over"]
+    ]
+    return "; ".join([f", by {called(facts['channel'])}", *over])
+
+
+def _passed_over(decision: Decision, one: dict[str, Any], words: Words) -> str:
+    said = replace(decision, gate="", reason=one["reason"], facts=one.get("facts") or {})
+    return _reason(BLOCKED, said, words)
 
 
 def held(decision: Decision, words: Words) -> str:
     until = f" until {words.moment(decision.until, decision.at)}" if decision.until else ""
     link = ", because" if decision.reason in BLOCKED.keys() - HOLDERS else " by"
-    return f"{message(decision)} was held{link} {_reason(BLOCKED, decision, words)}{until}"
+    why = _reason(BLOCKED, decision, words)
+    return f"{message(decision)} was held{link} {why}{until}{_chain(decision, words)}"
 
 
 def dropped(decision: Decision, words: Words) -> str:
-    if decision.reason in HOURS:
-        return f"{message(decision)} was not sent: it fell into {_reason(BLOCKED, decision, words)}"
-    return f"{message(decision)} was not sent: {_reason(BLOCKED, decision, words)}"
+    why = f"{_reason(BLOCKED, decision, words)}{_chain(decision, words)}"
+    fell = "it fell into " if decision.reason in HOURS else ""
+    return f"{message(decision)} was not sent: {fell}{why}"
 
 
 def control(decision: Decision, words: Words) -> str:
-    return f"{message(decision)} would have been sent, but {_reason(BLOCKED, decision, words)}"
+    why = _reason(BLOCKED, decision, words)
+    return f"{message(decision)} would have been sent{_chain(decision, words)}, but {why}"
 
 
 def message(decision: Decision) -> str:

@@ -16,13 +16,14 @@ import msgspec
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
+from harken.channels import posting
 from harken.clock import Clock, iso
 from harken.errors import BadInput, Conflict, HarkenError, NotFound, Unavailable
 from harken.ids import derived_id
 from harken.logs import structlog
 from harken.people.profile import Profile
 from harken.segments.live import attribute_value
-from harken.web import kept, webhooks
+from harken.web import kept
 
 DELAYS = (1.0, 5.0, 25.0, 120.0, 300.0)
 """Seconds between the tries of a batch."""
@@ -104,14 +105,14 @@ class Exports:
 
     def secret_of(self, url: str) -> str:
         """The key with which what goes to the address is signed."""
-        return webhooks.new_secret(self._secret, webhooks.checked_url(url))
+        return posting.new_secret(self._secret, posting.checked_url(url))
 
     def add(self, wish: Export) -> Export:
         """Begin an export. Raises BadInput for an address that may not be posted to, Conflict."""
-        url = webhooks.checked_url(wish.url)
+        url = posting.checked_url(wish.url)
         try:
-            webhooks.public_address(url, private=self._private)
-        except webhooks.Undelivered as unknown:
+            posting.public_address(url, private=self._private)
+        except posting.Undelivered as unknown:
             raise BadInput(str(unknown)) from None
         with self._change:
             if sum(one.state in STATES for one in self._all.values()) >= MOST_WAITING:
@@ -193,7 +194,7 @@ class Exports:
         """Post a batch; the export as it stands then. None when it was stopped meanwhile."""
         body = self._body(one, some, last=last)
         id = derived_id(one.id, one.batches, hashlib.sha256(body).hexdigest())
-        url, secret = webhooks.checked_url(one.url), self.secret_of(one.url)
+        url, secret = posting.checked_url(one.url), self.secret_of(one.url)
         if self._patiently(one, partial(self._post, url, id, body, secret)) is None:
             return None
         return replace(
@@ -206,7 +207,7 @@ class Exports:
         )
 
     def _post(self, url: Any, id: str, body: bytes, secret: str) -> bool:
-        webhooks.post(url, id, self._clock.now(), body, secret, private=self._private)
+        posting.post(url, id, self._clock.now(), body, secret, private=self._private)
         return True
 
     def _patiently(self, one: Export, act: Callable[[], Any]) -> Any:
@@ -218,12 +219,12 @@ class Exports:
         while self._goes_on(one.id):
             try:
                 return act()
-            except (webhooks.Undelivered, Unavailable) as fault:
-                if isinstance(fault, webhooks.Undelivered) and not fault.again:
+            except (posting.Undelivered, Unavailable) as fault:
+                if isinstance(fault, posting.Undelivered) and not fault.again:
                     raise
                 tries += 1
-                wait = fault.wait if isinstance(fault, webhooks.Undelivered) else 0.0
-                pause = webhooks.delay(self._delays, tries, wait)
+                wait = fault.wait if isinstance(fault, posting.Undelivered) else 0.0
+                pause = posting.delay(self._delays, tries, wait)
                 if pause is None:
                     raise
                 log.info("export_waits", export=one.id, trouble=str(fault), seconds=pause)

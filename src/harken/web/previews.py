@@ -4,16 +4,20 @@ import os
 import time
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harken.asking import candidate_of
+from harken.asking import choose
 from harken.channels.addresses import parse_address, parse_mailbox
-from harken.channels.base import Outcome
+from harken.channels.base import Outcome, Prepared
+from harken.channels.hooks import build as build_hooks
 from harken.channels.mime import Mail, clean, compose
 from harken.channels.sandbox import SandboxTransport
 from harken.channels.smtp import Letter
 from harken.channels.transports import PRESET, Choice, Transport, build
+from harken.channels.webhook import message_body
+from harken.config import link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput, Conflict, NotFound
 from harken.gates import check, demands
@@ -25,6 +29,7 @@ from harken.messages.context import context_of
 from harken.messages.evaluate import Aborted
 from harken.messages.render import Rendered, render
 from harken.people.profile import Profile, Run, Trigger
+from harken.store.base import LedgerRow
 from harken.web.api import Api
 from harken.web.projects import ProjectBody, compiled, faults_of, next_bundle, refuse_faults
 from harken.web.samples import trigger_for
@@ -75,12 +80,14 @@ def show(api: Api, wanted: Wanted, by: str) -> Shown:
     if wanted.language:
         context["profile"]["language"] = wanted.language
         context["profile"].pop("locale", None)
-    lawful = _demands(draft, journey, step, profile, event, api.now)
+    channel, lawful = _asked(draft, journey, step, profile, event, api.now)
     if lawful:
         context["demands"] = lawful
     try:
         outside = api.services.fetching.of(draft.workspace)
-        rendered = render(words, choice.variant, context, None, why=choice.why, outside=outside)
+        rendered = render(
+            words, choice.variant, context, None, why=choice.why, outside=outside, channel=channel
+        )
     except Aborted as stop:
         raise Conflict(f"this customer would get nothing: {stop.reason}") from None
     return Shown(rendered=rendered, draft=draft, step=step, profile=profile, purpose=words.purpose)
@@ -91,8 +98,10 @@ def send_test(api: Api, wanted: Wanted, to: str, by: str) -> tuple[Shown, Outcom
 
     It is in no ledger, takes no slot of a cap, is not tracked, and its links lead nowhere.
     """
-    recipient = parse_address(to)
     shown = show(api, wanted, by)
+    if shown.rendered.payload is not None:
+        return _post_test(api, shown, wanted, to)
+    recipient = parse_address(to)
     transports = _transports(api, shown.draft)
     sender = _sender(shown, transports)
     id = derived_id("test", shown.profile.id, wanted.journey, wanted.step, to, api.now)
@@ -131,6 +140,35 @@ def send_test(api: Api, wanted: Wanted, to: str, by: str) -> tuple[Shown, Outcom
     return shown, outcomes[0] if outcomes else nothing, id
 
 
+def _post_test(api: Api, shown: Shown, wanted: Wanted, to: str) -> tuple[Shown, Outcome, str]:
+    """The same by webhook: it is told that this is a test."""
+    services, used = api.services, shown.draft.workspace
+    ours = link_secret(services.settings.data)
+    hooks = build_hooks(used, os.environ, ours, services.sandbox, services.clock)
+    row = LedgerRow(
+        id=derived_id("test", shown.profile.id, wanted.journey, wanted.step, to, api.now),
+        profile_id=shown.profile.id,
+        journey=wanted.journey,
+        revision=0,
+        step=wanted.step,
+        run="",
+        channel=shown.rendered.channel,
+        purpose=shown.purpose,
+        address=to,
+        state="handed",
+        queued_at=api.now,
+    )
+    body = {**message_body(Prepared(row, shown.rendered)), "type": "message.test"}
+    try:
+        outcome, _ = hooks[used.hook(shown.step.hook)].post(
+            row, msgspec.json.encode(body), "POST", time.monotonic() + SEND_SECONDS
+        )
+    finally:
+        for hook in hooks.values():
+            hook.close()
+    return shown, outcome, row.id
+
+
 def _draft(api: Api, wanted: Wanted, by: str) -> InForce:
     if wanted.project is None:
         return api.services.in_force
@@ -151,15 +189,15 @@ def _message(draft: InForce, wanted: Wanted) -> tuple[LiveJourney, Message, Comp
     return journey, step, words
 
 
-def _demands(
+def _asked(
     draft: InForce,
     journey: LiveJourney,
     step: Message,
     profile: Profile,
     event: Trigger | None,
     now: int,
-) -> dict[str, Any]:
-    """What the recipient's law wants the message to show, as the gates would find it."""
+) -> tuple[str, dict[str, Any]]:
+    """The channel that the gates would choose, and what the recipient's law wants shown there."""
     trigger = event or Trigger(name=journey.source.entry.event, at=now)
     run = Run(
         id="preview",
@@ -169,10 +207,9 @@ def _demands(
         since=now,
         event=trigger,
     )
-    candidate = replace(
-        candidate_of(profile, run, journey, step, live=True), audience=None, control_percent=0.0
-    )
-    return demands(check(candidate, profile, now, draft.policy))
+    candidate, _ = choose(profile, run, journey, step, draft, now, live=True)
+    candidate = replace(candidate, audience=None, control_percent=0.0)
+    return candidate.channel, demands(check(candidate, profile, now, draft.policy))
 
 
 def _transports(api: Api, draft: InForce) -> list[Transport]:

@@ -34,6 +34,7 @@ from harken.web.routes import (
     sandbox,
     segments,
     suppressions,
+    webhooks,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def metrics() -> Response[bytes]:
 
 @cache
 def _reference() -> tuple[bytes, str]:
-    document = reference.schema_of([hooks.routes, _routes()])
+    document = reference.schema_of([hooks.routes, webhooks.receipts, _routes()])
     return msgspec.json.encode(document), reference.page_of(document)
 
 
@@ -176,6 +177,7 @@ def _routes() -> Router:
             keys.routes,
             suppressions.routes,
             sandbox.routes,
+            webhooks.routes,
         ],
     )
 
@@ -191,6 +193,7 @@ def litestar(api: Api) -> Litestar:
             openapi,
             api_docs,
             hooks.routes,
+            webhooks.receipts,
             pages.routes,
             _routes(),
         ],

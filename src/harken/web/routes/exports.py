@@ -6,12 +6,12 @@ from litestar import Router, delete, get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
+from harken.channels.posting import LONGEST_URL
 from harken.clock import iso
 from harken.web.api import Asked, TheApi
 from harken.web.exports import Export
 from harken.web.ledger import moment
 from harken.web.problems import responses
-from harken.web.webhooks import LONGEST_URL
 
 ExportId = Annotated[str, Parameter(max_length=64, description="the export's id")]
 SegmentName = Annotated[str, Parameter(max_length=64, description="the segment's name")]

@@ -36,9 +36,13 @@ class PreviewWish(Struct, kw_only=True, forbid_unknown_fields=True):
 class Preview(Struct, kw_only=True):
     """What the customer would get. Links lead nowhere."""
 
+    channel: str
+    """By which this customer would get it."""
     subject: str
     html: str
     text: str
+    payload: dict[str, Any] | None
+    """Of a message by webhook; null of others."""
     variant: str
     why_variant: str
     language: str
@@ -60,6 +64,7 @@ class TestSend(Struct, kw_only=True):
     state: Literal["sent", "temporary", "permanent", "unsure"]
     reason: str
     transport: str
+    channel: str
     subject: str
     variant: str
     why_variant: str
@@ -80,6 +85,8 @@ def preview(api: TheApi, request: Asked, data: PreviewWish) -> Preview:
 
     rendered = show(api, _wanted(data), f"key {request.user}").rendered
     return Preview(
+        channel=rendered.channel,
+        payload=rendered.payload,
         subject=rendered.subject,
         html=rendered.html,
         text=rendered.text,
@@ -107,6 +114,7 @@ def test_send(api: TheApi, request: Asked, data: TestSendWish) -> TestSend:
         state=outcome.state,
         reason=outcome.reason,
         transport=outcome.transport,
+        channel=shown.rendered.channel,
         subject=shown.rendered.subject,
         variant=shown.rendered.variant,
         why_variant=shown.rendered.why_variant,

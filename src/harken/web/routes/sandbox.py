@@ -1,4 +1,4 @@
-"""The sandbox: mail that was kept for viewing instead of being sent."""
+"""The sandbox: messages that were kept for viewing instead of being sent."""
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -21,6 +21,8 @@ class Mail(Struct, kw_only=True):
     id: str
     to: str
     subject: str
+    channel: str
+    """`email`, `webhook`, or `call` for that of a webhook step."""
     at: str
     profile_id: str
     user_id: str | None
@@ -46,6 +48,8 @@ class WholeMail(Struct, kw_only=True):
     user_id: str | None
     html: str
     text: str
+    """Of what a webhook would be told: the JSON."""
+    channel: str
     headers: list[tuple[str, str]]
     raw: str
     """As it would have left."""
@@ -68,6 +72,7 @@ def list_mails(
             id=mail.id,
             to=mail.address,
             subject=mail.subject,
+            channel=mail.channel,
             at=iso(mail.at),
             profile_id=str(mail.profile_id),
             user_id=users.get(mail.profile_id),
@@ -83,7 +88,9 @@ def show_mail(api: TheApi, mail_id: Annotated[str, Parameter(max_length=64)]) ->
     mail = api.services.sandbox.get(mail_id)
     if mail is None:
         raise NotFound(f"the sandbox holds no mail {mail_id!r}")
-    parsed = message_from_bytes(mail.raw, policy=policy.default)
+    is_mail = mail.channel == "email"
+    parsed = message_from_bytes(mail.raw if is_mail else b"", policy=policy.default)
+    raw = mail.raw.decode("utf-8", "replace")
     return WholeMail(
         id=mail.id,
         subject=mail.subject,
@@ -93,9 +100,10 @@ def show_mail(api: TheApi, mail_id: Annotated[str, Parameter(max_length=64)]) ->
         profile_id=str(mail.profile_id),
         user_id=_users(api, [mail]).get(mail.profile_id),
         html=_part(parsed, "html"),
-        text=_part(parsed, "plain"),
+        text=_part(parsed, "plain") if is_mail else raw,
+        channel=mail.channel,
         headers=[(name, str(value)) for name, value in parsed.items()],
-        raw=mail.raw.decode("utf-8", "replace"),
+        raw=raw,
     )
 
 

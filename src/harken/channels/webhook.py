@@ -1,0 +1,86 @@
+"""The channel `webhook`: messages posted as signed JSON to a machine of others, which shows them.
+
+Standard Webhooks (https://www.standardwebhooks.com): `webhook-id` is the message's id in the
+ledger, the same for every try, so a receiver that leaves out repeats makes it once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harken.channels.base import Outcome, Prepared
+from harken.channels.hooks import Hook
+from harken.channels.posting import Answer
+from harken.clock import iso
+from harken.store.base import LedgerRow
+
+Target = tuple[str, str]
+"""The name of a webhook, and the method."""
+
+
+class WebhookChannel:
+    """Posts rows of the ledger to the webhooks that they are for."""
+
+    repeatable = True
+
+    def __init__(
+        self,
+        hooks: Mapping[str, Hook],
+        target: Callable[[LedgerRow], Target],
+        body: Callable[[Prepared], Any],
+        outcome: Callable[[Outcome, Answer], Outcome] = lambda outcome, answer: outcome,
+    ) -> None:
+        """`body` is what is posted, as JSON has it; `outcome` what an answer makes of a row."""
+        self._hooks = hooks
+        self._target, self._body, self._outcome = target, body, outcome
+
+    @property
+    def lanes(self) -> int:
+        return sum(hook.lanes for hook in self._hooks.values())
+
+    def room(self) -> int | None:
+        rooms = [hook.room() for hook in self._hooks.values()]
+        known = [room for room in rooms if room is not None]
+        return sum(known) if len(known) == len(rooms) else None
+
+    def rest(self) -> float:
+        return min((hook.rest() for hook in self._hooks.values()), default=0.0)
+
+    def send(self, batch: Sequence[Prepared], deadline: float) -> list[Outcome]:
+        return [self._post(prepared, deadline) for prepared in batch]
+
+    def close(self) -> None:
+        for hook in self._hooks.values():
+            hook.close()
+
+    def _post(self, prepared: Prepared, deadline: float) -> Outcome:
+        name, method = self._target(prepared.row)
+        hook = self._hooks.get(name)
+        if hook is None:
+            reason = f"the workspace has no webhook `{name}` any more"
+            return Outcome(state="permanent", reason=reason)
+        body = msgspec.json.encode(self._body(prepared))
+        outcome, answer = hook.post(prepared.row, body, method, deadline)
+        return self._outcome(outcome, answer) if answer is not None else outcome
+
+
+def message_body(prepared: Prepared) -> dict[str, Any]:
+    """What is posted of a message."""
+    row, rendered = prepared.row, prepared.rendered
+    data: dict[str, Any] = {
+        "message": row.id,
+        "to": row.address,
+        "journey": row.journey,
+        "step": row.step,
+        "variant": rendered.variant,
+        "language": rendered.language,
+        "purpose": row.purpose,
+        "payload": rendered.payload,
+    }
+    # A receipt cannot be unsubscribed from.
+    more = {"label": rendered.label, "footer": rendered.footer}
+    if row.purpose != "transactional":
+        more["unsubscribe"] = rendered.unsubscribe
+    data |= {name: value for name, value in more.items() if value}
+    return {"type": "message.send", "timestamp": iso(row.queued_at), "data": data}
