@@ -29,7 +29,7 @@ from harken.engine import RECORDS, Engine
 from harken.ids import profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record
 from harken.people.profile import ConsentChange, EventStat, Profile, Send, encode
-from harken.roles import SWITCH
+from harken.roles import CACHE_MIB, SWITCH
 from harken.store.base import Batch
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
@@ -67,7 +67,7 @@ def run(
     folder: Path, shape: str, profiles: int, events: int, segments: int, profiled: bool
 ) -> float:
     folder.mkdir()
-    store = SqliteStore(folder / "state.db", cache_mib=32)
+    store = SqliteStore(folder / "state.db", cache_mib=CACHE_MIB)
     fill(store, profiles)
     owners = spread(profiles, events) if shape == "spread" else skewed(profiles, events)
     floor = measure_floor(store, owners)

@@ -15,26 +15,24 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
 from bench.engine import NAMES
 from harken.clock import parse_time
 from harken.effects import Happening
 from harken.history import duck_write
 from harken.history.duck import CHECKPOINT, DuckHistory
-from harken.history.rows import encode_batch
+from harken.history.rows import encode_batch, rows_of
 from harken.ids import profile_id
 
 NOW = parse_time("2026-06-01T12:00:00Z") or 0
 PER_MS = 12
 COMMIT = 10_000
 BATCH = 2_000
-_json = msgspec.json.Encoder().encode
 
 
 def main() -> None:
@@ -57,13 +55,14 @@ def run(folder: Path, events: int, memory: str) -> None:
     tuned.execute(f"SET GLOBAL checkpoint_threshold = '{CHECKPOINT}'")
     spent = {"ours": 0.0, "plain": 0.0, "tuned": 0.0}
     count = 0
-    for rows in commits(events):
-        count += len(rows)
-        blobs = [
-            (rows[at][0], encode_batch([event for _, event in rows[at : at + BATCH]], []))
-            for at in range(0, len(rows), BATCH)
-        ]
-        ready = duck_write.events_table(rows, [_json(event.properties) for _, event in rows])
+    for batches in commits(events):
+        count += COMMIT
+        blobs = [(number, encode_batch(batch, [])) for number, batch in batches]
+        ready = list(
+            duck_write.events_tables(
+                [(number, rows_of(batch, "properties")) for number, batch in batches]
+            )
+        )
         began = time.perf_counter()
         history.append(blobs)
         spent["ours"] += time.perf_counter() - began
@@ -92,21 +91,22 @@ def bare(path: Path, memory: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def append(connection: duckdb.DuckDBPyConnection, rows: Any) -> None:
+def append(connection: duckdb.DuckDBPyConnection, tables: Iterable[Any]) -> None:
     connection.execute("BEGIN")
-    connection.register("incoming", rows)
-    connection.execute(duck_write.INSERT_EVENTS)
-    connection.unregister("incoming")
+    for rows in tables:
+        connection.register("incoming", rows)
+        connection.execute(duck_write.INSERT_EVENTS)
+        connection.unregister("incoming")
     connection.execute("COMMIT")
 
 
-def commits(events: int) -> Iterator[list[duck_write.NumberedEvent]]:
-    """Events as they come in, with their batch numbers, a commit at a time."""
+def commits(events: int) -> Iterator[list[tuple[int, list[Happening]]]]:
+    """Numbered batches of events as they come in, a commit at a time."""
     chance = random.Random(3)
     for start in range(0, events, COMMIT):
         yield [
-            (1 + number // BATCH, shop_event(number, chance))
-            for number in range(start, min(start + COMMIT, events))
+            (1 + at // BATCH, [shop_event(number, chance) for number in range(at, at + BATCH)])
+            for at in range(start, start + COMMIT, BATCH)
         ]
 
 

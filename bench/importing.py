@@ -31,6 +31,7 @@ from bench.running import WRITE_KEY, Running
 from harken import clock, ids
 from harken.effects import Happening
 from harken.history import duck_write
+from harken.history.rows import rows_of
 from harken.ingest import protocol
 
 BEGIN = 1_735_689_600_000
@@ -208,8 +209,7 @@ def floor(folder: Path, path: Path) -> float:
         documents.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?)", people.items())
         documents.execute("COMMIT")
         happened = [happening(owner, event) for (owner, _), event in zip(rows, events, strict=True)]
-        properties = [msgspec.json.encode(one.properties) for one in happened]
-        append(columns, duck_write.events_table([(1, one) for one in happened], properties))
+        append(columns, duck_write.events_tables([(1, rows_of(happened, "properties"))]))
     rate = len(owned) / (time.perf_counter() - began)
     columns.close()
     documents.close()

@@ -364,7 +364,7 @@ class Engine:
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
         """Keep documents. Those of the batch just given to be committed all stay."""
-        if len(self._cache) > self._cached:
+        if len(self._cache) >= self._cached:
             self._cache, self._older = {}, self._cache
         self._cache.update(loaded)
         for id in gone:

@@ -28,6 +28,9 @@ STEADY = 30.0
 """A child that lived so long died of something new."""
 GRACE = 20.0
 """Seconds that a child has to finish what it is doing."""
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
+"""How a child's C library keeps memory: an arena a thread would hold on to what bursts needed, many
+times over, and so would one arena to what large blocks (a batch, a page of history) left free."""
 
 
 class Bells(Struct):
@@ -93,8 +96,7 @@ class Child:
             [sys.executable, "-m", "harken.roles", self.role],
             pass_fds=descriptors,
             stdin=subprocess.PIPE,
-            # An arena of memory a thread would hold on to what bursts needed, many times over.
-            env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+            env={**os.environ, **MEMORY},
             start_new_session=True,
         )
         assert self._process.stdin is not None

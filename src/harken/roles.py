@@ -25,6 +25,10 @@ AFTER_FAILURE = 0.5
 SWITCH = 0.0005
 """Seconds a thread may keep Python's lock that another waits for: each step of a commit does."""
 
+CACHE_MIB = 4
+"""Pages of the store that each of the engine's threads keeps. More would be of no use: what a thread
+has kept is void as soon as another has committed."""
+
 
 def main(role: str) -> None:
     """Take orders and work until told to stop."""
@@ -76,7 +80,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
-    store = SqliteStore(settings.state, cache_mib=16)
+    store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     history = DuckHistory(
         settings.history, memory=settings.history_memory, threads=settings.history_threads
     )

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -273,8 +273,16 @@ class DuckHistory:
                     _copy(source, target)
 
     def close(self) -> None:
-        with self._writing:
-            self._close()
+        # A preparation that is just beginning misses an interrupt: it is told until it has ended.
+        while not self._filling.acquire(timeout=0.01):
+            if (preparing := self._preparing) is not None:
+                with suppress(duckdb.Error):
+                    preparing.cursor.interrupt()
+        try:
+            with self._writing:
+                self._close()
+        finally:
+            self._filling.release()
 
     def _open(self) -> None:
         with _storage():

@@ -3,15 +3,16 @@
 Rows travel as Arrow columns (`columns.py`), what has free form in them as JSON text.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import duckdb
 import msgspec
+from msgspec.structs import replace
 
-from harken.effects import Decision, Happening
 from harken.history import columns, filling
-from harken.history.rows import Page, Rekey, Snapshot
+from harken.history.rows import UNREADABLE, Page, Rekey, Rows, Snapshot, lines_of
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS taken (upto BIGINT);
@@ -74,32 +75,76 @@ UPDATE {table} SET profile_id = $1 WHERE origin IN (SELECT id FROM inside)
 """
 TABLES = ("events", "decisions")
 
-SLICE = 250
-"""Rows encoded at once; at 32 KB an event, 8 MB."""
 STATEMENT_BYTES = 2_000_000
-"""Text of the properties in one INSERT, which costs 3 ms however small it is."""
+"""Text of free form in one INSERT, about; it costs 3 ms however small it is."""
+
+Maker = Callable[[Sequence[Any]], columns.Column]
+# The columns of `rows.Rows` in their order, then those that are added.
+EVENTS: Mapping[str, Maker] = {
+    "ts": columns.integers,
+    "received": columns.integers,
+    "profile_id": columns.integers,
+    "name": columns.texts,
+    "message_id": columns.texts,
+    "journey": columns.texts,
+    "step": columns.texts,
+    "variant": columns.texts,
+    "channel": columns.texts,
+    "message": columns.texts,
+    "anonymous_id": columns.texts,
+    "imported": columns.integers,
+    "properties": columns.utf8,
+    "batch": columns.integers,
+}
+DECISIONS: Mapping[str, Maker] = {
+    "ts": columns.integers,
+    "profile_id": columns.integers,
+    "journey": columns.texts,
+    "revision": columns.integers,
+    "outcome": columns.texts,
+    "reason": columns.texts,
+    "run": columns.texts,
+    "step": columns.texts,
+    "gate": columns.texts,
+    "message": columns.texts,
+    "until": columns.integers,
+    "facts": columns.utf8,
+}
+# Columns here hold no nulls: `known` and `placed` say where there is a value.
+PEOPLE: Mapping[str, Maker] = {
+    "profile_id": columns.integers,
+    "known": columns.integers,
+    "user_id": columns.texts,
+    "created_at": columns.integers,
+    "dates": columns.utf8,
+    "reachable": columns.utf8,
+    "consent": columns.utf8,
+    "lists": columns.utf8,
+    "placed": columns.integers,
+    "latitude": columns.floats,
+    "longitude": columns.floats,
+    "attributes": columns.utf8,
+}
 
 Unfit = (duckdb.DataError, duckdb.InvalidInputException, TypeError, ValueError, RecursionError)
 """What a row raises that JSON or a VARIANT cannot hold."""
 
 NumberedPage = tuple[int, Page]
 """A page and the number of the batch that it came in."""
-NumberedEvent = tuple[int, Happening]
-Item = TypeVar("Item")
+NumberedRows = tuple[int, Rows]
 
-_json = msgspec.json.Encoder()
-_encode = _json.encode
+_encode = msgspec.json.Encoder().encode
 
 
 def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> None:
     """Rows, merges, snapshots and forgetting, in the order of the pages."""
-    happenings: list[NumberedEvent] = []
-    decisions: list[Decision] = []
+    happenings: list[NumberedRows] = []
+    decisions: list[Rows] = []
     rekeys: list[Rekey] = []
     people: dict[int, Snapshot] = {}
     for number, page in pages:
-        happenings += [(number, row) for row in page.happenings]
-        decisions += page.decisions
+        happenings.append((number, page.happenings))
+        decisions.append(page.decisions)
         rekeys += page.rekey
         for rekey in page.rekey:
             if not rekey.undo:
@@ -117,21 +162,66 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
 
 def _flush(
     cursor: duckdb.DuckDBPyConnection,
-    happenings: list[NumberedEvent],
-    decisions: list[Decision],
-    rekeys: list[Rekey],
+    happenings: Sequence[NumberedRows],
+    decisions: Sequence[Rows],
+    rekeys: Sequence[Rekey],
 ) -> None:
-    for events, texts in _pieces(happenings, lambda one: one[1].properties):
-        _execute(cursor, events_table(events, texts), INSERT_EVENTS)
-    for decided, texts in _pieces(decisions, lambda one: one.facts):
-        _execute(cursor, _decisions_table(decided, texts), INSERT_DECISIONS)
+    for events in events_tables(happenings):
+        _execute(cursor, events, INSERT_EVENTS)
+    for decided in _tables(DECISIONS, *_joined(decisions)):
+        _execute(cursor, decided, INSERT_DECISIONS)
     move(cursor, rekeys)
 
 
-def _show(cursor: duckdb.DuckDBPyConnection, people: list[Snapshot]) -> None:
+def _show(cursor: duckdb.DuckDBPyConnection, people: Sequence[Snapshot]) -> None:
     """Put each customer's latest snapshot in the place of the one before."""
-    for some, texts in _pieces(people, lambda one: one.attributes):
-        _execute(cursor, _people_table(some, texts), DELETE_PEOPLE, INSERT_PEOPLE)
+    attributes = lines_of([one.attributes for one in people])
+    values: list[Sequence[Any]] = [
+        [one.profile_id for one in people],
+        [one.user_id is not None for one in people],
+        [one.user_id or "" for one in people],
+        [one.created_at for one in people],
+        [_encode(one.dates) for one in people],
+        [_encode(one.reachable) for one in people],
+        [_encode(one.consent) for one in people],
+        [_encode(one.lists) for one in people],
+        [one.latitude is not None for one in people],
+        [one.latitude or 0.0 for one in people],
+        [one.longitude or 0.0 for one in people],
+        attributes.splitlines(),
+    ]
+    for standing in _tables(PEOPLE, values, len(attributes)):
+        _execute(cursor, standing, DELETE_PEOPLE, INSERT_PEOPLE)
+
+
+def events_tables(pages: Sequence[NumberedRows]) -> Iterator[Any]:
+    """Events as Arrow tables, one an INSERT."""
+    values, size = _joined([rows for _, rows in pages])
+    batches = chain.from_iterable([number] * len(rows) for number, rows in pages)
+    return _tables(EVENTS, [*values, list(batches)], size)
+
+
+def _joined(parts: Sequence[Rows]) -> tuple[list[Sequence[Any]], int]:
+    """The columns of all rows, what has free form last, and how long its text is."""
+    some = [part for part in parts if part.columns]
+    plain = zip(*(part.columns for part in some), strict=True)
+    free = b"".join([part.free for part in some])
+    return [*(list(chain.from_iterable(lists)) for lists in plain), free.splitlines()], len(free)
+
+
+def _tables(
+    makers: Mapping[str, Maker], values: Sequence[Sequence[Any]], size: int
+) -> Iterator[Any]:
+    """Columns as Arrow tables of about `STATEMENT_BYTES` of the text of `size` bytes in all."""
+    rows = len(values[-1])
+    at_once = max(1, rows * STATEMENT_BYTES // max(size, 1))
+    for start in range(0, rows, at_once):
+        yield columns.table(
+            {
+                name: make(column[start : start + at_once])
+                for (name, make), column in zip(makers.items(), values, strict=True)
+            }
+        )
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, rows: Any, *statements: str) -> None:
@@ -139,86 +229,6 @@ def _execute(cursor: duckdb.DuckDBPyConnection, rows: Any, *statements: str) -> 
     for sql in statements:
         cursor.execute(sql)
     cursor.unregister("incoming")
-
-
-def _pieces(
-    rows: Sequence[Item], free: Callable[[Item], dict[str, Any]]
-) -> Iterator[tuple[Sequence[Item], list[bytes]]]:
-    """As many rows as fit in a statement, with what each has of `free` form as JSON."""
-    start = size = 0
-    texts: list[bytes] = []
-    for at in range(0, len(rows), SLICE):
-        # One call for many: a line each, for JSON has no line end of its own.
-        lines = _json.encode_lines([free(row) for row in rows[at : at + SLICE]])
-        texts += lines.splitlines()
-        size += len(lines)
-        if size >= STATEMENT_BYTES:
-            yield rows[start : start + len(texts)], texts
-            start, size, texts = start + len(texts), 0, []
-    if texts:
-        yield rows[start:], texts
-
-
-def events_table(rows: Sequence[NumberedEvent], properties: list[bytes]) -> Any:
-    """Events as Arrow columns."""
-    events = [event for _, event in rows]
-    return columns.table(
-        {
-            "ts": columns.integers([event.at for event in events]),
-            "received": columns.integers([event.received_at for event in events]),
-            "profile_id": columns.integers([event.profile_id for event in events]),
-            "name": columns.texts([event.name for event in events]),
-            "message_id": columns.texts([event.message_id for event in events]),
-            "anonymous_id": columns.texts([event.anonymous_id for event in events]),
-            "properties": columns.utf8(properties),
-            "journey": columns.texts([event.journey for event in events]),
-            "step": columns.texts([event.step for event in events]),
-            "variant": columns.texts([event.variant for event in events]),
-            "channel": columns.texts([event.channel for event in events]),
-            "message": columns.texts([event.message for event in events]),
-            "imported": columns.integers([event.imported for event in events]),
-            "batch": columns.integers([number for number, _ in rows]),
-        }
-    )
-
-
-def _decisions_table(rows: Sequence[Decision], facts: list[bytes]) -> Any:
-    return columns.table(
-        {
-            "ts": columns.integers([row.at for row in rows]),
-            "profile_id": columns.integers([row.profile_id for row in rows]),
-            "journey": columns.texts([row.journey for row in rows]),
-            "revision": columns.integers([row.revision for row in rows]),
-            "outcome": columns.texts([row.outcome for row in rows]),
-            "reason": columns.texts([row.reason for row in rows]),
-            "run": columns.texts([row.run for row in rows]),
-            "step": columns.texts([row.step for row in rows]),
-            "gate": columns.texts([row.gate for row in rows]),
-            "message": columns.texts([row.message for row in rows]),
-            "until": columns.integers([row.until for row in rows]),
-            "facts": columns.utf8(facts),
-        }
-    )
-
-
-def _people_table(people: Sequence[Snapshot], attributes: list[bytes]) -> Any:
-    # Columns here hold no nulls: `known` and `placed` say where there is a value.
-    return columns.table(
-        {
-            "profile_id": columns.integers([one.profile_id for one in people]),
-            "known": columns.integers([one.user_id is not None for one in people]),
-            "user_id": columns.texts([one.user_id or "" for one in people]),
-            "created_at": columns.integers([one.created_at for one in people]),
-            "attributes": columns.utf8(attributes),
-            "dates": columns.utf8([_encode(one.dates) for one in people]),
-            "reachable": columns.utf8([_encode(one.reachable) for one in people]),
-            "consent": columns.utf8([_encode(one.consent) for one in people]),
-            "lists": columns.utf8([_encode(one.lists) for one in people]),
-            "placed": columns.integers([one.latitude is not None for one in people]),
-            "latitude": columns.floats([one.latitude or 0.0 for one in people]),
-            "longitude": columns.floats([one.longitude or 0.0 for one in people]),
-        }
-    )
 
 
 def move(cursor: duckdb.DuckDBPyConnection, rekeys: Sequence[Rekey]) -> None:
@@ -271,31 +281,32 @@ def forget(cursor: duckdb.DuckDBPyConnection, profile_id: int) -> None:
 def repair(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> list[NumberedPage]:
     """The pages with values that cannot be held put aside as text under `$unreadable`."""
 
-    def readable(row: Any, name: str) -> Any:
-        kept = _readable(cursor, getattr(row, name))
-        return msgspec.structs.replace(row, **{name: kept})
+    def rows(given: Rows) -> Rows:
+        lines = [_readable(cursor, line) for line in given.free.splitlines()]
+        return Rows(given.columns, b"".join(line + b"\n" for line in lines))
+
+    def person(given: Snapshot) -> Snapshot:
+        kept = _readable(cursor, lines_of([given.attributes]).rstrip())
+        return replace(given, attributes=msgspec.json.decode(kept))
 
     return [
         (
             number,
-            msgspec.structs.replace(
+            replace(
                 page,
-                happenings=[readable(row, "properties") for row in page.happenings],
-                decisions=[readable(row, "facts") for row in page.decisions],
-                people=[readable(one, "attributes") for one in page.people],
+                happenings=rows(page.happenings),
+                decisions=rows(page.decisions),
+                people=[person(one) for one in page.people],
             ),
         )
         for number, page in pages
     ]
 
 
-def _readable(cursor: duckdb.DuckDBPyConnection, values: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = _encode(values).decode()
-    except Unfit:
-        return {"$unreadable": repr(values)}
+def _readable(cursor: duckdb.DuckDBPyConnection, line: bytes) -> bytes:
+    text = line.decode()
     try:
         cursor.execute("SELECT $1::JSON::VARIANT", [text]).fetchall()
     except Unfit:
-        return {"$unreadable": text}
-    return values
+        return _encode({UNREADABLE: text})
+    return line

@@ -2,10 +2,13 @@
 
 MessagePack of a list of pages. In a page the rows come first, then the merges, then how customers
 stand, then who is to be forgotten; a new page begins after a forgetting, so that rows of a customer
-who comes back in the same batch are kept.
+who comes back in the same batch are kept. Events and decisions travel as the columns that they
+become, what has free form in them as the text that it becomes: whoever takes them over need not
+make objects of them again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -15,6 +18,10 @@ from harken.effects import Decision, Effects, Happening
 
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
+UNREADABLE = "$unreadable"
+"""Under it stands the text of what JSON or history cannot hold."""
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+_LONG = b"0" * 20
 
 
 class Rekey(Struct, frozen=True, array_like=True):
@@ -44,8 +51,58 @@ class Snapshot(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     longitude: float | None = None
 
 
+class Rows(Struct, array_like=True):
+    """Rows of one kind: a list for each field of the kind but the one of free form."""
+
+    columns: list[list[Any]] = field(default_factory=list)
+    free: bytes = b""
+    """What has free form, as a line of JSON each."""
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+
+def rows_of(values: Sequence[Happening] | Sequence[Decision], free: str) -> Rows:
+    """Events or decisions as rows; `free` is the field of free form."""
+    if not values:
+        return Rows()
+    names = [name for name in values[0].__struct_fields__ if name != free]
+    columns = [list(map(attrgetter(name), values)) for name in names]
+    return Rows(columns, lines_of(list(map(attrgetter(free), values))))
+
+
+def lines_of(values: Sequence[dict[str, Any]]) -> bytes:
+    """A line of JSON each, with integers of more than 64 bits as floats."""
+    try:
+        # One call for many: a line each, for JSON has no line end of its own.
+        lines = _json.encode_lines(values)
+    except (TypeError, ValueError, RecursionError):
+        return b"".join(map(_line, values))
+    # Looking for so many digits costs little, for large integers themselves a step each.
+    if _LONG in lines.translate(_DIGITS):
+        lines = _json.encode_lines([fitting(value) for value in values])
+    return lines
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    try:
+        return _json.encode_lines([fitting(value)])
+    except (TypeError, ValueError, RecursionError):
+        return _json.encode_lines([{UNREADABLE: repr(value)}])
+
+
 class Page(Struct, omit_defaults=True):
     """Rows, and what is then to be done to rows taken so far: merges, snapshots, forgetting."""
+
+    happenings: Rows = field(default_factory=Rows)
+    decisions: Rows = field(default_factory=Rows)
+    rekey: list[Rekey] = field(default_factory=list)
+    forget: list[int] = field(default_factory=list)
+    people: list[Snapshot] = field(default_factory=list)
+
+
+class Gathering(Struct):
+    """A page before its rows are packed."""
 
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -54,14 +111,23 @@ class Page(Struct, omit_defaults=True):
     people: list[Snapshot] = field(default_factory=list)
 
     def empty(self) -> bool:
-        return self == Page()
+        return self == Gathering()
+
+    def page(self) -> Page:
+        return Page(
+            rows_of(self.happenings, "properties"),
+            rows_of(self.decisions, "facts"),
+            self.rekey,
+            self.forget,
+            self.people,
+        )
 
 
 class Collector:
     """Gathers the effects of a batch's inputs, in order, into one blob."""
 
     def __init__(self) -> None:
-        self._pages = [Page()]
+        self._pages = [Gathering()]
 
     def add(self, effects: Effects) -> None:
         """Take the rows of one input. Merges and their undoing are read from `others`."""
@@ -74,7 +140,7 @@ class Collector:
             page.people = [one for one in page.people if one.profile_id not in gone]
         if effects.forgotten:
             page.forget += effects.forgotten
-            self._pages.append(Page())
+            self._pages.append(Gathering())
 
     def people(self, snapshots: Iterable[Snapshot]) -> None:
         """Take customers as they stand now; of one customer's snapshots the last holds.
@@ -85,7 +151,7 @@ class Collector:
 
     def encode(self) -> bytes:
         """The blob; empty when there is nothing for history to know."""
-        pages = [page for page in self._pages if not page.empty()]
+        pages = [page.page() for page in self._pages if not page.empty()]
         return _encode(pages) if pages else b""
 
 
@@ -108,7 +174,8 @@ def encode_batch(
     people: list[Snapshot] | None = None,
 ) -> bytes:
     """A blob of one page: the rows, then the merges, the snapshots and the forgetting."""
-    return _encode([Page(happenings, decisions, rekey or [], forget or [], people or [])])
+    gathered = Gathering(happenings, decisions, rekey or [], forget or [], people or [])
+    return _encode([gathered.page()])
 
 
 def decode_batch(blob: bytes) -> list[Page]:
@@ -116,6 +183,7 @@ def decode_batch(blob: bytes) -> list[Page]:
     return _pages.decode(blob) if blob else []
 
 
+_json = msgspec.json.Encoder()
 _encoder = msgspec.msgpack.Encoder()
 _pages = msgspec.msgpack.Decoder(list[Page])
 

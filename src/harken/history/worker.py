@@ -12,7 +12,7 @@ RETRY = 1.0
 LONGEST_RETRY = 30.0
 FETCH = 16
 """Batches read from the store at once."""
-COMMIT_BYTES = 4_000_000
+COMMIT_BYTES = 2_500_000
 """Blobs of one commit, about 10,000 rows; bounds memory when history lags far behind."""
 
 log = structlog.get_logger()
@@ -108,10 +108,12 @@ class Feeder:
     def _next(self, upto: int) -> list[tuple[int, bytes]]:
         found: list[tuple[int, bytes]] = []
         size = 0
-        while size < COMMIT_BYTES:
+        while True:
             more = self._store.history_rows(found[-1][0] if found else upto, FETCH)
-            found += more
-            size += sum(len(blob) for _, blob in more)
+            for number, blob in more:
+                size += len(blob)
+                if found and size > COMMIT_BYTES:
+                    return found
+                found.append((number, blob))
             if len(more) < FETCH:
-                break
-        return found
+                return found

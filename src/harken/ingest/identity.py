@@ -19,7 +19,7 @@ from harken.ingest.protocol import Accepted, decode_event
 from harken.inputs import Command, Forget, Kind, Merge, Record, Unmerge, decode_command
 from harken.store.log import LogReader
 
-_CACHED = 100_000
+_CACHED = 20_000
 # An unsaved offset costs a replay of so many bytes at the next start (well under a second).
 _SAVE_EVERY = 16 * 1024 * 1024
 
