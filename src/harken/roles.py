@@ -26,8 +26,8 @@ SWITCH = 0.0005
 """Seconds a thread may keep Python's lock that another waits for: each step of a commit does."""
 
 CACHE_MIB = 4
-"""Pages of the store that each of the engine's threads keeps. More would be of no use: what a thread
-has kept is void as soon as another has committed."""
+"""Of the store's pages, what each of the engine's threads keeps. More would be of no use: what a
+thread has kept is void as soon as another has committed."""
 
 
 def main(role: str) -> None:
