@@ -21,8 +21,9 @@ SENTENCE = (
     ("base", "errors clock ids values metrics bell logs network config folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
     ("definitions", "segments.rules segments.model messages.content channels.table"),
+    ("catalogs as written", "catalogs.settings"),
     ("journeys as written", "journeys.kinds journeys.entries journeys.model workspace"),
-    ("rows and columns", "store history"),
+    ("rows and columns", "store history catalogs.rows"),
     ("events come in", "ingest"),
     ("change a person", "people"),
     ("move them between segments", "segments"),
@@ -30,6 +31,7 @@ SENTENCE = (
     ("ask the gates", "gates"),
     ("definitions from files", "files"),
     ("become messages", "messages"),
+    ("what there is to offer", "catalogs"),
     ("the one function", "definitions asking entering noticing timing reactions handle"),
     ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
@@ -42,7 +44,7 @@ SENTENCE = (
 
 # Beyond these, store and history are known only to those who open them: the last rows.
 INTERFACES = {"store.base", "store.log", "history.base", "history.rows"}
-OPENERS = {"sending", "services", "app", "roles", "serve"}
+OPENERS = {"fetching", "sending", "services", "app", "roles", "serve"}
 
 # What reaches out of the process, or is not the same each time.
 IMPURE = {

@@ -29,7 +29,9 @@ class Embedded:
             memory=self.settings.history_memory,
             threads=self.settings.history_threads,
         )
-        self.services = Services(self.settings, clock, self.history, lambda: None)
+        self.services = Services(
+            self.settings, clock, self.history, lambda: None, lambda: self.feeder.flush()
+        )
         self.store = self.services.store
         self.feeder = Feeder(self.store, self.history)
         self.engine = Engine(
@@ -48,7 +50,8 @@ class Embedded:
 
     def work(self) -> None:
         """Handle all that is there now and send what may leave."""
-        while self.engine.turn() or self.sender.turn() or self._prepare():
+        keeper = self.services.keeper
+        while self.engine.turn() or self.sender.turn() or self._prepare() or keeper.turn():
             pass
 
     def _prepare(self) -> bool:

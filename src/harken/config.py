@@ -68,6 +68,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.data / "sandbox.db"
 
     @property
+    def catalogs(self) -> Path:
+        return self.data / "catalogs.db"
+
+    @property
     def history(self) -> Path:
         return self.data / "history.duckdb"
 

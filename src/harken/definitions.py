@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from harken.catalogs.settings import catalog_faults
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
@@ -65,6 +66,11 @@ class InForce:
         segments = {name: read(one, Segment) for name, one in written.segments.items()}
         rules = {name: segment.rule for name, segment in segments.items()}
         self._traits = Traits(segments=rules, zone=self.zone)
+        for catalog in self.workspace.catalogs.values():
+            if catalog.recommend is not None:
+                # What a customer has bought is not recommended by `not_yet_bought`.
+                events = catalog.events
+                self._traits.need("items", (events.bought,), path=events.bought_ids)
         self._past: OrderedDict[tuple[str, int], LiveJourney | None] = OrderedDict()
         self._messages: dict[tuple[str, int, str], CompiledMessage] = {}
         self._moved: dict[tuple[str, int], int] = {}
@@ -293,6 +299,7 @@ def compile_messages(
                 journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
+                catalogs=workspace.catalogs,
             )
             faults += found
     return compiled, faults
@@ -310,7 +317,8 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
     except BadDefinition as bad:
         faults += [("workspace", "", fault) for fault in bad.faults]
     else:
-        faults += [("workspace", "", fault) for fault in workspace_faults(workspace)]
+        wrong = [*workspace_faults(workspace), *catalog_faults(workspace.catalogs)]
+        faults += [("workspace", "", fault) for fault in wrong]
     segments: dict[str, Segment] = {}
     for name, segment in written.segments.items():
         try:

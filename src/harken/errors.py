@@ -3,6 +3,7 @@
     HarkenError
     ├── BadInput            what a user or client sent is wrong; says where and what would be right
     │   ├── BadDefinition   a workspace, journey, segment or content file; carries every fault
+    │   ├── BadLines        a file with lines that are wrong; tells them by their numbers
     │   └── TooLarge        over a documented limit
     ├── NotFound            no such customer, journey, message ...
     ├── Conflict            the state of things forbids it (a message already sent, a lost race)
@@ -50,6 +51,15 @@ class BadDefinition(BadInput):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+
+
+class BadLines(BadInput):
+    """Lines of a file are wrong; nothing of it was taken."""
+
+    def __init__(self, lines: Sequence[str], more: int = 0) -> None:
+        """`lines` tells of some as `line 7: ...`, `more` is how many others there are."""
+        super().__init__(f"{len(lines) + more:,} lines are wrong; nothing was changed")
+        self.lines = (*lines, f"(and {more:,} more)") if more else tuple(lines)
 
 
 class TooLarge(BadInput):

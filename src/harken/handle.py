@@ -23,6 +23,7 @@ from harken.inputs import (
     Feedback,
     Fill,
     Forget,
+    Happened,
     Input,
     Kind,
     Listed,
@@ -234,6 +235,10 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             known = not _unknown(handling)
             if known and not seen_before(handling.profile, mark, record.received_at):
                 put_in(handling, name, properties, id)
+        case Happened(name=name, id=id, properties=properties):
+            known = not _unknown(handling)
+            if known and not seen_before(handling.profile, id, record.received_at):
+                handling.emit(name, properties, at=record.received_at, message_id=id)
 
 
 def _forget(handling: Handling) -> None:

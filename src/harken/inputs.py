@@ -119,7 +119,16 @@ class Enter(Struct, tag="enter", frozen=True, omit_defaults=True):
     """What templates know as `entry` (and `event.properties`)."""
 
 
-Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow | Enter
+class Happened(Struct, tag="happened", frozen=True):
+    """Something of ours that concerns the customer (`$back_in_stock`): an event like any other."""
+
+    name: str
+    id: str
+    """The same is heard once."""
+    properties: dict[str, Any]
+
+
+Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow | Enter | Happened
 
 
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):

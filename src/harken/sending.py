@@ -53,7 +53,7 @@ class Sender:
         self._sandbox = Sandbox(settings.sandbox)
         self._secret = link_secret(settings.data)
         self._links = Links(settings.base_url, self._secret)
-        self._fetching = Fetching(settings, clock)
+        self._fetching = Fetching(settings, clock, self._store.profiles)
         self._sandboxed = False
         self._in_force = self._compile()
         self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(

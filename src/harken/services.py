@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from harken.catalogs.keeper import Keeper
 from harken.channels.sandbox import Sandbox
 from harken.clock import Clock
 from harken.config import Settings, link_secret
@@ -14,8 +15,10 @@ from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
 from harken.messages.links import Links
+from harken.store.catalogs import Catalogs
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
+from harken.web.catchup import caught_up
 from harken.web.keys import Keys
 
 
@@ -23,8 +26,14 @@ class Services:
     """What the web process answers from: the collector, and views of all that is stored."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, history: History, doorbell: Callable[[], None]
+        self,
+        settings: Settings,
+        clock: Clock,
+        history: History,
+        doorbell: Callable[[], None],
+        feed: Callable[[], object] | None = None,
     ) -> None:
+        """`feed` brings history up to date; without it, somebody else does all the time."""
         settings.data.mkdir(parents=True, exist_ok=True)
         settings.run.mkdir(exist_ok=True)
         self.settings, self.clock, self.history = settings, clock, history
@@ -34,7 +43,7 @@ class Services:
         self.keys = Keys(settings.data / "keys.json", settings.write_key, settings.secret_key)
         self.links = Links(settings.base_url, link_secret(settings.data))
         self.sandbox = Sandbox(settings.sandbox)
-        self.fetching = Fetching(settings, clock)
+        self.fetching = Fetching(settings, clock, self.store.profiles)
         log = Log(settings.log)
         handled = self.store.offset()
         if log.end < handled:
@@ -51,6 +60,16 @@ class Services:
         self.rejected = RejectedLog(connect(settings.intake))
         self.collector = Collector(log, identities, self.rejected, clock, doorbell)
         self.lookup = Lookup(connect(settings.intake))
+        self.catalogs = Catalogs(settings.catalogs)
+        self.keeper = Keeper(
+            self.catalogs,
+            history,
+            clock,
+            settings=lambda: self.in_force.workspace.catalogs,
+            tell=lambda commands: self.collector.append_commands(commands).result(),
+            catch_up=feed or (lambda: caught_up(self)),
+        )
+        """Idle until it is started, or turned."""
         self._in_force: InForce | None = None
 
     @property
@@ -66,7 +85,9 @@ class Services:
         return self.store.offset() >= offset
 
     def close(self) -> None:
+        self.keeper.close()
         self.collector.close()
         self.store.close()
         self.sandbox.close()
+        self.catalogs.close()
         self.fetching.close()

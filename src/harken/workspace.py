@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from harken.catalogs.settings import CatalogSettings
 from harken.journeys.kinds import SendingHours
 from harken.segments.rules import Point
 from harken.values import Duration, Name, TimeOfDay, ZoneName
@@ -156,6 +157,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     places: dict[Name, Place] = field(default_factory=dict)
     """By name: where customers are noticed when they come, by their `location`."""
     retention: Retention = Retention()
+    catalogs: dict[str, CatalogSettings] = field(default_factory=dict)
+    """What there is to offer, by name; the items are uploaded."""
 
     def hook(self, wanted: str | None) -> str:
         """The webhook that a message goes to: the wanted, the default or only one; "" for none."""

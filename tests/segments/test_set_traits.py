@@ -11,7 +11,7 @@ from set_kit import SEGMENTS, accepted, crowds, dids, measures, messages, occasi
 
 from harken.files.reader import read
 from harken.people.profile import Trigger
-from harken.people.traits import MACHINES_DO, Trait
+from harken.people.traits import MACHINES_DO, Trait, make_trait
 from harken.segments.live import Traits, compile_rule
 from harken.segments.rules import Rule
 from harken.segments.sql_traits import state_from, trait_states
@@ -78,3 +78,27 @@ def test_parts_are_the_whole() -> None:
         for part in (0, 1)
     ]
     assert [sorted(part) for part in parts] == [[(4, [20, 30])], [(3, [20, 30]), (5, [20, 30])]]
+
+
+values = st.one_of(
+    st.sampled_from(["a", "b", "A", 'q"', "Ω", "", 7, -7, 10**15, 1.5, True, None]),
+    st.lists(st.integers(0, 2), max_size=1),
+    st.just("x" * 201),
+)
+lines = st.one_of(
+    st.lists(st.one_of(st.builds(lambda id: {"id": {"of": id}}, values), values), max_size=3),
+    values,
+)
+orders = st.fixed_dictionaries({}, optional={"items": lines, "id": st.just({"of": "own"})})
+
+
+@settings(max_examples=30, deadline=None)
+@given(bought=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9), orders), max_size=12))
+def test_items_from_history(bought: list[tuple[int, int, dict[str, Any]]]) -> None:
+    trait = make_trait("items", ("Bought",), path="items[].id.of")
+    crowd = [Someone(id=id, happened=[]) for id in range(4)]
+    for who, at, properties in bought:
+        crowd[who].happened.append(Happened("Bought", at, properties))
+    for engine in both():
+        engine.hold(crowd)
+        assert from_history(trait, engine, 2) == one_by_one(trait, crowd, 2), engine.dialect.name

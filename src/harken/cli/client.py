@@ -212,7 +212,11 @@ class Client:
 
     def put_file(self, path: str, content: bytes, kind: str) -> Any:
         """Send a file of a media type."""
-        return _value(path, self._checked("PUT", path, {}, content, kind))
+        return self.send_file("PUT", path, content, kind)
+
+    def send_file(self, method: str, path: str, content: bytes, kind: str, **questions: Any) -> Any:
+        """Send a file of a media type by any method."""
+        return _value(path, self._checked(method, path, questions, content, kind))
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, {})
@@ -233,7 +237,7 @@ class Client:
     def _checked(
         self, method: str, path: str, questions: Mapping[str, Any], body: bytes, kind: str = JSON
     ) -> Answer:
-        given = {name: value for name, value in questions.items() if value not in (None, "")}
+        given = {name: value for name, value in questions.items() if value not in (None, "", [])}
         answer = self._transport.send(
             method, f"/api/v1{path}", given, body, self._transport.authorization, kind
         )

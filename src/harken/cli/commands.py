@@ -15,6 +15,7 @@ THEMES = {
         ("profile", "timeline", "why", "enter", "consent", "merge", "unmerge", "forget"),
     ),
     "Segments": ("segments", ("segments", "lists")),
+    "Catalogs": ("catalogs", ("catalogs", "recommend")),
     "Messages": (
         "messages",
         ("ledger", "resend", "close", "preview", "test-send", "sandbox", "webhooks"),
@@ -29,6 +30,7 @@ THEMES = {
 """Headings of the help, and for each the module and the commands in it."""
 
 _RENAMED = {
+    "catalogs": "catalogs_app",
     "import": "import_file",
     "test-send": "send_test",
     "keys": "keys_app",

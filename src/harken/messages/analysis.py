@@ -38,10 +38,12 @@ from liquid.expression import Expression
 from liquid.token import Token
 from msgspec import Struct
 
+from harken.catalogs.settings import Catalogs
 from harken.files.words import did_you_mean
 from harken.messages.connected import ConnectedNode
 from harken.messages.evaluate import MOST_ITERATIONS, path_text
 from harken.messages.liquid import Template
+from harken.messages.offers import OfferNode, offer_fault
 from harken.messages.syntax import every
 from harken.messages.tags import CycleNode, EchoNode, ForNode, OutputNode
 from harken.people.attributes import STANDARD
@@ -79,19 +81,23 @@ class Finding(Struct, frozen=True):
     warning: bool = False
 
 
-def examine(template: Template, *, needs_defaults: bool) -> list[Finding]:
+def examine(
+    template: Template, *, needs_defaults: bool, catalogs: Catalogs | None = None
+) -> list[Finding]:
     """What is wrong with a template; `needs_defaults` when it may say nothing that can be missing.
 
     Of a default content, whoever has nothing else gets this: so each value that it says must be
     one that all customers have, or be given a `default`, or stand in an `if` that asked for it.
+    `catalogs` are the workspace's; None when these are not known.
     """
-    walk = _Walk(needs_defaults)
+    walk = _Walk(needs_defaults, catalogs)
     walk.nodes(template.bound.nodes, frozenset())
     return list(dict.fromkeys(walk.findings))
 
 
 class _Walk:
-    def __init__(self, needs_defaults: bool) -> None:
+    def __init__(self, needs_defaults: bool, catalogs: Catalogs | None) -> None:
+        self._catalogs = catalogs
         self.findings: list[Finding] = []
         self._needs_defaults = needs_defaults
         self._locals: dict[str, bool] = {}
@@ -130,6 +136,9 @@ class _Walk:
             self._loop(node, guards)
         elif isinstance(node, ConnectedNode):
             self._connected(node, guards)
+        elif isinstance(node, OfferNode):
+            self._offer(node)
+            return _without(guards, node.name)
         elif isinstance(node, BlockNode):
             self.nodes(node.nodes, guards)
         else:
@@ -193,6 +202,13 @@ class _Walk:
                 self._locals[key] = before
         if node.default:
             self._branches([(node.default.nodes, guards)], True)
+
+    def _offer(self, node: OfferNode) -> None:
+        self._locals[node.name] = False
+        self._fallback.discard(node.name)
+        fault = offer_fault(node, self._catalogs) if self._catalogs is not None else ""
+        if fault:
+            self._add(fault, node.token)
 
     def _connected(self, node: ConnectedNode, guards: frozenset[str]) -> None:
         for expression in node.values():

@@ -25,6 +25,7 @@ from harken.messages.evaluate import (
     RenderFault,
     Scope,
 )
+from harken.messages.offers import CatalogTag, RecommendTag
 from harken.messages.syntax import strict
 from harken.messages.tags import TAGS, OutputNode
 
@@ -43,7 +44,7 @@ class _Environment(Environment):
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters()
         self.tags = {}
-        tags: list[type[Tag]] = [*TAGS, ConnectedTag]
+        tags: list[type[Tag]] = [*TAGS, ConnectedTag, CatalogTag, RecommendTag]
         for tag in tags:
             self.add_tag(tag)
         for name in ("safe", "escapejs"):

@@ -4,7 +4,7 @@ Rendering itself does no I/O: it asks an `Outside`, which its caller gives (`fet
 the sender and in previews; a plain object in tests). Where there is none, nothing can be fetched.
 """
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -23,6 +23,23 @@ class Feed(Struct, frozen=True, kw_only=True):
     """The entry of the workspace's `connected` with whose secret it is asked."""
 
 
+Kind = Literal["popular", "popular_in", "viewed_together", "bought_together", "not_yet_bought"]
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What is to be recommended."""
+
+    kind: Kind
+    catalog: str
+    """Empty for the only one of the workspace."""
+    limit: int
+    items: tuple[Any, ...] = ()
+    """The items that it starts from, as ids or as an event lists them; never recommended."""
+    category: str | None = None
+    profile_id: int = 0
+    """For whom; 0 for nobody known."""
+
+
 class Unanswered(HarkenError):
     """What was asked for cannot be had now; the message is the reason."""
 
@@ -39,3 +56,12 @@ class Outside(Protocol):
 
         Raises Unanswered, and Unasked in trials.
         """
+
+    def catalog(self, name: str, id: Any) -> Any:
+        """The item of an id, with its fields and `id`; of a list of ids those that there are.
+
+        An id may stand in an object, as an event lists its products. None of what there is not.
+        """
+
+    def recommend(self, wish: Wish) -> list[dict[str, Any]]:
+        """Items that fit the wish and are in stock, the best first; none when nothing is known."""

@@ -9,6 +9,7 @@ from liquid.exceptions import LiquidError
 from liquid.token import Token
 from msgspec import Struct
 
+from harken.catalogs.settings import Catalogs
 from harken.channels.table import TABLE, Need
 from harken.errors import Fault
 from harken.files.content import names_file
@@ -71,8 +72,11 @@ class Source(NamedTuple):
 class Wordings:
     """Compiles the wordings of one message and collects their faults."""
 
-    def __init__(self, files: Mapping[str, str], channels: Sequence[str]) -> None:
-        """`channels` are those that the message may go by."""
+    def __init__(
+        self, files: Mapping[str, str], channels: Sequence[str], catalogs: Catalogs | None = None
+    ) -> None:
+        """`channels` are those that the message may go by; `catalogs` None when not known."""
+        self._catalogs = catalogs
         self.faults: list[Fault] = []
         self._channels = [TABLE[channel] for channel in channels]
         self._files = files
@@ -242,7 +246,7 @@ class Wordings:
         made = self._made[key]
         if made is not None and (source, is_default) not in self._examined:
             self._examined.add((source, is_default))
-            for finding in examine(made, needs_defaults=is_default):
+            for finding in examine(made, needs_defaults=is_default, catalogs=self._catalogs):
                 place = source.place(finding.at)
                 self._fault(source.path, finding.problem, *place, finding.warning)
         return made

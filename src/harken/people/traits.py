@@ -12,6 +12,7 @@ without knowing any definition. A state is plain MessagePack; None is the state 
     values     [key, ...] ascending, the 1,000 smallest, each once
     amounts    [[at, number], ...] ascending, the newest 1,000
     seen       [[at, key], ...] ascending, the newest 1,000
+    items      {id: at} ascending by time, the newest 1,000
     messages   {"sent": {message: at}, "told": {message: at}}, the newest 50 and 200
 
 Times are ms. A *number* is a property's in whole millionths, so that sums do not depend on their
@@ -40,7 +41,7 @@ from harken.values import Duration
 
 Kind = Literal[
     "count", "times", "first", "last", "total", "min", "max", "values", "amounts", "seen",
-    "messages",
+    "items", "messages",
 ]  # fmt: skip
 
 KEPT = 1_000
@@ -50,6 +51,8 @@ TOLD_KEPT = 200
 """Messages sent, and messages opened (or the like), that are remembered."""
 LARGEST_NUMBER = 9e12
 """Numbers beyond it, on either side of 0, do not count: in millionths they pass 64 bits."""
+LONGEST_ID = 200
+"""Characters of an item's id."""
 LONGEST_KEY = 64
 """Characters of a text that stands for itself as a key; a longer one is hashed."""
 
@@ -75,7 +78,8 @@ class Trait(Struct, frozen=True, kw_only=True):
     where: tuple[Where, ...] = ()
     """Conditions that all must pass; of `messages`, on `$message_sent` alone."""
     path: str = ""
-    """The property that is measured, of the kinds that measure one."""
+    """The property that is measured, of the kinds that measure one. Of `items`, a list of objects
+    and the property of each that holds an id: `products[].product_id`."""
     within: Duration | CalendarDays | None = None
     """Only what lies in this window matters; older events may be forgotten."""
     between: tuple[int, int] | None = None
@@ -188,7 +192,7 @@ def _take(
     """How a trait takes an event, with all that its definition leaves open already decided."""
     if kind == "messages":
         return _take_message(passes)
-    add = _add(kind, path, _longest(within))
+    add = _add_items(path) if kind == "items" else _add(kind, path, _longest(within))
     if between is not None:
         add = _only_between(add, *between)
     if passes is None:
@@ -282,6 +286,40 @@ def _add_pair(path: str, value_of: Callable[[Any], Any], longest: int) -> Take:
     return add
 
 
+def _add_items(path: str) -> Take:
+    products, _, id = path.partition("[].")
+
+    def add(state: dict[str, int] | None, event: Trigger, now: int) -> dict[str, int] | None:
+        ids = ids_in(event.properties, products, id)
+        return _merge_items(state or {}, dict.fromkeys(ids, event.at)) if ids else state
+
+    return add
+
+
+def ids_in(properties: dict[str, Any], products: str, id: str) -> list[str]:
+    """Ids of items in an event: of each of its `products`, or its own where it lists none.
+
+    Paths have dots between the names of nested objects. An id is a text of 1 to 200 characters, or
+    a whole number, which stands for its digits.
+    """
+    listed = _nested(properties, products)
+    some = listed if isinstance(listed, list) else [properties]
+    return [found for one in some if (found := id_of(_nested(one, id))) is not None]
+
+
+def id_of(value: object) -> str | None:
+    """An item's id as clients write it, or None of what is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID else None
+
+
+def _nested(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def _take_message(passes: Passes | None) -> Take:
     def take(state: Any, event: Trigger, now: int) -> Any:
         message = event.properties.get("message")
@@ -307,6 +345,10 @@ def _merge_totals(left: list[Any], right: list[Any]) -> list[Any]:
 def fitting(total: int) -> int | str:
     """A sum as MessagePack can hold it: as text beyond 64 bits."""
     return total if -(1 << 63) <= total < 1 << 63 else str(total)
+
+
+def _merge_items(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return _newest({**left}, right, KEPT)
 
 
 def _merge_messages(left: Any, right: Any) -> Any:
@@ -356,6 +398,7 @@ _MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "values": lambda left, right: sorted({*left, *right})[:KEPT],
     "amounts": _merge_times,
     "seen": _merge_times,
+    "items": _merge_items,
     "messages": _merge_messages,
 }
 _SUBTRACT: dict[str, Callable[[Any, Any], Any]] = {

@@ -55,6 +55,8 @@ def state_from(trait: Trait, raw: Any) -> Any:
                 "sent": {message: at for at, message in sent},
                 "told": {message: at for at, message in told},
             }
+        case "items":
+            return {id: at for at, id in map(_pair, raw)}
         case "times" | "values":
             return list(raw)
         case _:
@@ -68,6 +70,8 @@ def _pair(one: Any) -> list[Any]:
 def _states(trait: Trait, writing: Writing, only: str) -> str:
     if trait.kind == "messages":
         return _message_states(trait, writing, only)
+    if trait.kind == "items":
+        return _item_states(trait, writing, only)
     dialect, name = writing.dialect, trait.events[0]
     events = _passing(trait, name, writing) + only
     match trait.kind:
@@ -99,6 +103,19 @@ def _states(trait: Trait, writing: Writing, only: str) -> str:
 def _passing(trait: Trait, name: str, writing: Writing) -> str:
     conditions = [part for one in trait.where for part in where(one, PROPS, writing)]
     return " AND ".join([happened(name, {}, writing), *conditions])
+
+
+def _item_states(trait: Trait, writing: Writing, only: str) -> str:
+    dialect = writing.dialect
+    products, _, id = trait.path.partition("[].")
+    ids = dialect.item_ids(PROPS, products.split("."), id.split("."))
+    events = _passing(trait, trait.events[0], writing) + only
+    each = f"SELECT e.profile_id, e.ts, {dialect.each(ids)} AS id FROM {events}"
+    latest = f"SELECT u.profile_id, u.id, max(u.ts) AS at FROM ({each}) AS u"
+    return (
+        f"SELECT m.profile_id, {dialect.last_sorted(dialect.pair('m.at', 'm.id'), KEPT)}"
+        f" FROM ({latest} GROUP BY u.profile_id, u.id) AS m GROUP BY m.profile_id"
+    )
 
 
 def _message_states(trait: Trait, writing: Writing, only: str) -> str:

@@ -55,6 +55,8 @@ class Api:
         """Held while a backup is made."""
         self.listing = threading.Lock()
         """Held while the customers of a list are exchanged."""
+        self.shelving = threading.Lock()
+        """Held while a catalog changes: each version follows the one before."""
         self.segments = Segments(services)
         self.exports = Exports(
             services.settings.data / "exports.json",

@@ -100,6 +100,7 @@ def _copy(api: Api, to: Path) -> Backup:
         services.history.hold(0)
     offset, unsure = _calm(to / "state.db")
     _copy_database(settings.sandbox, to / "sandbox.db")
+    _copy_database(settings.catalogs, to / "catalogs.db")
     _copy_log(settings.log, to / "log", offset)
     for name in KEPT_FILES:
         if (settings.data / name).exists():

@@ -11,6 +11,7 @@ from msgspec import Struct
 from harken.errors import (
     BadDefinition,
     BadInput,
+    BadLines,
     Conflict,
     Damaged,
     Denied,
@@ -89,6 +90,8 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
     if isinstance(error, BadDefinition):
         problem.detail = f"{len(error.faults)} faults; nothing was changed"
         problem.faults = list(error.faults)
+    elif isinstance(error, BadLines):
+        problem.errors = list(error.lines)
     elif isinstance(error, HTTPException):
         problem.detail = error.detail
         if isinstance(error, ValidationException):

@@ -20,6 +20,7 @@ from harken.web import page_html, pages, problems, reference
 from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.routes import (
+    catalogs,
     definitions,
     exports,
     history,
@@ -167,6 +168,7 @@ def _routes() -> Router:
             people.routes,
             journeys.routes,
             lists.routes,
+            catalogs.routes,
             segments.routes,
             exports.routes,
             definitions.routes,
@@ -197,8 +199,8 @@ def litestar(api: Api) -> Litestar:
             pages.routes,
             _routes(),
         ],
-        on_startup=[api.exports.start],
-        on_shutdown=[api.exports.close],
+        on_startup=[api.exports.start, api.services.keeper.start],
+        on_shutdown=[api.exports.close, api.services.keeper.close],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={Exception: _failed},
         openapi_config=None,

@@ -33,6 +33,8 @@ OURS = {
     "$unsubscribed": "opted out of {purpose} by {channel}",
     "$consent_given": "consented to {purpose} by {channel}",
     "$address_allowed": "may be written to again by {channel}",
+    "$back_in_stock": "could be told that {id} of {catalog} is in stock again",
+    "$price_dropped": "could be told that {id} of {catalog} costs {new} instead of {old}",
     "$merged": "were joined with another profile",
     "$unmerged": "were parted from another profile",
 }

@@ -4,7 +4,7 @@ A value of unknown kind lies at a `Place`. The phrases about it never fail on a 
 kind, and keep kinds apart: the text "5" is not the number 5, and true is not 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -56,6 +56,15 @@ class Dialect(Protocol):
 
     def any_element(self, place: Place, variable: str, condition: str) -> str:
         """Whether it is an array with an element, named `variable`, that meets the condition."""
+
+    def item_id(self, place: Place) -> str:
+        """`people.traits.id_of` the value."""
+
+    def item_ids(self, document: str, products: Sequence[str], id: Sequence[str]) -> str:
+        """`people.traits.ids_in` a document, as a list of texts."""
+
+    def each(self, array: str) -> str:
+        """A row for each element of an array, in the list of columns."""
 
     def element(self, variable: str) -> Place:
         """Where an element of `any_element` lies."""

@@ -4,10 +4,10 @@ Its JSON type takes `a.b` and `b` inside `a` for one path and drops empty object
 tell what rules tell apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harken.clock import DATE_FORM
-from harken.people.traits import LONGEST_KEY
+from harken.people.traits import LONGEST_ID, LONGEST_KEY
 from harken.segments.dialects.base import Place
 
 DAY_MS = 86_400_000
@@ -64,6 +64,20 @@ class ClickHouse:
         # Of what is no array this makes an empty one.
         elements = _call("JSONExtractArrayRaw", place)
         return f"(arrayExists({variable} -> {condition}, {elements}) = 1)"
+
+    def item_id(self, place: Place) -> str:
+        return _item_id(_call("JSONExtractRaw", place))
+
+    def item_ids(self, document: str, products: Sequence[str], id: Sequence[str]) -> str:
+        place = Place(document, tuple(products))
+        listed = f"{_call('JSONType', place)} = 'Array'"
+        some = f"if({listed}, {_call('JSONExtractArrayRaw', place)}, [{document}])"
+        raw = f"arrayMap(one -> {_call('JSONExtractRaw', Place('one', tuple(id)))}, {some})"
+        ids = f"arrayMap(raw -> {_item_id('raw')}, {raw})"
+        return f"arrayFilter(id -> id IS NOT NULL, {ids})"
+
+    def each(self, array: str) -> str:
+        return f"arrayJoin({array})"
 
     def element(self, variable: str) -> Place:
         return Place(variable)
@@ -174,6 +188,13 @@ def _offset(date: str) -> str:
     minutes = f"toInt64OrZero(extract({date}, '[+-][0-9]{{2}}:([0-9]{{2}})$'))"
     sign = f"if(extract({date}, '([+-])[0-9]{{2}}:[0-9]{{2}}$') = '-', -60000, 60000)"
     return f"({sign} * ({hours} * 60 + {minutes}))"
+
+
+def _item_id(raw: str) -> str:
+    """A JSON value as an id: texts have quotes, whole numbers digits alone."""
+    text = f"if(startsWith({raw}, '\"'), JSONExtractString({raw}), {raw})"
+    fits = f"match({raw}, '^(\"|-?[0-9]+$)') AND lengthUTF8({text}) BETWEEN 1 AND {LONGEST_ID}"
+    return f"if({fits}, {text}, NULL)"
 
 
 def _call(function: str, place: Place) -> str:
