@@ -8,7 +8,7 @@ server.
 from pathlib import Path
 
 from harken.clock import Clock
-from harken.config import Settings
+from harken.config import Settings, link_secret
 from harken.engine import Engine
 from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
@@ -40,6 +40,7 @@ class Embedded:
             clock,
             history=self.history,
             sender=self.settings.sender,
+            secret=link_secret(self.settings.data),
         )
         self.sender = Sender(self.settings, clock, "embedded")
 

@@ -11,6 +11,7 @@ from harken.gates import Candidate, Verdict, bid_of, check, decision, demands, f
 from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
 from harken.ids import derived_id
 from harken.inputs import encode
+from harken.issuing import shown
 from harken.journeys.compile import LiveJourney
 from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
@@ -38,6 +39,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
     last = decision(verdicts)
     if last.outcome == "pass":
+        shown(handling, run, journey, step.message, candidate.message_id)
         facts = _send(handling, run, journey, step, candidate, verdicts)
     else:
         facts = last.facts

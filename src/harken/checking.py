@@ -4,7 +4,7 @@
 stripped of what is wrong, so that the rest of it, and all else, is looked at too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -90,6 +90,7 @@ def _words_faults(journey: JourneySource) -> list[Fault]:
     if not isinstance(steps, list) or not try_read(journey.source, Journey)[1]:
         return []
     # Not at the top: templates take longer to load than Harken may take to start.
+    from harken.messages.analysis import Surroundings
     from harken.messages.compile import compile_message
 
     faults: list[Fault] = []
@@ -105,9 +106,17 @@ def _words_faults(journey: JourneySource) -> list[Fault]:
                 path=path,
                 workspace_language="en",
                 compile_rule=lambda rule: _nobody,
+                around=Surroundings(certain=Coupons()),
             )
             faults += beside(found, rest.removed)
     return faults
+
+
+class Coupons(Container[str]):
+    """Every value of a coupon: which ones a run has is not known of a broken journey."""
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and path.startswith(("coupon.", "answers."))
 
 
 def _nobody(profile: Profile, event: Trigger | None, now: int) -> bool:

@@ -1,8 +1,8 @@
 """The definitions in force, compiled: what `handle` and the sender look things up in."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -24,10 +24,13 @@ from harken.journeys.entries import (
     SegmentEntry,
 )
 from harken.journeys.faults import journey_faults
-from harken.journeys.kinds import EnterJourney, Message, Step, walk
+from harken.journeys.kinds import EnterJourney, IssueCoupon, Message, Step, walk
 from harken.journeys.model import Journey
 from harken.journeys.places import Places
+from harken.journeys.wordings import showing
 from harken.messages.choose import Chooser, compile_choice
+from harken.messages.pools import CouponPool, pool_faults
+from harken.messages.surveys import Survey
 from harken.people.profile import Profile
 from harken.people.traits import Trait
 from harken.segments.check import rule_faults, segment_faults
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     # The engine chooses among variants but renders none: it never loads the templates' libraries.
     from harken.messages.compile import CompiledMessage
 
+T = TypeVar("T")
 ANYBODY = All([])
 NOTHING: frozenset[str] = frozenset()
 PAST_REVISIONS = 200
@@ -94,6 +98,8 @@ class InForce:
             if isinstance(entry, OutcomeEntry) and entry.outcome == "ignored":
                 self.ignored.append(entry)
         self.segments = LiveSegments(segments, self._traits)
+        self.coupons = {name: read(one, CouponPool) for name, one in written.coupons.items()}
+        self.surveys = {name: read(one, Survey) for name, one in written.surveys.items()}
         self.filling = Filling()
         self.findings = Findings()
         """What all customers together do; the engine renews it."""
@@ -246,7 +252,9 @@ class InForce:
                 return None
             if len(self._messages) > PAST_REVISIONS * 5:
                 self._messages.clear()
-            for name, message in compile_messages(source, self.workspace, self._traits)[0].items():
+            for name, message in compile_messages(
+                source, self.workspace, self._traits, self.named()
+            )[0].items():
                 self._messages[journey, revision, name] = message
         return self._messages.get(key)
 
@@ -263,6 +271,10 @@ class InForce:
         messages = found.messages() if found else ()
         return next((one for one in messages if one.message == step), None)
 
+    def named(self) -> "Named":
+        """What words may name."""
+        return Named(pools=self.coupons, surveys=self.surveys)
+
     def _compile(self, source: JourneySource, traits: Traits | None = None) -> LiveJourney:
         journey = read(source.source, Journey)
         used = traits or self._traits
@@ -270,7 +282,8 @@ class InForce:
             if isinstance(step, Message):
                 # What its variants ask is counted from now on too, not from the first choice on.
                 compile_choice(step, journey.journey, lambda rule: compile_rule(rule, used))
-        return compile_journey(journey, source.revision, source.archived, self.zone, used)
+        live = compile_journey(journey, source.revision, source.archived, self.zone, used)
+        return replace(live, showing=showing(live.nodes, source.files))
 
 
 def with_sender(workspace: Workspace, sender: str) -> Workspace:
@@ -280,15 +293,25 @@ def with_sender(workspace: Workspace, sender: str) -> Workspace:
     return replace(workspace, senders={**workspace.senders, "default": Sender(from_=sender)})
 
 
+class Named(NamedTuple):
+    """What the words of messages may name."""
+
+    pools: Mapping[str, CouponPool]
+    surveys: Collection[str]
+
+
 def compile_messages(
-    source: JourneySource, workspace: Workspace, traits: Traits
+    source: JourneySource, workspace: Workspace, traits: Traits, named: Named
 ) -> "tuple[dict[str, CompiledMessage], list[Fault]]":
     """The messages of a journey by step, and what is wrong with their words."""
+    from harken.messages.analysis import Surroundings
     from harken.messages.compile import compile_message
+    from harken.messages.coupons import certain_coupons
 
     journey = read(source.source, Journey)
     compiled: dict[str, CompiledMessage] = {}
     faults: list[Fault] = []
+    certain = certain_coupons(journey, named.pools)
     for path, step in walk(journey.steps):
         if isinstance(step, Message):
             compiled[step.message], found = compile_message(
@@ -299,7 +322,7 @@ def compile_messages(
                 journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
-                catalogs=workspace.catalogs,
+                around=Surroundings(certain.get(path, NOTHING), named.surveys, workspace.catalogs),
             )
             faults += found
     return compiled, faults
@@ -325,6 +348,8 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
             segments[name] = read(segment, Segment)
         except BadDefinition as bad:
             faults += [("segment", name, fault) for fault in bad.faults]
+    pools, unfit = _read_all(written.coupons, CouponPool, "coupon", pool_faults)
+    faults += unfit + _read_all(written.surveys, Survey, "survey", _survey_faults)[1]
     # One that is there but broken is named as such, not called unknown by all that refer to it.
     known: dict[str, Rule] = dict.fromkeys(written.segments, ANYBODY)
     known |= {name: segment.rule for name, segment in segments.items()}
@@ -338,29 +363,62 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
             faults += [("journey", name, fault) for fault in bad.faults]
     # Likewise of journeys: one that is broken is not called unknown.
     others = {name: journeys.get(name) for name in written.journeys}
+    there = There(workspace, known, others, Named(pools, written.surveys), written.coupons)
     for name, journey in journeys.items():
-        wrong = _check_journey(journey, written.journeys[name], workspace, known, others)
-        faults += [("journey", name, fault) for fault in wrong]
+        found = _check_journey(journey, written.journeys[name], there)
+        faults += [("journey", name, fault) for fault in found]
     return faults
 
 
-def _check_journey(
-    journey: Journey,
-    source: JourneySource,
-    workspace: Workspace,
-    segments: Mapping[str, Rule],
-    others: Mapping[str, Journey | None],
-) -> list[Fault]:
+def _survey_faults(survey: Survey) -> Iterable[Fault]:
+    # Not at the top: what knows languages takes longer to load than Harken may take to start.
+    from harken.messages.forms import survey_faults
+
+    return survey_faults(survey)
+
+
+def _read_all(
+    written: Mapping[str, dict[str, Any]],
+    type_: type[T],
+    kind: str,
+    faults_of: Callable[[T], Iterable[Fault]],
+) -> tuple[dict[str, T], list[tuple[str, str, Fault]]]:
+    """Those of a kind of file that are well formed, and every fault of all."""
+    good: dict[str, T] = {}
+    faults: list[tuple[str, str, Fault]] = []
+    for name, source in written.items():
+        try:
+            good[name] = read(source, type_)
+        except BadDefinition as bad:
+            faults += [(kind, name, fault) for fault in bad.faults]
+        else:
+            faults += [(kind, name, fault) for fault in faults_of(good[name])]
+    return good, faults
+
+
+class There(NamedTuple):
+    """What a journey may name."""
+
+    workspace: Workspace
+    segments: Mapping[str, Rule]
+    journeys: Mapping[str, Journey | None]
+    """None for one that is there but broken."""
+    named: Named
+    coupons: Collection[str]
+    """Pools, also those that are broken."""
+
+
+def _check_journey(journey: Journey, source: JourneySource, there: There) -> list[Fault]:
     faults = journey_faults(journey)
     if not source.archived:
-        faults += _entry_faults(journey.entry, workspace, others)
+        faults += _entry_faults(journey.entry, there.workspace, there.journeys)
     if isinstance(journey.entry, SegmentEntry):
-        faults += rule_faults(InSegment(journey.entry.segment), "$.entry", segments)
+        faults += rule_faults(InSegment(journey.entry.segment), "$.entry", there.segments)
     for path, step in walk(journey.steps):
-        faults += _step_faults(step, path, workspace, others)
+        faults += _step_faults(step, path, there)
     for path, rule in rules_of(journey):
-        faults += rule_faults(rule, path, segments)
-    return faults + compile_messages(source, workspace, Traits())[1]
+        faults += rule_faults(rule, path, there.segments)
+    return faults + compile_messages(source, there.workspace, Traits(), there.named)[1]
 
 
 def _entry_faults(
@@ -381,15 +439,17 @@ def _entry_faults(
                 yield Fault("$.entry.message", problem)
 
 
-def _step_faults(
-    step: Step, path: str, workspace: Workspace, others: Mapping[str, Journey | None]
-) -> Iterator[Fault]:
+def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
     """What a step names that is not there."""
+    workspace, others = there.workspace, there.journeys
     if isinstance(step, Message) and step.sender and step.sender not in workspace.senders:
         known = ", ".join(workspace.senders) or "none"
         problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
         yield Fault(f"{path}.sender", problem)
     match step:
+        case IssueCoupon(coupon=name) if name not in there.coupons:
+            problem = f"there is no coupon pool `{name}`{did_you_mean(name, there.coupons)}"
+            yield Fault(f"{path}.coupon", f"{problem}; a pool is a file coupons/NAME.yaml")
         case Message() if "webhook" in step.by:
             yield from _hook_faults(step, path, workspace)
         case EnterJourney(enter=name) if name not in others:

@@ -54,6 +54,26 @@ class Happening(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     imported: bool = False
 
 
+class CouponChange(Struct, frozen=True, kw_only=True, gc=False):
+    """What becomes of a coupon: its row in the store, which holds every code that ever was."""
+
+    code: str
+    pool: str
+    what: Literal["issued", "redeemed", "expired", "released"]
+    at: int
+    profile_id: int
+    journey: str
+    step: str
+    run: str
+    issued_at: int
+    expires_at: int
+    """The last second at which it is good, ms; 0 when it always is."""
+    imported: bool
+    """Of a released one: its code may be given out again."""
+    reference: str = ""
+    amount: float | None = None
+
+
 class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A message that passed the gates: the first state of its row in the ledger."""
 
@@ -100,5 +120,6 @@ class Effects(Struct):
     feedback: list[Feedback] = field(default_factory=list)
     """Message outcomes for the ledger, told by the outside."""
     messages: list[Outgoing] = field(default_factory=list)
+    coupons: list[CouponChange] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)

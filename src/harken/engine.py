@@ -22,7 +22,7 @@ from harken.channels.table import CONSENTED
 from harken.clock import Clock
 from harken.commits import Commits
 from harken.definitions import InForce
-from harken.effects import Decision, Effects, Happening, Outgoing
+from harken.effects import CouponChange, Decision, Effects, Happening, Outgoing
 from harken.errors import Unavailable
 from harken.gates.pace import Pacer
 from harken.handle import handle
@@ -46,6 +46,7 @@ from harken.people import profile as documents
 from harken.people.profile import Profile
 from harken.people.snapshot import snapshot_of
 from harken.segments.filling import Filling
+from harken.stocking import Stocking
 from harken.store.base import Batch, Store
 from harken.store.log import LogReader
 
@@ -77,6 +78,7 @@ class Turn(Struct):
     wake: dict[tuple[int, int, str], WakeUp] = field(default_factory=dict)
     cancel: list[WakeUp] = field(default_factory=list)
     messages: list[Outgoing] = field(default_factory=list)
+    coupons: list[CouponChange] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     history: Collector = field(default_factory=Collector)
     decisions: list[Decision] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Turn(Struct):
         for wakeup in effects.wake:
             self.wake[wakeup.due, wakeup.profile_id, wakeup.key] = wakeup
         self.messages += effects.messages
+        self.coupons += effects.coupons
         self.feedback += effects.feedback
         self.decisions += effects.decisions
         self.history.add(effects)
@@ -121,8 +124,10 @@ class Engine:
         on_filling: Callable[[], None] = lambda: None,
         history: History | None = None,
         sender: str = "",
+        secret: bytes = b"",
         cached: int = CACHED,
     ) -> None:
+        """`secret` is what minted coupon codes are made from."""
         self.store = store
         self.clock = clock
         self._sender = sender
@@ -140,6 +145,7 @@ class Engine:
         self._older: dict[int, Profile] = {}
         self._paced_note = store.note("pace")
         self._pacer = _load_pacer(self._paced_note)
+        self._stocking = Stocking(store, secret)
         self._saved = (self.offset, self._paced_note)
         """As of the last batch that was committed."""
         self._careful = False
@@ -217,12 +223,13 @@ class Engine:
         self.backfill.committed(definitions)
 
     def _start_over(self) -> None:
-        """Let go of what is in memory and was not committed: documents, and slots handed out."""
+        """Let go of what is in memory and was not committed: documents, slots, codes given out."""
         with suppress(Exception):
             self._commits.land()
         self._cache, self._older = {}, {}
         self.offset, self._paced_note = self._saved
         self._pacer = _load_pacer(self._paced_note)
+        self._stocking.reload()
         self.backfill.reload()
         self.definitions.filling = self.backfill.filling
         with suppress(Exception):
@@ -231,16 +238,21 @@ class Engine:
     def _handle_all(self, inputs: Sequence[Input], woken: list[WakeUp], now: int) -> Turn:
         turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
         one = self._with_care if self._careful else self._one
+        self._stocking.begin(self.definitions.coupons)
         for input in inputs:
+            self._stocking.look()
             turn.take(one(turn, input, now))
         return turn
 
     def _one(self, turn: Turn, input: Input, now: int) -> Effects:
         other = self._other(turn, input) if isinstance(input, Record) else None
-        return handle(self._owner(turn, input.profile_id), input, now, self.definitions, other)
+        owner, supply = self._owner(turn, input.profile_id), self._stocking.supply
+        return handle(owner, input, now, self.definitions, other, supply)
 
     def _with_care(self, turn: Turn, input: Input, now: int) -> Effects:
         before = documents.encode(self._owner(turn, input.profile_id))
+        supply = self._stocking.supply
+        drawn = len(supply.drawn)
         try:
             effects = self._one(turn, input, now)
             _try_to_write(effects)
@@ -249,6 +261,7 @@ class Engine:
             raise
         except Exception as fault:
             metrics.FAILED_INPUTS.inc()
+            supply.put_back(drawn)
             log.exception("an input was left out", profile=input.profile_id)
             effects = Effects(documents.decode(before))
             place = input.offset if isinstance(input, Record) else getattr(input, "due", 0)
@@ -326,7 +339,8 @@ class Engine:
             messages=messages,
             feedback=turn.feedback,
             history=turn.history.encode(),
-            notes={**turn.notes, **notes},
+            notes={**turn.notes, **notes, **self._stocking.given()},
+            coupons=turn.coupons,
         )
 
         def done() -> None:

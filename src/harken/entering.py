@@ -43,7 +43,7 @@ def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: boo
         entered_at=handling.received_at,
         since=handling.received_at,
         # What a run learns stands with its event, and several may begin with the same one.
-        event=replace(event, answers={}),
+        event=replace(event, answers={}, coupon=""),
         depth=handling.depth,
     )
     if run.id in profile.runs:

@@ -7,6 +7,7 @@
     │   └── TooLarge        over a documented limit
     ├── NotFound            no such customer, journey, message ...
     ├── Conflict            the state of things forbids it (a message already sent, a lost race)
+    │   └── Refused         a coupon is not good; carries the reason in one word
     ├── Denied              wrong or missing key
     ├── TooMany             over the rate limit; carries how long to wait
     ├── Unavailable         storage or a part of Harken does not answer; nothing was accepted
@@ -72,6 +73,15 @@ class NotFound(HarkenError):
 
 class Conflict(HarkenError):
     """The state of things forbids it."""
+
+
+class Refused(Conflict):
+    """The coupon is not good."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """`redeemed`, `expired`, `void` or `free`."""
 
 
 class Denied(HarkenError):

@@ -18,6 +18,7 @@ from harken.entering import at_any_time, put_in
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
     Allow,
+    Answer,
     Consent,
     Enter,
     Feedback,
@@ -29,10 +30,13 @@ from harken.inputs import (
     Listed,
     Merge,
     Record,
+    Redeem,
     Unmerge,
     WakeUp,
     decode_command,
 )
+from harken.issuing import came_to_nothing, expire, redeem, redeem_by_event
+from harken.messages.pools import over_at
 from harken.noticing import (
     await_dates,
     date_reached,
@@ -50,7 +54,10 @@ from harken.people.apply import apply_event, seen_before
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.reactions import Handling
+from harken.supply import Supply
 
+KEPT_SURVEYS = 500
+"""Answered surveys remembered, so that none counts twice; the oldest are forgotten."""
 PEOPLE_DO = ("opened", "clicked", "complained", "unsubscribed")
 PROVIDERS_TELL = ("delivered", "bounced", "complained")
 
@@ -63,12 +70,14 @@ def handle(
     now: int,
     definitions: InForce,
     other: Profile | None = None,
+    supply: Supply | None = None,
 ) -> Effects:
-    """What comes of one input. `other` is the second document of a merge or un-merge.
+    """What comes of one input. `other` is the second document of a merge or un-merge; `supply`
+    is where coupons' codes come from.
 
     Raises nothing on a well-formed input; `msgspec.DecodeError` on a body that is none.
     """
-    handling = Handling(profile, now, definitions)
+    handling = Handling(profile, now, definitions, supply)
     for run in profile.runs.values():
         # Revisions are compiled when needed: here, before what their rules count goes by uncounted.
         definitions.journey(run.journey, run.revision)
@@ -120,6 +129,7 @@ def _event(handling: Handling, record: Record) -> None:
         return
     if not late:
         handling.follow_session(trigger)
+    redeem_by_event(handling, trigger)
     handling.react(trigger, late=late)
 
 
@@ -192,6 +202,8 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
         message_ignored(handling, rest, wakeup.due)
     elif kind == "date":
         date_reached(handling, rest, wakeup.due)
+    elif kind == "coupon":
+        expire(handling, rest, wakeup.due)
     elif kind == "merged":
         absorbed, at = int(rest), wakeup.due - merging.UNDO - 1
         if handling.profile.absorbed.get(absorbed) == at:
@@ -239,6 +251,12 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             known = not _unknown(handling)
             if known and not seen_before(handling.profile, id, record.received_at):
                 handling.emit(name, properties, at=record.received_at, message_id=id)
+        case Redeem() as command:
+            if not _unknown(handling):
+                redeem(handling, command)
+        case Answer() as answer:
+            if not _unknown(handling):
+                _answered(handling, answer)
 
 
 def _forget(handling: Handling) -> None:
@@ -251,6 +269,8 @@ def _forget(handling: Handling) -> None:
     if profile.segments_due:
         handling.cancel(WakeUp(profile.segments_due, profile.id, "segments"))
     handling.effects.cancel += standing(profile)
+    for coupon in profile.coupons.values():
+        handling.cancel(WakeUp(over_at(coupon.expires_at), profile.id, f"coupon:{coupon.code}"))
     # No tombstones stay: an identifier that led there may name someone new from now on.
     handling.effects.forgotten += [profile.id, *profile.absorbed]
 
@@ -264,6 +284,23 @@ def _listed(handling: Handling, name: str, *, on: bool) -> None:
     else:
         handling.profile.lists.pop(name, None)
     handling.state("lists")
+
+
+def _answered(handling: Handling, answer: Answer) -> None:
+    """A survey was answered: once for a message, and the first time counts."""
+    known, mark = handling.profile.surveys, f"{answer.message} {answer.survey}"
+    if mark in known:
+        return
+    known[mark] = handling.received_at
+    if len(known) > KEPT_SURVEYS:
+        del known[next(iter(known))]
+    own = {
+        name: getattr(answer, name)
+        for name in ("survey", "message", "journey", "step", "variant", "channel")
+    }
+    columns = {name: own[name] for name in own if name != "survey"}
+    properties = {**own, **answer.answers}
+    handling.emit("$survey_answered", properties, at=handling.received_at, **columns)
 
 
 def _allow(handling: Handling, command: Allow) -> None:
@@ -307,6 +344,8 @@ def _told(handling: Handling, feedback: Feedback) -> None:
     if what in ("failed", "aborted"):
         # It never left, so its slot under the caps is free again.
         profile.sends = [send for send in profile.sends if send.id != feedback.message]
+    if what in ("failed", "aborted") or (what == "bounced" and feedback.hard):
+        came_to_nothing(handling, feedback)
     if (what in ("bounced", "failed") and feedback.hard) or what == "complained":
         why = "complaint" if what == "complained" else "hard bounce"
         profile.unreachable[feedback.channel] = Reach(

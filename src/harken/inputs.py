@@ -128,13 +128,48 @@ class Happened(Struct, tag="happened", frozen=True):
     properties: dict[str, Any]
 
 
-Command = Merge | Unmerge | Consent | Feedback | Forget | Listed | Allow | Enter | Happened
+class Redeem(Struct, tag="redeem", frozen=True, omit_defaults=True):
+    """Use a coupon of the customer's."""
+
+    code: str
+    reference: str
+    """Whose use it is (an order's number): asked again for the same, it is the same use."""
+    amount: float | None = None
+
+
+class Answer(Struct, tag="answer", frozen=True, omit_defaults=True, kw_only=True):
+    """What the customer answered in a survey that a message led to."""
+
+    survey: str
+    message: str
+    answers: dict[str, Any]
+    """By question."""
+    journey: str = ""
+    revision: int = 0
+    step: str = ""
+    variant: str = ""
+    channel: str = ""
+
+
+Command = (
+    Merge
+    | Unmerge
+    | Consent
+    | Feedback
+    | Forget
+    | Listed
+    | Allow
+    | Enter
+    | Happened
+    | Redeem
+    | Answer
+)
 
 
 class WakeUp(Struct, frozen=True, array_like=True, gc=False):
     """A time at which a profile wants to be looked at again.
 
-    `key` says what for: `run:<run id>`, `session`, `segments`, `date:<journey>`,
+    `key` says what for: `run:<run id>`, `session`, `segments`, `date:<journey>`, `coupon:<code>`,
     `ignored:<message id>`, `merged:<profile id>` or `feedback:<message id>:<what>`.
     Time, profile and key make it one; whoever moves a wake-up cancels the old time.
     """
@@ -173,6 +208,8 @@ class Definitions(Struct, frozen=True, omit_defaults=True):
     workspace: dict[str, Any] = field(default_factory=dict)
     journeys: dict[str, "JourneySource"] = field(default_factory=dict)
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    coupons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    surveys: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Findings(Struct, frozen=True, omit_defaults=True):

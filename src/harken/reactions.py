@@ -15,6 +15,7 @@ from harken.entering import enter, put_in
 from harken.gates import in_order
 from harken.ids import derived_id
 from harken.inputs import WakeUp
+from harken.issuing import issue, let_go
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.kinds import (
     BestHour,
@@ -22,6 +23,7 @@ from harken.journeys.kinds import (
     EnterJourney,
     Exit,
     GoTo,
+    IssueCoupon,
     Message,
     Split,
     Update,
@@ -50,6 +52,7 @@ from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.members import Group, LiveSegment, moves
+from harken.supply import Supply
 from harken.timing import take_best_hour
 
 DEEPEST = 5
@@ -59,8 +62,12 @@ DEEPEST = 5
 class Handling:
     """One input at work on one document."""
 
-    def __init__(self, profile: Profile, now: int, definitions: InForce) -> None:
+    def __init__(
+        self, profile: Profile, now: int, definitions: InForce, supply: Supply | None = None
+    ) -> None:
         self.profile = profile
+        self.supply = supply or Supply()
+        """Codes of coupons at hand."""
         self.now = now
         self.definitions = definitions
         self.effects = Effects(profile)
@@ -378,8 +385,8 @@ class Handling:
                         run.depth = 0
                     self.effects.wake.append(WakeUp(until, self.profile.id, f"run:{run.id}"))
                     return
-                case End(reason=reason):
-                    self._end(run, journey, reason, {})
+                case End(reason=reason, why=why):
+                    self._end(run, journey, reason, {"why": why} if why else {})
                     return
             if run.id not in self.profile.runs:
                 return
@@ -404,6 +411,8 @@ class Handling:
                 return take_go_to(node, run, self.upto)
             case Message() as message:
                 return ask(self, run, journey, message)
+            case IssueCoupon() as coupon:
+                return issue(self, run, journey, node, coupon)
             case Update() as update:
                 self._update(run, node, update)
             case EnterJourney() as other:
@@ -419,7 +428,7 @@ class Handling:
         node, way = journey.nodes[run.step], taken.way
         if taken.control:
             run.control, facts = node.id, {"control": True}
-        facts = {"way": way.name, "said": way.said, **facts}
+        facts = {"way": way.name, "said": taken.why or way.said, **facts}
         self.decide(run, "took", node.step.key, step=node.id, facts=facts)
         self._move(run, way.to, max(taken.at, run.since))
 
@@ -450,4 +459,5 @@ class Handling:
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
         self.cancel_wake(run)
         self.profile.runs.pop(run.id, None)
+        let_go(self, run, journey)
         self.decide(run, "ended", reason, step=journey.step_id(run.step), facts=facts)

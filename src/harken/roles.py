@@ -12,7 +12,7 @@ from pathlib import Path
 from harken import logs
 from harken.bell import Bell
 from harken.clock import SystemClock
-from harken.config import Settings
+from harken.config import Settings, link_secret
 from harken.errors import Unavailable
 from harken.logs import structlog
 from harken.processes import Bells, Orders, follow_parent, take_orders
@@ -98,6 +98,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         on_filling=bells.engine.ring,
         history=history,
         sender=settings.sender,
+        secret=link_secret(settings.data),
     )
     filling = threading.Thread(target=engine.backfill.run, args=(stopping,), daemon=True)
     filling.start()

@@ -116,6 +116,16 @@ class Place(Point, frozen=True, kw_only=True):
     """Metres, as the crow flies."""
 
 
+class CouponUse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The event that redeems a coupon of the customer's, and its properties (dotted paths)."""
+
+    event: str = "Order Completed"
+    code: str = "coupon"
+    reference: str = "order_id"
+    """What tells one use from another; the event's message id where it is missing."""
+    amount: str = "total"
+
+
 class Retention(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How long what was handled is kept."""
 
@@ -156,6 +166,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     sessions: Sessions = Sessions()
     places: dict[Name, Place] = field(default_factory=dict)
     """By name: where customers are noticed when they come, by their `location`."""
+    coupons: CouponUse = CouponUse()
+    """Coupons are also redeemed by this event; `POST /api/v1/coupons/redeem` always can."""
     retention: Retention = Retention()
     catalogs: dict[str, CatalogSettings] = field(default_factory=dict)
     """What there is to offer, by name; the items are uploaded."""

@@ -10,7 +10,7 @@ from driver import Shop
 from harken.catalogs.settings import CatalogSettings, Recommend
 from harken.definitions import check
 from harken.inputs import Definitions, JourneySource
-from harken.messages.analysis import examine
+from harken.messages.analysis import Surroundings, examine
 from harken.messages.liquid import TEXT, Template
 
 Opener = Callable[..., Shop]
@@ -238,4 +238,4 @@ def test_a_default_may_offer_what_it_asked_for() -> None:
         TEXT,
     )
     catalogs = {"products": CatalogSettings(recommend=Recommend())}
-    assert examine(template, needs_defaults=True, catalogs=catalogs) == []
+    assert examine(template, needs_defaults=True, around=Surroundings(catalogs=catalogs)) == []

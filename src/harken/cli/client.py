@@ -218,6 +218,10 @@ class Client:
         """Send a file of a media type by any method."""
         return _value(path, self._checked(method, path, questions, content, kind))
 
+    def post_file(self, path: str, content: bytes, kind: str) -> Any:
+        """The same, adding to what is there."""
+        return _value(path, self._checked("POST", path, {}, content, kind))
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, {})
 

@@ -20,6 +20,8 @@ THEMES = {
         "messages",
         ("ledger", "resend", "close", "preview", "test-send", "sandbox", "webhooks"),
     ),
+    "Coupons": ("coupons", ("coupons",)),
+    "Surveys": ("surveys", ("surveys",)),
     "Events": ("importing", ("import", "rejected")),
     "History": ("history", ("sql", "export")),
     "Operation": (
@@ -31,12 +33,14 @@ THEMES = {
 
 _RENAMED = {
     "catalogs": "catalogs_app",
+    "coupons": "coupons_app",
     "import": "import_file",
     "test-send": "send_test",
     "keys": "keys_app",
     "lists": "lists_app",
     "segments": "segments_app",
     "suppressions": "suppressions_app",
+    "surveys": "surveys_app",
 }
 
 

@@ -82,6 +82,8 @@ def status(*, connection: Connection = Connection()) -> int:
             show.line(f"{child} does not run", "red")
     for part, trouble in found["troubles"].items():
         show.line(f"{part}: {trouble}", "red")
+    for part, warning in found["warnings"].items():
+        show.line(f"{part}: {warning}", "yellow")
     return 1 if found["troubles"] else 0
 
 

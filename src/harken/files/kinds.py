@@ -10,9 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
+from harken.messages.pools import CouponPool
+from harken.messages.surveys import Survey
 from harken.segments.model import Segment
 
-Kind = Literal["workspace", "journey", "segment"]
+Kind = Literal["workspace", "journey", "segment", "coupon", "survey"]
 
 
 class Plain(NamedTuple):
@@ -24,7 +26,11 @@ class Plain(NamedTuple):
     type: type[Struct]
 
 
-PLAIN = (Plain("segment", "segments", Segment),)
+PLAIN = (
+    Plain("segment", "segments", Segment),
+    Plain("coupon", "coupons", CouponPool),
+    Plain("survey", "surveys", Survey),
+)
 
 
 def plain_of(holder: Struct) -> Iterator[tuple[Plain, dict[str, dict[str, Any]]]]:

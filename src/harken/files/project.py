@@ -48,6 +48,8 @@ class Project(Struct):
     """Without a workspace file, the workspace in force is left as it is."""
     journeys: dict[str, JourneyFiles] = field(default_factory=dict)
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    coupons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    surveys: dict[str, dict[str, Any]] = field(default_factory=dict)
     move: list[str] = field(default_factory=list)
     """Journeys whose runs in flight go on on the revision that applying makes."""
     faults: list[Fault] = field(default_factory=list)

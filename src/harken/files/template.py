@@ -143,6 +143,14 @@ policy_packs: [KR]
 #sessions:
 #  after: 30m
 
+# The event that redeems a customer's coupon, and where it names the code, what tells one use from
+# another, and the amount. `POST /api/v1/coupons/redeem` always can.
+#coupons:
+#  event: Order Completed
+#  code: coupon
+#  reference: order_id
+#  amount: total
+
 # How long the log of what was handled is kept, the mail that the sandbox caught, and history:
 # events and decisions. History is kept for ever when `history` is not given; reports, the time
 # line and rules that look back further than that see only what is kept.

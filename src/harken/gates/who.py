@@ -61,16 +61,34 @@ def holdout(
     """
     if candidate.purpose == "transactional":
         return NOT_HELD_OUT
+    found = control_group(
+        profile.id,
+        candidate.journey,
+        workspace.holdout_percent,
+        candidate.control_percent,
+        candidate.split,
+    )
+    return found or NOT_HELD_OUT
+
+
+def control_group(
+    profile_id: int, journey: str, everywhere: float, here: float, split: str
+) -> Verdict | None:
+    """The control group that the customer is in, or None.
+
+    `everywhere` and `here` are percents of the global and the journey's own; `split` is the
+    experiment whose control group the run is in, if any.
+    """
     for group, percent, salt in (
-        ("global", workspace.holdout_percent, "holdout"),
-        ("journey", candidate.control_percent, f"control:{candidate.journey}"),
+        ("global", everywhere, "holdout"),
+        ("journey", here, f"control:{journey}"),
     ):
         if percent > 0:
-            found = bucket(profile.id, salt)
+            found = bucket(profile_id, salt)
             if found < percent * BUCKETS_PER_PERCENT:
                 facts = {"group": group, "percent": percent, "bucket": found}
                 return Verdict("control", "holdout", f"{group}_control", facts=facts)
-    if candidate.split:
-        facts = {"group": "split", "split": candidate.split}
+    if split:
+        facts = {"group": "split", "split": split}
         return Verdict("control", "holdout", "split_control", facts=facts)
-    return NOT_HELD_OUT
+    return None

@@ -13,6 +13,7 @@ from harken.journeys.kinds import (
     Branch,
     Exit,
     GoTo,
+    IssueCoupon,
     Message,
     Split,
     Step,
@@ -99,6 +100,8 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     """By event name: conditions on its properties, any of which ends the run."""
     nodes: list[Node]
     """Every step; a run stands before one of them, or past the last."""
+    showing: frozenset[str] = frozenset()
+    """The message steps whose words tell a coupon of the run."""
 
     @property
     def by_hand(self) -> bool:
@@ -211,6 +214,8 @@ def _said(step: Step) -> list[str]:
             return [*(_said_of(one) for one in awaited), ""]
         case Split(arms=shares):
             return [f"{arm.weight:g} % of customers" for arm in shares]
+        case IssueCoupon(otherwise=steps) if steps is not None:
+            return [""]
     return []
 
 

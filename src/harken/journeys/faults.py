@@ -18,6 +18,7 @@ from harken.journeys.kinds import (
     Exit,
     FromAnswer,
     GoTo,
+    IssueCoupon,
     Message,
     Split,
     Step,
@@ -35,7 +36,7 @@ from harken.segments.check import parts
 from harken.segments.live import Traits
 from harken.segments.rules import AnswerIs
 
-LEARNING = (WaitFor, Message)
+LEARNING = (WaitFor, Message, IssueCoupon)
 """Steps of which a run remembers what came of them."""
 LONGEST_GOAL = 30 * DAY
 LONGEST_HOPE = 7 * DAY

@@ -17,6 +17,8 @@
     - split: greeting
       arms: [{name: a, weight: 50, then: [...]}, {name: b, weight: 50, then: [...]}]
     - update: {vip: true}
+    - coupon: trial-20
+      otherwise: [...]
     - enter: other-journey
     - go_to: nudge
     - exit: true
@@ -261,6 +263,19 @@ class Update(Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: Name | None = None
 
 
+class IssueCoupon(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Give the customer a coupon of a pool.
+
+    Later steps know it as `answers.<step id>`, templates also as `coupon` (the latest one).
+    """
+
+    key: ClassVar[str] = "coupon"
+    coupon: Name
+    otherwise: list["Step"] | None = None
+    """When there is none to give; without it, the run ends then."""
+    id: Name | None = None
+
+
 class EnterJourney(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Put the customer into another journey, one with `entry: {api: true}`; this run goes on."""
 
@@ -279,7 +294,7 @@ class GoTo(Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: Name | None = None
 
 
-Step = Message | Wait | WaitFor | Branch | Split | Update | EnterJourney | GoTo | Exit
+Step = Message | Wait | WaitFor | Branch | Split | Update | IssueCoupon | EnterJourney | GoTo | Exit
 
 
 class Limb(NamedTuple):
@@ -308,6 +323,8 @@ def limbs(step: Step) -> list[Limb]:
             return [*inner, Limb("otherwise", "otherwise", step.otherwise)]
         case Split(arms=shares):
             return [Limb(a.name, f"arms[{place}].then", a.then) for place, a in enumerate(shares)]
+        case IssueCoupon(otherwise=steps) if steps is not None:
+            return [Limb("otherwise", "otherwise", steps)]
     return []
 
 

@@ -50,6 +50,8 @@ class Take(Struct, frozen=True):
     at: int
     control: bool = False
     """As a member of the split's control group."""
+    why: str = ""
+    """In words, where the way itself does not say it."""
 
 
 class Park(Struct, frozen=True):
@@ -62,6 +64,8 @@ class End(Struct, frozen=True):
     """The run is over."""
 
     reason: str
+    why: str = ""
+    """In words, where the reason does not say it."""
 
 
 Result = Go | Take | Park | End

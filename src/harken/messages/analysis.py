@@ -4,8 +4,8 @@ The walk follows the order in which a template runs: what an `assign` makes of a
 what comes after, and a value is known to be there inside of an `if` that asked for it.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Container, Iterable
+from typing import Any, NamedTuple
 
 from liquid.ast import BlockNode, Node
 from liquid.builtin.expressions import FilteredExpression, Path
@@ -55,7 +55,7 @@ ROOTS: dict[str, frozenset[str] | None] = {
     "answers": None,
     "session": None,
     "coupon": None,
-    "links": frozenset(("unsubscribe", "preferences", "view")),
+    "links": frozenset(("unsubscribe", "preferences", "view", "survey")),
     "message": frozenset(("id", "journey", "step", "variant", "channel", "language")),
     "sender": frozenset(("name", "address", "postal_address", "phone")),
     "now": frozenset(),
@@ -81,24 +81,35 @@ class Finding(Struct, frozen=True):
     warning: bool = False
 
 
+class Surroundings(NamedTuple):
+    """What the journey around a template gives it."""
+
+    certain: Container[str] = ()
+    """Paths of values that everyone has who comes to the message: its coupon's."""
+    surveys: Collection[str] | None = None
+    """Those that it may link to; None when they are not known."""
+    catalogs: Catalogs | None = None
+    """The workspace's; None when these are not known."""
+
+
 def examine(
-    template: Template, *, needs_defaults: bool, catalogs: Catalogs | None = None
+    template: Template, *, needs_defaults: bool, around: Surroundings = Surroundings()
 ) -> list[Finding]:
     """What is wrong with a template; `needs_defaults` when it may say nothing that can be missing.
 
     Of a default content, whoever has nothing else gets this: so each value that it says must be
     one that all customers have, or be given a `default`, or stand in an `if` that asked for it.
-    `catalogs` are the workspace's; None when these are not known.
     """
-    walk = _Walk(needs_defaults, catalogs)
+    walk = _Walk(needs_defaults, around)
     walk.nodes(template.bound.nodes, frozenset())
     return list(dict.fromkeys(walk.findings))
 
 
 class _Walk:
-    def __init__(self, needs_defaults: bool, catalogs: Catalogs | None) -> None:
-        self._catalogs = catalogs
+    def __init__(self, needs_defaults: bool, around: Surroundings) -> None:
+        self._catalogs = around.catalogs
         self.findings: list[Finding] = []
+        self._around = around
         self._needs_defaults = needs_defaults
         self._locals: dict[str, bool] = {}
         """Names assigned so far, and whether their value is certain."""
@@ -304,7 +315,9 @@ class _Walk:
         if not isinstance(part, Path):
             return None
         text = _text(part)
-        if text in guards or text in ALWAYS:
+        if text in guards or text in ALWAYS or text in self._around.certain:
+            return None
+        if part.path[:2] == ["links", "survey"]:
             return None
         root = str(part.path[0])
         if root not in ROOTS and root not in self._locals:
@@ -344,6 +357,16 @@ class _Walk:
             elif root == "event":
                 hint = hint or f"; its properties are `event.properties.{name}`"
             self._add(f"`{root}` has no `{name}`{hint}", at)
+        elif (root, name) == ("links", "survey"):
+            self._survey(path, at)
+
+    def _survey(self, path: Path, at: Token | None) -> None:
+        known, name = self._around.surveys, path.path[2] if len(path.path) == 3 else None
+        if not isinstance(name, str):
+            self._add("name the survey that it leads to: `links.survey.NAME`", at)
+        elif known is not None and name not in known:
+            hint = did_you_mean(name, known) or "; a survey is a file surveys/NAME.yaml"
+            self._add(f"there is no survey `{name[:64]}`{hint}", at)
 
     def _add(self, problem: str, token: Token | None, warning: bool = False) -> None:
         self.findings.append(Finding(problem, token.start_index if token else -1, warning))

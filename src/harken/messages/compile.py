@@ -5,9 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from harken.catalogs.settings import Catalogs
 from harken.errors import Fault
 from harken.journeys.kinds import Message
+from harken.messages.analysis import Surroundings
 from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
@@ -60,15 +60,15 @@ def compile_message(
     journey: str = "",
     journey_purpose: Literal["marketing", "transactional"] = "marketing",
     compile_rule: Callable[[Rule], Check],
-    catalogs: Catalogs | None = None,
+    around: Surroundings = Surroundings(),
 ) -> tuple[CompiledMessage, list[Fault]]:
     """A message step with its templates parsed, and everything wrong with it.
 
     `files` are the content files by the names the step uses; `path` is where the step stands in
-    its document, for the faults; `catalogs` are the workspace's, where it is known. A message with
-    faults (warnings aside) must not be used: what could not be compiled is missing from it.
+    its document, for the faults; `around` is what the journey and the workspace give it. A message
+    with faults (warnings aside) must not be used: what could not be compiled is missing from it.
     """
-    wordings = Wordings(files, step.by, catalogs)
+    wordings = Wordings(files, step.by, around)
     chooser = compile_choice(step, journey, compile_rule)
     names = chooser.names
     contents: dict[str, dict[str, Parts]] = {}

@@ -18,7 +18,8 @@ def context_of(
     now: int,
     sender: str | None = None,
 ) -> dict[str, Any]:
-    """The values for one message: `profile`, `event`, `answers`, `session`, `sender`, `now`.
+    """The values for one message: `profile`, `event`, `answers`, `coupon`, `session`, `sender`,
+    `now`.
 
     `entry` is the properties of the event unless a caller sets it (an entry by API): `render`
     adds it, so that the ledger need not hold them twice.
@@ -34,6 +35,8 @@ def context_of(
     }
     if trigger is not None and trigger.answers:
         context["answers"] = trigger.answers
+        if trigger.coupon in trigger.answers:
+            context["coupon"] = trigger.answers[trigger.coupon]
     if profile.session is not None:
         context["session"] = {
             "started": clock.iso(profile.session.started),

@@ -17,12 +17,15 @@ import hashlib
 import hmac
 import html
 import re
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-Purpose = Literal["open", "click", "unsubscribe", "preferences", "view", "bounce", "leave"]
+Purpose = Literal[
+    "open", "click", "unsubscribe", "preferences", "view", "survey", "bounce", "leave"
+]
 
 PATHS: dict[str, str] = {
     "open": "/l/o/",
@@ -30,6 +33,7 @@ PATHS: dict[str, str] = {
     "unsubscribe": "/l/u/",
     "preferences": "/l/p/",
     "view": "/l/v/",
+    "survey": "/l/s/",
 }
 """Where the web server answers each purpose; the token follows."""
 
@@ -55,7 +59,7 @@ class Link(Struct, frozen=True, array_like=True):
     variant: str = ""
     channel: str = "email"
     url: str = ""
-    """Of a click: where it leads."""
+    """Of a click: where it leads. Of a survey: its name."""
 
 
 _decoder = msgspec.msgpack.Decoder(Link)
@@ -169,12 +173,31 @@ class MessageLinks:
         return f"{self.links.base_url}{PATHS[purpose]}{token}"
 
     def values(self) -> dict[str, str]:
-        """What templates use as `links.unsubscribe`, `links.preferences`, `links.view`."""
+        """What templates use as `links.unsubscribe`, `links.preferences`, `links.view`.
+
+        `links.survey.NAME` is `SurveyLinks`: signed when it is said.
+        """
         return {
             "unsubscribe": self.url("unsubscribe"),
             "preferences": self.url("preferences"),
             "view": self.url("view"),
         }
+
+
+class SurveyLinks(Mapping[str, str]):
+    """What templates use as `links.survey.NAME`; in a preview they lead nowhere."""
+
+    def __init__(self, links: MessageLinks | None) -> None:
+        self._links = links
+
+    def __getitem__(self, name: str) -> str:
+        return f"#survey-{name}" if self._links is None else self._links.url("survey", name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 _ANCHOR = re.compile(r"<a\s[^>]*>", re.IGNORECASE)

@@ -12,7 +12,7 @@ from harken.messages import footer
 from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledMessage
 from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
-from harken.messages.links import MessageLinks, before_body_end, track_links
+from harken.messages.links import MessageLinks, SurveyLinks, before_body_end, track_links
 from harken.messages.outside import Outside
 from harken.messages.text import html_to_text, tidy
 from harken.messages.wording import Parts
@@ -182,7 +182,7 @@ def _scope(
     values = {
         "entry": (context.get("event") or {}).get("properties") or {},
         **context,
-        "links": urls,
+        "links": {**urls, "survey": SurveyLinks(links)},
         "message": {
             "id": links.link.message if links is not None else "preview",
             "journey": message.journey,

@@ -9,12 +9,11 @@ from liquid.exceptions import LiquidError
 from liquid.token import Token
 from msgspec import Struct
 
-from harken.catalogs.settings import Catalogs
 from harken.channels.table import TABLE, Need
 from harken.errors import Fault
 from harken.files.content import names_file
 from harken.files.words import did_you_mean
-from harken.messages.analysis import examine
+from harken.messages.analysis import Surroundings, examine
 from harken.messages.blocks import Blocks, Whole
 from harken.messages.content import Content
 from harken.messages.liquid import HTML, TEXT, Template
@@ -73,11 +72,11 @@ class Wordings:
     """Compiles the wordings of one message and collects their faults."""
 
     def __init__(
-        self, files: Mapping[str, str], channels: Sequence[str], catalogs: Catalogs | None = None
+        self, files: Mapping[str, str], channels: Sequence[str], around: Surroundings
     ) -> None:
-        """`channels` are those that the message may go by; `catalogs` None when not known."""
-        self._catalogs = catalogs
+        """`channels` are those that the message may go by."""
         self.faults: list[Fault] = []
+        self._around = around
         self._channels = [TABLE[channel] for channel in channels]
         self._files = files
         self._blocks = Blocks(files)
@@ -246,7 +245,7 @@ class Wordings:
         made = self._made[key]
         if made is not None and (source, is_default) not in self._examined:
             self._examined.add((source, is_default))
-            for finding in examine(made, needs_defaults=is_default, catalogs=self._catalogs):
+            for finding in examine(made, needs_defaults=is_default, around=self._around):
                 place = source.place(finding.at)
                 self._fault(source.path, finding.problem, *place, finding.warning)
         return made

@@ -104,6 +104,12 @@ def unmerge(
             survivor.traits[id] = left
     for name in restored.lists.keys() - before.lists.keys():
         survivor.lists.pop(name, None)
+    # What was redeemed or has expired since the merge stays so.
+    restored.coupons = {
+        code: survivor.coupons.pop(code) for code in restored.coupons if code in survivor.coupons
+    }
+    for survey in restored.surveys:
+        survivor.surveys.pop(survey, None)
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
@@ -151,6 +157,8 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
         survivor.traits[id] = merge_states(id, survivor.traits.get(id), state)
     survivor.segments = {**survivor.segments, **absorbed.segments}
     survivor.lists = {**absorbed.lists, **survivor.lists}
+    survivor.coupons = {**absorbed.coupons, **survivor.coupons}
+    survivor.surveys = {**absorbed.surveys, **survivor.surveys}
     known = {send.id for send in survivor.sends}
     survivor.sends = sorted(
         [*survivor.sends, *(send for send in absorbed.sends if send.id not in known)],

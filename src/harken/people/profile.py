@@ -96,6 +96,23 @@ class Bid(Struct, omit_defaults=True, kw_only=True, gc=False):
     """It is one that would only have been sent."""
 
 
+class Coupon(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A coupon that was issued to the customer and is still good."""
+
+    code: str
+    pool: str
+    at: int
+    """When it was issued."""
+    expires_at: int = 0
+    """The last second at which it is good; 0 when it always is."""
+    journey: str
+    step: str
+    run: str
+    imported: bool = False
+    shown: list[str] = field(default_factory=list)
+    """Ids of messages that tell its code and have not failed."""
+
+
 class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The event that started a run."""
 
@@ -105,6 +122,8 @@ class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     properties: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     """What the run's steps have learned since, by step id."""
+    coupon: str = ""
+    """The step whose answer is the run's latest coupon."""
 
 
 class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -232,6 +251,10 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """How many of their opens and clicks fell into each hour of their day (`people.hours`)."""
     places: dict[str, int] = field(default_factory=dict)
     """The workspace's places that the customer is in, and since when."""
+    coupons: dict[str, Coupon] = field(default_factory=dict)
+    """By code: those that are still good."""
+    surveys: dict[str, int] = field(default_factory=dict)
+    """Surveys answered, by message and name, and when: each once for a message."""
     session: Session | None = None
     seen: bytes = b""
     """Message ids of the last 48 h: 8 bytes of hash and 4 of the time in seconds, each."""

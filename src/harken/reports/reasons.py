@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from harken.channels.table import called
 from harken.effects import Decision
-from harken.reports.ways import best_hour, cause
+from harken.reports.ways import cause, no_coupon, took
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
 Clause = Callable[[Decision, Words], str]
@@ -48,28 +48,6 @@ def not_entered(decision: Decision, words: Words) -> str:
     event = decision.facts.get("event")
     lead = f"they did not enter on the event {event}" if event else "they did not enter"
     return f"{lead}, because {_reason(NOT_ENTERED, decision, words)}"
-
-
-def took(decision: Decision, words: Words) -> str:
-    """`at branch-2 they went the way premium, because ...`."""
-    facts, key = decision.facts, decision.reason
-    if key == "moved":
-        where = f" at {decision.step}" if decision.step else ""
-        return f"the run was moved from revision {facts['from']} to {facts['to']}{where}"
-    if key == "best_hour":
-        return best_hour(decision, words)
-    way, said = facts["way"], facts.get("said", "")
-    if key == "split":
-        if facts.get("control"):
-            return f"they are in the control group of the experiment {decision.step}"
-        return f"the experiment {decision.step} put them into {way} ({said})"
-    if key == "wait_for":
-        because = f"because {said}" if said else "because nothing that it waits for came in time"
-        if event := facts.get("event"):
-            because = f"because of the event {event}"
-    else:
-        because = f"because {said}" if said else "because no other was theirs"
-    return f"at {decision.step} they went the way {way}, {because}"
 
 
 def ended(decision: Decision, words: Words) -> str:
@@ -112,6 +90,8 @@ def dropped(decision: Decision, words: Words) -> str:
 
 def control(decision: Decision, words: Words) -> str:
     why = _reason(BLOCKED, decision, words)
+    if pool := decision.facts.get("pool"):
+        return f"a coupon of {pool} would have been given to them at {decision.step}, but {why}"
     return f"{message(decision)} would have been sent{_chain(decision, words)}, but {why}"
 
 
@@ -444,6 +424,7 @@ ENDED: dict[str, Clause] = {
     "exception": _exception,
     "exit": _left("they left the journey at an exit step"),
     "exit_when": _left("they left the journey because its exit rule held"),
+    "no_coupon": no_coupon,
     "completed": _left("they came to the end of the journey"),
     "merged": _left("the run ended, because they were already in the journey as another profile"),
     "archived": _left("the run ended, because the journey was archived"),

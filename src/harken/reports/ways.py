@@ -1,4 +1,4 @@
-"""What let customers in, or is still to come, in words: for entries that are no event of theirs."""
+"""What let customers in or is still to come, and the ways that they went, in words."""
 
 from typing import Any
 
@@ -65,3 +65,34 @@ def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:
         return f"No date that lies ahead is known of their {entry.date}."
     at = words.on(awaited.due)[3:]
     return f"Not yet: the date that lets them in comes on {at}."
+
+
+def took(decision: Decision, words: Words) -> str:
+    """`at branch-2 they went the way premium, because ...`."""
+    facts, key = decision.facts, decision.reason
+    if key == "moved":
+        where = f" at {decision.step}" if decision.step else ""
+        return f"the run was moved from revision {facts['from']} to {facts['to']}{where}"
+    if key == "best_hour":
+        return best_hour(decision, words)
+    way, said = facts["way"], facts.get("said", "")
+    if key == "split":
+        if facts.get("control"):
+            return f"they are in the control group of the experiment {decision.step}"
+        return f"the experiment {decision.step} put them into {way} ({said})"
+    if key == "coupon" and way == "issued":
+        text = f"at {decision.step} they were given the coupon {facts['code']} of {facts['pool']}"
+        ends = facts.get("expires_at")
+        return f"{text}, good until {words.moment(ends, decision.at)}" if ends else text
+    if key == "wait_for":
+        because = f"because {said}" if said else "because nothing that it waits for came in time"
+        if event := facts.get("event"):
+            because = f"because of the event {event}"
+    else:
+        because = f"because {said}" if said else "because no other was theirs"
+    return f"at {decision.step} they went the way {way}, {because}"
+
+
+def no_coupon(decision: Decision, words: Words) -> str:
+    """There was none to give, and the journey does not say what else to do."""
+    return f"they left the journey, because {decision.facts['why']}"

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from harken.effects import Outgoing
+from harken.effects import CouponChange, Outgoing
 from harken.inputs import Definitions, Feedback, JourneySource, WakeUp
 from harken.people.profile import Profile
 
@@ -35,6 +35,8 @@ class Batch(Struct):
     """Small named states of the engine itself (the pacers'), replaced as they change."""
     definitions: Definitions | None = None
     """New definitions, effective after this batch."""
+    coupons: list[CouponChange] = []
+    """What became of coupons, in order."""
 
 
 class LedgerRow(Struct, omit_defaults=True, kw_only=True):
@@ -71,6 +73,40 @@ class LedgerRow(Struct, omit_defaults=True, kw_only=True):
     """`Outgoing.context` as MessagePack; emptied once the message is final."""
 
 
+class CouponRow(Struct, frozen=True):
+    """A coupon code. Times are ms; 0 is not yet, or never."""
+
+    code: str
+    pool: str
+    state: Literal["free", "issued", "redeemed", "expired", "void"]
+    profile_id: int
+    """Whose it was when it was issued (they may have been merged since); 0 for nobody's."""
+    journey: str
+    step: str
+    run: str
+    issued_at: int
+    expires_at: int
+    """The last second at which it is good."""
+    ended_at: int
+    reference: str
+    """Whose use it was: an order's number."""
+    amount: float | None
+    released: int
+    """How often it came back because no message reached its customer."""
+
+
+class CouponCounts(Struct):
+    """How many codes of a pool are in each state."""
+
+    free: int = 0
+    issued: int = 0
+    redeemed: int = 0
+    expired: int = 0
+    void: int = 0
+    released: int = 0
+    """How often codes came back."""
+
+
 class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the sender learned of one claimed message."""
 
@@ -96,8 +132,34 @@ class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Of `queued`: no provider heard of it, so this was no attempt."""
 
 
+class Coupons(Protocol):
+    """Every coupon code that was imported or issued. What becomes of one comes in a `Batch`."""
+
+    def free(self, pool: str, limit: int) -> list[str]:
+        """The next codes of an imported pool that nobody has, in the order of giving out."""
+
+    def known(self, codes: Sequence[str]) -> set[str]:
+        """Which of the codes there are, in whatever state and pool."""
+
+    def one(self, code: str) -> CouponRow | None:
+        """One code."""
+
+    def of(self, profile_id: int, limit: int) -> list[CouponRow]:
+        """The coupons that were issued to a profile, newest first."""
+
+    def counts(self) -> dict[str, CouponCounts]:
+        """How many codes are in each state, by pool."""
+
+    def add(self, pool: str, codes: Sequence[str]) -> int:
+        """Import codes; how many are new. A code that there is, in any pool, stays as it is."""
+
+
 class Store(Protocol):
     """Rows of the engine and the sender. Every verb takes and gives lists."""
+
+    @property
+    def coupons(self) -> Coupons:
+        """The rows of coupons."""
 
     # the engine
     def offset(self) -> int:

@@ -3,11 +3,18 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from harken.errors import Unavailable
+
+AT_ONCE = 500
+"""Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
+ROWS = (256, 16, 1)
+"""Rows in one statement that writes."""
 
 
 class Database:
@@ -101,3 +108,26 @@ class Database:
             connection.close()
         self._all.clear()
         self._threads = threading.local()
+
+
+def slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """`values` in pieces that fit into one `IN (...)`."""
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
+
+
+def write_rows(sql: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Run a statement about many rows, in few steps; how many it changed.
+
+    With each step Python's lock changes hands, and another thread, the engine's at the next
+    batch, is not quick to give it back.
+    """
+    done = changed = 0
+    for size in ROWS:
+        while done + size <= len(rows):
+            some = rows[done : done + size]
+            marks = f"({', '.join('?' * len(some[0]))})"
+            text = statement.format(rows=", ".join([marks] * size))
+            changed += sql.execute(text, list(chain.from_iterable(some))).rowcount
+            done += size
+    return changed

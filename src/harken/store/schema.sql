@@ -57,6 +57,30 @@ CREATE INDEX IF NOT EXISTS messages_trouble ON messages (state, number)
     WHERE state IN ('unsure', 'failed', 'aborted', 'bounced');
 CREATE INDEX IF NOT EXISTS messages_of ON messages (profile_id, number);
 
+-- Every coupon code that was imported or issued. `number` is the order in which imported codes are
+-- given out; a code that comes back goes to the end.
+CREATE TABLE IF NOT EXISTS coupons (
+    number INTEGER PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    pool TEXT NOT NULL,
+    state TEXT NOT NULL,
+    profile_id INTEGER NOT NULL DEFAULT 0,
+    journey TEXT NOT NULL DEFAULT '',
+    step TEXT NOT NULL DEFAULT '',
+    run TEXT NOT NULL DEFAULT '',
+    issued_at INTEGER NOT NULL DEFAULT 0,
+    expires_at INTEGER NOT NULL DEFAULT 0,
+    ended_at INTEGER NOT NULL DEFAULT 0,
+    reference TEXT NOT NULL DEFAULT '',
+    amount REAL,
+    released INTEGER NOT NULL DEFAULT 0
+);
+-- The engine asks for the next free codes of a pool however many were given out before.
+CREATE INDEX IF NOT EXISTS coupons_free ON coupons (pool, number) WHERE state = 'free';
+-- Counts by pool are read from the index alone.
+CREATE INDEX IF NOT EXISTS coupons_counted ON coupons (pool, state, released);
+CREATE INDEX IF NOT EXISTS coupons_of ON coupons (profile_id) WHERE profile_id <> 0;
+
 CREATE TABLE IF NOT EXISTS suppressions (
     address TEXT PRIMARY KEY,
     why TEXT NOT NULL,

@@ -1,9 +1,7 @@
 """The embedded store: one SQLite file, `state.db`."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any, Literal
 
 import msgspec
@@ -12,14 +10,11 @@ from harken.effects import Outgoing
 from harken.inputs import Definitions, Feedback, JourneySource, WakeUp, decode_definitions
 from harken.people import profile as documents
 from harken.people.profile import Profile
+from harken.store import coupons
 from harken.store.base import Batch, LedgerRow, Result
-from harken.store.connection import Database
+from harken.store.connection import Database, slices, write_rows
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
-AT_ONCE = 500
-"""Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
-ROWS = (256, 16, 1)
-"""Rows in one statement that writes."""
 
 LEDGER_COLUMNS = ", ".join(field.name for field in msgspec.structs.fields(LedgerRow))
 
@@ -34,6 +29,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, durable: bool = False, cache_mib: int = 16) -> None:
         self.database = Database(path, SCHEMA, durable=durable, cache_mib=cache_mib)
+        self.coupons = coupons.CouponRows(self.database)
 
     def close(self) -> None:
         self.database.close()
@@ -49,7 +45,7 @@ class SqliteStore:
 
     def profiles(self, ids: Sequence[int]) -> dict[int, Profile]:
         found = {}
-        for some in _slices(ids):
+        for some in slices(ids):
             marks = ",".join("?" * len(some))
             sql = f"SELECT id, document FROM profiles WHERE id IN ({marks})"
             for id, document in self._rows(sql, some):
@@ -58,7 +54,7 @@ class SqliteStore:
 
     def existing(self, ids: Sequence[int]) -> set[int]:
         found: set[int] = set()
-        for some in _slices(ids):
+        for some in slices(ids):
             marks = ",".join("?" * len(some))
             rows = self._rows(f"SELECT id FROM profiles WHERE id IN ({marks})", some)
             found.update(row[0] for row in rows)
@@ -82,17 +78,19 @@ class SqliteStore:
 
     def commit(self, batch: Batch) -> None:
         with self.database.transaction() as sql:
-            _write(sql, SET_PROFILE, batch.profiles)
+            write_rows(sql, SET_PROFILE, batch.profiles)
             if batch.forgotten:
                 gone = [(id,) for id in batch.forgotten]
                 # What is erased is overwritten with zeros too, whatever that costs.
                 sql.execute("PRAGMA secure_delete = ON")
                 sql.executemany("DELETE FROM profiles WHERE id = ?", gone)
                 sql.executemany(ERASE, gone)
+                coupons.erase(sql, gone)
                 sql.execute("PRAGMA secure_delete = FAST")
-            _write(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
-            _write(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
-            _write(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
+            write_rows(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
+            write_rows(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
+            write_rows(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
+            coupons.write(sql, batch.coupons)
             for feedback in batch.feedback:
                 statement = FEEDBACK.get(feedback.what)
                 if statement:
@@ -169,9 +167,9 @@ class SqliteStore:
             ids = _encode_json([result.id for result in results]).decode()
             held = _decode_ids(sql.execute(HELD, [sender, ids]).fetchone()[0])
             written = [result for result in results if result.id in held]
-            _write(sql, SETTLE, [_settled(result) for result in written])
+            write_rows(sql, SETTLE, [_settled(result) for result in written])
             outcomes = [_outcome(result) for result in written if result.state != "queued"]
-            _write(sql, SET_WAKEUP, outcomes)
+            write_rows(sql, SET_WAKEUP, outcomes)
         return [result.id for result in written]
 
     def lost(self, sender: str) -> list[LedgerRow]:
@@ -201,7 +199,7 @@ class SqliteStore:
 
     def suppressed(self, addresses: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for some in _slices([address.lower() for address in addresses]):
+        for some in slices([address.lower() for address in addresses]):
             marks = ",".join("?" * len(some))
             sql = f"SELECT address, why FROM suppressions WHERE address IN ({marks})"
             found.update(self._rows(sql, some))
@@ -281,7 +279,7 @@ class SqliteStore:
             row = self.message(id) if done and action == "close" else None
             if row is not None:
                 # It counts as never sent from now on: the engine frees its slot under the caps.
-                _write(sql, SET_WAKEUP, [_outcome(_closed(row, now))])
+                write_rows(sql, SET_WAKEUP, [_outcome(_closed(row, now))])
             return done
 
     def counts(self) -> dict[str, int]:
@@ -331,13 +329,13 @@ WHERE number IN (
 RETURNING {LEDGER_COLUMNS}
 """
 
-# Only who holds the claim may settle it. One row whatever is found: see `_write`.
+# Only who holds the claim may settle it. One row whatever is found: see `write_rows`.
 HELD = """
 SELECT json_group_array(id) FROM messages
 WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'handed' AND sender = ?1
 """
 
-# Statements about many rows, for `_write`.
+# Statements about many rows, for `write_rows`.
 SET_PROFILE = """
 INSERT INTO profiles VALUES {rows} ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """
@@ -395,27 +393,6 @@ FEEDBACK = {
             state = CASE WHEN state = 'unsure' THEN 'delivered' ELSE state END
         WHERE id = :message""",
 }
-
-
-def _slices(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
-
-
-def _write(sql: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement about many rows, in few steps.
-
-    With each step Python's lock changes hands, and another thread, the engine's at the next
-    batch, is not quick to give it back.
-    """
-    done = 0
-    for size in ROWS:
-        while done + size <= len(rows):
-            some = rows[done : done + size]
-            marks = f"({', '.join('?' * len(some[0]))})"
-            text = statement.format(rows=", ".join([marks] * size))
-            sql.execute(text, list(chain.from_iterable(some)))
-            done += size
 
 
 def _place(wakeup: WakeUp) -> tuple[int, int, str]:

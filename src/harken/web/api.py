@@ -18,6 +18,7 @@ from harken.inputs import Command, Definitions
 from harken.people.profile import Profile
 from harken.store.log import LogReader
 from harken.web import health
+from harken.web.clicks import Clicks
 from harken.web.exports import Exports
 from harken.web.segments import Segments
 
@@ -57,6 +58,8 @@ class Api:
         """Held while the customers of a list are exchanged."""
         self.shelving = threading.Lock()
         """Held while a catalog changes: each version follows the one before."""
+        self.forms = Clicks()
+        """Forms of surveys that were sent lately, by message."""
         self.segments = Segments(services)
         self.exports = Exports(
             services.settings.data / "exports.json",

@@ -60,13 +60,17 @@ def under(heading: str, whole: str) -> str:
 
 def page(language: str, title: str, body: str) -> str:
     """A whole page; `title` is a key of the words, `body` is HTML."""
-    words = WORDS[language]
-    heading = escape(words[title])
+    return frame(language, WORDS[language][title], body)
+
+
+def frame(language: str, title: str, body: str, style: str = "") -> str:
+    """A whole page; `title` is text, `body` HTML, `style` what it needs beside the usual."""
+    heading = escape(title)
     return (
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{escape(language)}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex, nofollow">'
-        f"<title>{heading}</title><style>{STYLE}</style></head>"
+        f"<title>{heading}</title><style>{STYLE}{style}</style></head>"
         f'<body><main><div class="card"><h1>{heading}</h1>{body}</div></main></body></html>'
     )
 

@@ -35,6 +35,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "It can no longer be shown.",
         "trouble_title": "Please try again in a moment",
         "trouble": "We could not save this just now. Nothing was changed.",
+        "survey_thanks_title": "Thank you",
+        "survey_thanks": "Your answers have reached us.",
+        "survey_send": "Send",
+        "survey_required": "required",
+        "survey_wrong": "Please look at this again:",
+        "survey_is_required": "Please answer this question.",
+        "survey_not_an_option": "Please choose from what is offered.",
+        "survey_too_long": "Please shorten this to {longest} characters.",
+        "survey_preview": "This is a preview: nothing is kept.",
         "home_title": "Harken",
         "home": "This server listens to what a shop's customers do and sends the messages that "
         "follow. Customers need nothing here: links in messages lead to their pages.",
@@ -68,6 +77,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "더 이상 표시할 수 없는 메시지입니다.",
         "trouble_title": "잠시 후 다시 시도해 주세요",
         "trouble": "지금은 저장할 수 없습니다. 변경된 내용은 없습니다.",
+        "survey_thanks_title": "감사합니다",
+        "survey_thanks": "답변이 잘 전달되었습니다.",
+        "survey_send": "보내기",
+        "survey_required": "필수",
+        "survey_wrong": "다음 항목을 다시 확인해 주세요.",
+        "survey_is_required": "이 질문에 답해 주세요.",
+        "survey_not_an_option": "제시된 항목 중에서 선택해 주세요.",
+        "survey_too_long": "{longest}자 이내로 줄여 주세요.",
+        "survey_preview": "미리보기입니다. 답변은 저장되지 않습니다.",
         "home_title": "Harken",
         "home": "쇼핑몰 고객의 활동을 듣고 그에 맞는 메시지를 보내는 서버입니다. "
         "고객을 위한 페이지는 메시지 안의 링크로 열립니다.",
@@ -101,6 +119,15 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "gone": "Pesan ini tidak dapat ditampilkan lagi.",
         "trouble_title": "Silakan coba lagi sebentar lagi",
         "trouble": "Kami belum dapat menyimpannya. Tidak ada yang berubah.",
+        "survey_thanks_title": "Terima kasih",
+        "survey_thanks": "Jawaban Anda sudah kami terima.",
+        "survey_send": "Kirim",
+        "survey_required": "wajib",
+        "survey_wrong": "Mohon periksa lagi:",
+        "survey_is_required": "Mohon jawab pertanyaan ini.",
+        "survey_not_an_option": "Mohon pilih dari yang tersedia.",
+        "survey_too_long": "Mohon persingkat menjadi {longest} karakter.",
+        "survey_preview": "Ini pratinjau: tidak ada yang disimpan.",
         "home_title": "Harken",
         "home": "Server ini mendengarkan kegiatan pelanggan toko dan mengirim pesan yang sesuai. "
         "Halaman untuk pelanggan dibuka lewat tautan di dalam pesan.",
@@ -118,6 +145,15 @@ def spoken(tag: object) -> str | None:
     # `in` is what old Android and Java call Indonesian.
     base = "id" if base == "in" else base
     return base if base in LANGUAGES else None
+
+
+def languages_of(profile: Profile | None, accept_language: str) -> list[str]:
+    """Every language that the customer may want, as tags, the best first."""
+    stated = [profile.attribute(name) for name in ("language", "locale")] if profile else []
+    own = [one.strip() for one in stated if isinstance(one, str) and one.strip()]
+    parts = (part.partition(";") for part in accept_language[:500].split(",")[:20])
+    wanted = sorted((-_quality(rest), place, tag) for place, (tag, _, rest) in enumerate(parts))
+    return [*own, *(tag.strip() for worth, _, tag in wanted if worth < 0 and tag.strip())]
 
 
 def language_of(profile: Profile | None, accept_language: str) -> str:

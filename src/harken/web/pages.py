@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from collections import OrderedDict, deque
 from html import escape
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, quote
@@ -11,7 +10,6 @@ from litestar import MediaType, Request, Response, Router, get, post
 from litestar.params import Parameter
 
 from harken.channels.scanners import machine
-from harken.clock import SECOND
 from harken.errors import HarkenError, NotFound, Unavailable
 from harken.inputs import Command, Consent, Feedback
 from harken.logs import structlog
@@ -20,6 +18,7 @@ from harken.people.consent import ALL, consent_for
 from harken.people.profile import ConsentChange, ConsentState, Profile
 from harken.web import page_html as html
 from harken.web.api import Api, TheApi
+from harken.web.clicks import Clicks
 from harken.web.page_words import LANGUAGES, language_of
 from harken.web.problems import status_of
 from harken.web.routes.people import identify
@@ -28,8 +27,6 @@ from harken.web.samples import trigger_of_run
 MOST_FORM = 64 * 1024
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 SUBJECT = "padding:12px 16px;font:bold 16px Helvetica,Arial,sans-serif;color:#222;background:#fff"
-NEARBY = 10 * SECOND
-MESSAGES_REMEMBERED = 10_000
 # What may stand in a URL as it is; the rest would not fit in a header.
 URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
 
@@ -40,31 +37,13 @@ Page = Response[str]
 log = structlog.get_logger("pages")
 
 
-class Clicks:
-    """Times of the latest clicks by message: link checkers click everything at once."""
-
-    def __init__(self) -> None:
-        self._times: OrderedDict[str, deque[int]] = OrderedDict()
-
-    def nearby(self, message: str, now: int) -> int:
-        """Clicks on the message in the last ten seconds, this one included."""
-        times = self._times.pop(message, None) or deque(maxlen=20)
-        while times and now - times[0] > NEARBY:
-            times.popleft()
-        times.append(now)
-        self._times[message] = times
-        while len(self._times) > MESSAGES_REMEMBERED:
-            self._times.popitem(last=False)
-        return len(times)
-
-
 clicks = Clicks()
 
 
 @get("/", include_in_schema=False)
 async def home(request: Visit) -> Page:
     """What a person sees who opens the server's address."""
-    return _page(html.home(_spoken(request, None)))
+    return page(html.home(_spoken(request, None)))
 
 
 @get(PATHS["open"] + "{token:str}", include_in_schema=False)
@@ -73,7 +52,7 @@ async def opened(api: TheApi, request: Visit, token: Token) -> Response[bytes]:
     try:
         link = api.services.links.verify(token.removesuffix(".gif"), "open")
         if link is not None:
-            await _tell(api, request, link, "opened", "")
+            await tell(api, request, link, "opened", "")
     except HarkenError as fault:
         log.warning("open_not_kept", fault=str(fault))
     return Response(
@@ -86,11 +65,11 @@ async def opened(api: TheApi, request: Visit, token: Token) -> Response[bytes]:
 @get(PATHS["click"] + "{token:str}", include_in_schema=False)
 async def clicked(api: TheApi, request: Visit, token: Token) -> Page:
     """On to where the link led. The target stands in the token, under our signature."""
-    link = _link(api, token, "click")
+    link = verified(api, token, "click")
     if not link.url.lower().startswith(("http://", "https://")):
         raise NotFound("this link leads nowhere")
     try:
-        await _tell(api, request, link, "clicked", link.url)
+        await tell(api, request, link, "clicked", link.url)
     except HarkenError as fault:
         # Whoever clicked is not to be stopped by a full disk of ours.
         log.warning("click_not_kept", fault=str(fault))
@@ -104,9 +83,9 @@ async def clicked(api: TheApi, request: Visit, token: Token) -> Page:
 @get(PATHS["unsubscribe"] + "{token:str}", include_in_schema=False)
 async def ask_unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
     """Only asks: mail filters follow links, and they must not unsubscribe anybody."""
-    link = _link(api, token, "unsubscribe")
+    link = verified(api, token, "unsubscribe")
     language = await _language(api, request, link)
-    return _page(html.ask_unsubscribe(language, request.url.path, _preferences(api, link)))
+    return page(html.ask_unsubscribe(language, request.url.path, _preferences(api, link)))
 
 
 @post(
@@ -120,17 +99,17 @@ async def unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
 
     Source: https://www.rfc-editor.org/rfc/rfc8058#section-3.2
     """
-    link = _link(api, token, "unsubscribe")
+    link = verified(api, token, "unsubscribe")
     fields = await _form(request)
     language = await _language(api, request, link)
     if fields.get("action") == "resubscribe":
         back = _change(api, link.channel, "opted_in", "unsubscribe page, taken back")
-        await _durable(api, [(link.profile_id, Consent([back]))])
-        return _page(html.resubscribed(language, _preferences(api, link)))
+        await durable(api, [(link.profile_id, Consent([back]))])
+        return page(html.resubscribed(language, _preferences(api, link)))
     one_click = fields.get("List-Unsubscribe") == "One-Click"
     how = "one-click unsubscribe" if one_click else "unsubscribe link"
     left = _change(api, link.channel, "opted_out", how)
-    await _durable(
+    await durable(
         api,
         [
             (link.profile_id, Consent([left])),
@@ -138,13 +117,13 @@ async def unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
         ],
     )
     here = request.url.path
-    return _page(html.unsubscribed(language, here, _preferences(api, link)))
+    return page(html.unsubscribed(language, here, _preferences(api, link)))
 
 
 @get(PATHS["preferences"] + "{token:str}", include_in_schema=False)
 async def show_preferences(api: TheApi, request: Visit, token: Token) -> Page:
     """What the customer gets, to be changed."""
-    link = _link(api, token, "preferences")
+    link = verified(api, token, "preferences")
     return await asyncio.to_thread(_preference_page, api, request, link, {}, "")
 
 
@@ -156,7 +135,7 @@ async def show_preferences(api: TheApi, request: Visit, token: Token) -> Page:
 )
 async def save_preferences(api: TheApi, request: Visit, token: Token) -> Page:
     """Keep what the customer chose; only what they changed is written down."""
-    link = _link(api, token, "preferences")
+    link = verified(api, token, "preferences")
     fields = await _form(request)
     profile = await asyncio.to_thread(api.known, link.profile_id)
     if profile is None:
@@ -175,7 +154,7 @@ async def save_preferences(api: TheApi, request: Visit, token: Token) -> Page:
             _change(api, name.split(":")[0], state, "preference page", name.split(":")[1])
             for name, state in wanted.items()
         ]
-        await _durable(api, [(profile.id, Consent(changes))])
+        await durable(api, [(profile.id, Consent(changes))])
     note = "stopped" if fields.get("action") == "stop" else "saved"
     return await asyncio.to_thread(_preference_page, api, request, link, fields, note)
 
@@ -183,11 +162,11 @@ async def save_preferences(api: TheApi, request: Visit, token: Token) -> Page:
 @get(PATHS["view"] + "{token:str}", include_in_schema=False)
 async def view_in_browser(api: TheApi, request: Visit, token: Token) -> Page:
     """The message again, as it can be made from what is known now."""
-    link = _link(api, token, "view")
+    link = verified(api, token, "view")
     found = await asyncio.to_thread(_again, api, link)
     if found is None:
         language = await _language(api, request, link)
-        return _page(html.told(language, "gone"), 404)
+        return page(html.told(language, "gone"), 404)
     return Response(
         found,
         media_type=MediaType.HTML,
@@ -226,7 +205,7 @@ def _preference_page(
     language = chosen if chosen in LANGUAGES else _spoken(request, profile)
     address = profile.attribute("email")
     whose = address if isinstance(address, str) else ""
-    return _page(html.preferences(language, request.url.path, whose, shown, note))
+    return page(html.preferences(language, request.url.path, whose, shown, note))
 
 
 async def _keep_language(api: Api, profile: Profile, language: str) -> None:
@@ -244,6 +223,7 @@ def _again(api: Api, link: Link) -> str | None:
     """The message rendered anew; None when it, or the customer, is not known any more."""
     # Not at the top: what renders takes longer to load than Harken may take to start.
     from harken.messages.context import context_of
+    from harken.messages.coupons import with_coupons
     from harken.messages.evaluate import Aborted
     from harken.messages.render import render
 
@@ -257,6 +237,9 @@ def _again(api: Api, link: Link) -> str | None:
     decided = services.history.decisions(profile.id, link.journey)
     entered = [one for one in decided if one.run == row.run and one.outcome == "entered"]
     event = trigger_of_run(entered[0].facts) if entered else None
+    theirs = services.store.coupons.of(row.profile_id, 1_000)
+    told = [one for one in theirs if one.run == row.run and one.issued_at <= row.queued_at]
+    event = with_coupons(event, reversed(told), in_force.coupons)
     passed = [one for one in decided if one.message == row.id and one.outcome == "passed"]
     step = in_force.message_step(link.journey, link.revision, link.step)
     sender = step.sender if step is not None else None
@@ -273,7 +256,8 @@ def _again(api: Api, link: Link) -> str | None:
     return html.under(f'<div style="{SUBJECT}">{escape(made.subject)}</div>', body)
 
 
-def _link(api: Api, token: str, purpose: Purpose) -> Link:
+def verified(api: Api, token: str, purpose: Purpose) -> Link:
+    """What a link of ours says. Raises NotFound."""
     link = api.services.links.verify(token, purpose)
     if link is None:
         raise NotFound("this is no link of ours")
@@ -285,7 +269,7 @@ def _preferences(api: Api, link: Link) -> str:
     return api.services.links.of(link).url("preferences").removeprefix(api.services.links.base_url)
 
 
-async def _tell(
+async def tell(
     api: Api, request: Visit, link: Link, what: Literal["opened", "clicked"], detail: str
 ) -> None:
     row = await asyncio.to_thread(api.services.store.message, link.message)
@@ -301,7 +285,7 @@ async def _tell(
     )
     told = f"{detail} ({why})".strip() if why else detail
     feedback = _feedback(link, what, now, told, machine=why is not None)
-    await _durable(api, [(link.profile_id, feedback)])
+    await durable(api, [(link.profile_id, feedback)])
 
 
 def _feedback(
@@ -334,7 +318,7 @@ def _change(
     )
 
 
-async def _durable(api: Api, commands: list[tuple[int, Command]]) -> None:
+async def durable(api: Api, commands: list[tuple[int, Command]]) -> None:
     await asyncio.wrap_future(api.services.collector.append_commands(commands))
 
 
@@ -361,7 +345,7 @@ def _spoken(request: Visit, profile: Profile | None) -> str:
     return language_of(profile, request.headers.get("accept-language", ""))
 
 
-def _page(content: str, status: int = 200) -> Page:
+def page(content: str, status: int = 200) -> Page:
     return Response(content, status_code=status, media_type=MediaType.HTML, headers=html.headers())
 
 
@@ -372,7 +356,7 @@ def failed(request: Visit, error: Exception) -> Page:
         log.warning("page_not_served", fault=str(error))
     elif status >= 500:
         log.error("page_failed", status=status, exc_info=error)
-    what = "missing" if status < 500 else "trouble"
+    what = "missing" if status < 500 and status != 429 else "trouble"
     headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}
     return Response(
         html.told(_spoken(request, None), what),

@@ -26,6 +26,7 @@ from harken.journeys.compile import LiveJourney
 from harken.journeys.kinds import Message
 from harken.messages.compile import CompiledMessage
 from harken.messages.context import context_of
+from harken.messages.coupons import with_examples
 from harken.messages.evaluate import Aborted
 from harken.messages.render import Rendered, render
 from harken.people.profile import Profile, Run, Trigger
@@ -75,6 +76,7 @@ def show(api: Api, wanted: Wanted, by: str) -> Shown:
         event = trigger_for(api, profile, journey)
     else:
         event = Trigger(name=journey.source.entry.event, at=api.now, properties=wanted.event)
+    event = with_examples(event, journey, step.message, draft.coupons, api.now, draft.zone)
     choice = words.choose(profile, event, api.now, wanted.variant)
     context = context_of(profile, event, draft.workspace, api.now, step.sender)
     if wanted.language:

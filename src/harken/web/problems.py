@@ -17,6 +17,7 @@ from harken.errors import (
     Denied,
     Fault,
     NotFound,
+    Refused,
     TooLarge,
     TooMany,
     Unavailable,
@@ -40,6 +41,8 @@ class Problem(Struct, omit_defaults=True, kw_only=True):
     """Of definitions: everything that is wrong with them, each with its place."""
     errors: list[str] = []
     """Of a request: each parameter or field that is wrong."""
+    reason: str = ""
+    """Of a coupon that is not good: why, in one word."""
     request_id: str = ""
     """Names the request in Harken's logs."""
 
@@ -92,6 +95,8 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
         problem.faults = list(error.faults)
     elif isinstance(error, BadLines):
         problem.errors = list(error.lines)
+    elif isinstance(error, Refused):
+        problem.reason = error.reason
     elif isinstance(error, HTTPException):
         problem.detail = error.detail
         if isinstance(error, ValidationException):

@@ -51,6 +51,8 @@ class ProjectBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """Left as it is when not given."""
     journeys: dict[str, JourneyBody] = field(default_factory=dict)
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    coupons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    surveys: dict[str, dict[str, Any]] = field(default_factory=dict)
     move: list[str] = field(default_factory=list)
     """Journeys whose runs in flight go on on the new revision; others' finish on their own."""
 
@@ -187,6 +189,7 @@ def warnings_of(api: Api, draft: InForce, changes: Sequence[Change]) -> Warnings
 
 
 def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
+    from harken.messages.coupons import with_examples
     from harken.messages.coverage import coverage
 
     audience = list(_audience(api, journey))
@@ -197,7 +200,14 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
         if words is None:
             continue
         outside = api.services.fetching.of(draft.workspace, MOST_FEEDS)
-        found = coverage(words, audience, draft.workspace, api.now, outside)
+        tried = [
+            (
+                profile,
+                with_examples(event, journey, step.message, draft.coupons, api.now, draft.zone),
+            )
+            for profile, event in audience
+        ]
+        found = coverage(words, tried, draft.workspace, api.now, outside)
         yield Cover(
             journey=journey.name,
             step=step.message,

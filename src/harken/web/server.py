@@ -16,11 +16,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from harken.ingest.http import Ingest, Message, Receive, Scope, Send
 from harken.ingest.limits import RateLimits
 from harken.logs import structlog
-from harken.web import page_html, pages, problems, reference
+from harken.web import page_html, pages, problems, reference, survey_pages
 from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.routes import (
     catalogs,
+    coupons,
     definitions,
     exports,
     history,
@@ -35,6 +36,7 @@ from harken.web.routes import (
     sandbox,
     segments,
     suppressions,
+    surveys,
     webhooks,
 )
 
@@ -171,6 +173,8 @@ def _routes() -> Router:
             catalogs.routes,
             segments.routes,
             exports.routes,
+            coupons.routes,
+            surveys.routes,
             definitions.routes,
             messages.routes,
             preview.routes,
@@ -197,6 +201,7 @@ def litestar(api: Api) -> Litestar:
             hooks.routes,
             webhooks.receipts,
             pages.routes,
+            survey_pages.routes,
             _routes(),
         ],
         on_startup=[api.exports.start, api.services.keeper.start],

@@ -80,6 +80,8 @@ class Current(Struct, kw_only=True):
     workspace: dict[str, Any]
     journeys: dict[str, JourneyDefinition]
     segments: dict[str, dict[str, Any]]
+    coupons: dict[str, dict[str, Any]]
+    surveys: dict[str, dict[str, Any]]
 
 
 @get("/definitions", responses=responses(), sync_to_thread=True)

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 import harken
 from harken.channels.sandbox import SANDBOX_URL
 from harken.clock import iso
+from harken.web import coupons
 from harken.web.api import Api, TheApi
 from harken.web.backup import Backup, back_up
 from harken.web.problems import responses
@@ -71,6 +72,8 @@ class Status(Struct, kw_only=True):
     children: dict[str, bool]
     """The processes besides the web process, and whether they run."""
     troubles: dict[str, str]
+    warnings: dict[str, str]
+    """What will be missing soon: codes of coupons."""
     transports: list[Transport]
     bounces_hook: str
     """Where providers are to post bounces."""
@@ -121,6 +124,7 @@ def show_status(api: TheApi) -> Status:
         messages=services.store.message_states(),
         children=api.children(),
         troubles=api.troubles(),
+        warnings=coupons.warnings(api),
         transports=_transports(api),
         bounces_hook=f"{services.settings.base_url}/hooks/bounces/{hook_token(api)}",
     )
