@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 import msgspec
@@ -174,6 +174,7 @@ class Demo:
             harken.wait_until_ready(f"{chosen.harken}/readyz", READY_SECONDS)
         apply_files(chosen, told)
         self._import_history(notes)
+        upload_goods(chosen, told)
         shop = self._start("shop", ["examples.shop.server"], told)
         shop.wait_until_ready(f"{chosen.shop}/healthz", READY_SECONDS)
         if chosen.check:
@@ -225,6 +226,34 @@ def apply_files(chosen: Options, told: dict[str, str]) -> None:
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise Wrong(f"harken apply {folder} failed:\n{done.stdout}{done.stderr}")
+
+
+def upload_goods(chosen: Options, told: dict[str, str]) -> None:
+    """Give Harken what the shop sells. Raises Wrong when it does not take it."""
+    file = chosen.data / "products.ndjson"
+    file.write_bytes(b"\n".join(map(msgspec.json.encode, goods_for_sale(chosen.shop))))
+    command = [sys.executable, "-m", "harken", "catalogs", "import", "products", str(file)]
+    command += ["--server", chosen.harken]
+    done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise Wrong(f"harken catalogs import failed:\n{done.stdout}{done.stderr}")
+
+
+def goods_for_sale(shop: str) -> list[dict[str, Any]]:
+    """The shop's products as the items of a catalog."""
+    return [
+        {
+            "id": one.id,
+            "title": one.name["en"],
+            "category": one.category,
+            "brand": one.brand,
+            "price": one.price,
+            "in_stock": True,
+            "url": f"{shop}/product/{one.id}",
+            **({"offer": "15 % off until Sunday"} if one.id == "weekender" else {}),
+        }
+        for one in catalogue().products
+    ]
 
 
 def pages() -> list[str]:

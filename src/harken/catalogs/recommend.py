@@ -41,10 +41,17 @@ SELECT item,
 FROM once GROUP BY item HAVING count(DISTINCT profile_id) >= $9 AND score > 0
 ORDER BY score DESC, item LIMIT {most}
 """
+ONE_EACH = """
+SELECT profile_id, ts, {id} AS item FROM events WHERE name = $1 AND ts >= $2 AND ts <= $3
+"""
+SEVERAL = """
+SELECT profile_id, ts, unnest({ids}) AS item FROM events
+WHERE name = $1 AND ts >= $2 AND ts <= $3
+"""
 TOGETHER = """
 WITH doings AS ({doings}),
 done AS (
-    SELECT profile_id, item FROM doings WHERE kind = $6 AND item IN (SELECT unnest($8::VARCHAR[]))
+    SELECT profile_id, item FROM doings WHERE item IN (SELECT unnest($5::VARCHAR[]))
     GROUP BY profile_id, item
     QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY max(ts) DESC, item) <= {last}
 ),
@@ -52,7 +59,7 @@ who AS (SELECT item, count(*) AS customers FROM done GROUP BY item),
 pairs AS (
     SELECT a.item AS item, b.item AS other, count(*) AS both_of
     FROM done AS a JOIN done AS b ON a.profile_id = b.profile_id AND a.item <> b.item
-    GROUP BY a.item, b.item HAVING count(*) >= $7
+    GROUP BY a.item, b.item HAVING count(*) >= $4
 ),
 scored AS (
     SELECT pairs.item, other,
@@ -74,8 +81,11 @@ def work_out(
     there = {id: score for id, score in popular.items() if id in categories}
     for (kind, key), scored in _by_popularity(there, categories).items():
         yield kind, key, msgspec.json.encode(scored)
-    for kind, doing in (("viewed_together", "v"), ("bought_together", "b")):
-        for key, scored in _together(history, settings.events, recommend, now, doing, list(there)):
+    events = settings.events
+    viewed = (events.viewed, ONE_EACH.format(id=id_of(events)))
+    bought = (events.bought, SEVERAL.format(ids=bought_ids(events)))
+    for kind, doings in (("viewed_together", viewed), ("bought_together", bought)):
+        for key, scored in _together(history, doings, recommend, now, list(there)):
             yield kind, key, msgspec.json.encode(scored)
 
 
@@ -107,18 +117,12 @@ def _by_popularity(
 
 
 def _together(
-    history: History,
-    events: Shopping,
-    recommend: Recommend,
-    now: int,
-    doing: str,
-    items: list[str],
+    history: History, doings: tuple[str, str], recommend: Recommend, now: int, items: list[str]
 ) -> Iterator[tuple[str, Scored]]:
+    event, sql = doings
     rows = history.query(
-        TOGETHER.format(
-            doings=_doings(events), last=LAST_ITEMS, kept=KEPT_TOGETHER, most=MOST_ITEMS
-        ),
-        [*_span(events, recommend, now), doing, recommend.at_least, items],
+        TOGETHER.format(doings=sql, last=LAST_ITEMS, kept=KEPT_TOGETHER, most=MOST_ITEMS),
+        [event, now - recommend.window, now, recommend.at_least, items],
         limit=MOST_ITEMS,
         seconds=QUERY_SECONDS,
     )
