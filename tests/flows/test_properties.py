@@ -58,6 +58,7 @@ JOURNEYS = {
     "workspace": (
         "caps: [{at_most: 3, per: 1d}, {tag: promo, at_most: 1, per: 6h}]\n"
         'quiet_hours: {from: "22:00", to: "07:00"}\nholdout_percent: 20\n'
+        "places: {store: {latitude: 37.5, longitude: 127.0, radius: 500}}\n"
     ),
     "cart": journey(
         "Left",
@@ -80,6 +81,12 @@ JOURNEYS = {
     ),
     "long": journey("Seen", name="long", entry_reentry="{after: 1h}", entry_key="cart", steps=LONG),
     "put_in": "journey: put-in\nentry: {api: true, reentry: always}\nsteps:\n" + say("hello"),
+    "again": (
+        "journey: again\nentry: {outcome: ignored, journey: visit, within: 2h, reentry: always}\n"
+        f"steps:{wait('{best_hour: 12h}') + say('anew')}"
+    ),
+    "day": "journey: day\nentry: {date: day, yearly: true, before: 1d}\nsteps:" + say("day"),
+    "store": "journey: store\nentry: {place: store, reentry: {after: 1d}}\nsteps:" + say("store"),
     "thanks": journey("$message_sent", name="thanks", entry_reentry="always", steps=say("thanks")),
 }
 USERS = ("u1", "u2", "u3")
@@ -88,10 +95,22 @@ DEVICES = ("?a", "?b")
 users, devices = st.sampled_from(USERS), st.sampled_from(DEVICES)
 events = st.sampled_from(("Left", "Seen", "Bought"))
 ids = st.sampled_from(("", "", "", "same"))
+stated = st.fixed_dictionaries(
+    {},
+    optional={
+        "day": st.sampled_from(("2026-03-04", "1990-03-05", "2026-02-27", "soon", None)),
+        "timezone": st.sampled_from(("Asia/Seoul", "America/New_York", None)),
+        "location": st.sampled_from(
+            ({"latitude": 37.5, "longitude": 127.0}, {"latitude": 0, "longitude": 0}, None)
+        ),
+    },
+)
 step = st.one_of(
     st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
     st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
     st.tuples(st.just("identify"), users, st.one_of(st.none(), devices)),
+    st.tuples(st.just("state"), st.one_of(users, devices), stated),
+    st.tuples(st.just("opened"), users, st.booleans()),
     st.tuples(st.just("alias"), users, users),
     st.tuples(st.just("consent"), users, st.sampled_from(("opted_in", "opted_out"))),
     st.tuples(st.just("advance"), st.sampled_from(("1m", "29m", "31m", "3h", "26h"))),
@@ -114,6 +133,13 @@ def play(shop: Shop, history: list[tuple[Any, ...]]) -> None:
                 shop.track(user, event, anonymous=anonymous, cart=cart, **own)
             case "identify":
                 shop.identify(rest[0], rest[1])
+            case "state":
+                named = "anonymousId" if rest[0] in DEVICES else "userId"
+                shop.call("identify", traits=rest[1], **{named: rest[0]})
+            case "opened":
+                for row in shop.ledger(rest[0])[:1]:
+                    about = {"journey": row.journey, "step": row.step, "machine": rest[1]}
+                    shop.feedback(shop.id(rest[0]), row.id, "opened", **about)
             case "alias" if rest[0] != rest[1]:
                 shop.alias(*rest)
             case "consent":
@@ -149,6 +175,19 @@ def waits(shop: Shop) -> None:
     assert parked == Counter(f"run:{run.id}" for run in runs)
     due = {key: at for at, _, key in shop.wakeups()}
     assert all(due[f"run:{run.id}"] == run.due > shop.now for run in runs)
+    dates = [
+        (date.due, one.id, f"date:{name}")
+        for one in shop.profiles()
+        for name, date in one.dates.items()
+        if date.due
+    ]
+    unheeded = [
+        (message.due, one.id, f"ignored:{id}")
+        for one in shop.profiles()
+        for id, message in one.unheeded.items()
+    ]
+    noticed = [one for one in shop.wakeups() if one[2].startswith(("date:", "ignored:"))]
+    assert sorted(noticed) == sorted([*dates, *unheeded])
     sessions = [one.id for one in shop.profiles() if one.session is not None]
     assert sorted(id for _, id, key in shop.wakeups() if key == "session") == sorted(sessions)
 
