@@ -82,7 +82,7 @@ JOURNEYS = {
     "long": journey("Seen", name="long", entry_reentry="{after: 1h}", entry_key="cart", steps=LONG),
     "put_in": "journey: put-in\nentry: {api: true, reentry: always}\nsteps:\n" + say("hello"),
     "again": (
-        "journey: again\nentry: {outcome: ignored, journey: visit, within: 2h, reentry: always}\n"
+        "journey: again\nentry: {outcome: ignored, journey: left, within: 20h, reentry: always}\n"
         f"steps:{wait('{best_hour: 12h}') + say('anew')}"
     ),
     "day": "journey: day\nentry: {date: day, yearly: true, before: 1d}\nsteps:" + say("day"),

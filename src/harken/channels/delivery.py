@@ -205,8 +205,10 @@ class Delivery(Generic[Compiled, Links]):
         by_channel: dict[str, list[LedgerRow]] = {}
         for row in rows:
             by_channel.setdefault(row.channel, []).append(row)
-        for some in by_channel.values():
-            size = min(CHUNK, -(-len(some) // self._lanes))
+        for channel, some in by_channel.items():
+            # Split for the lanes of its own channel: those of another send none of it sooner.
+            lanes = self._channels[channel].lanes if channel in self._channels else 1
+            size = min(CHUNK, -(-len(some) // max(1, lanes)))
             for start in range(0, len(some), size):
                 self._waiting.append(_Chunk(some[start : start + size], deadline, suppressed))
         return len(rows)
