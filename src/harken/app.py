@@ -56,11 +56,12 @@ class Embedded:
             pass
 
     def _prepare(self) -> bool:
-        """Let history work out what new rules would have counted, as a thread does in `roles`."""
-        if not self.engine.definitions.filling.passes:
+        """Let history work out what the engine asks of it, as threads do in `roles`."""
+        filling, known = self.engine.definitions.filling, self.engine.broadcasts.known
+        if not filling.passes and not known.now.active and not known.now.tables:
             return False
         self.feeder.flush()
-        return self.engine.backfill.prepare()
+        return self.engine.backfill.prepare() or self.engine.broadcasts.prepare()
 
     def close(self) -> None:
         self.sender.close()

@@ -6,6 +6,7 @@ Times are integers: milliseconds since 1970-01-01T00:00:00Z.
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -102,6 +103,7 @@ def from_local(naive: datetime, zone: ZoneInfo) -> int:
     return high
 
 
+@lru_cache(maxsize=64)
 def iso(ms: int) -> str:
     """`ms` as RFC 3339 in UTC with milliseconds: 2026-01-31T09:00:00.000Z."""
     return to_datetime(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

@@ -35,7 +35,7 @@ from harken.people.profile import Profile
 from harken.people.traits import Trait
 from harken.segments.check import rule_faults, segment_faults
 from harken.segments.filling import Filling
-from harken.segments.live import Traits, compile_rule
+from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
 from harken.segments.rules import All, InSegment, Rule
@@ -103,6 +103,8 @@ class InForce:
         self.filling = Filling()
         self.findings = Findings()
         """What all customers together do; the engine renews it."""
+        self.called_off: Mapping[str, str] = {}
+        """Broadcasts whose messages must not leave any more."""
 
     @property
     def traits(self) -> dict[str, list[Trait]]:
@@ -228,6 +230,12 @@ class InForce:
         latest = self.written.journeys.get(name)
         known = latest is not None and latest.revision == revision
         return latest if known else self._find(name, revision)
+
+    def asked_live(self, rule: Rule) -> Check | None:
+        """A rule of nobody's definitions, for documents; None when it asks what was not counted."""
+        mine = Traits(self._traits.segments, self.zone)
+        check = compile_rule(rule, mine)
+        return check if mine.by_id.keys() <= self._traits.by_id.keys() else None
 
     def live(self, name: str) -> bool:
         """Whether messages of the journey (of whatever revision) may leave."""

@@ -105,7 +105,7 @@ class Effects(Struct):
 
     profile: Profile
     changed: bool = True
-    """Whether the document must be written; only a filling may find nothing to do."""
+    """Whether the document must be written; a filling or an invitation may change nothing."""
     facts: bool = False
     """Whether what history keeps of a customer beside events has changed (`rows.Snapshot`)."""
     recount: tuple[int, ...] = ()
@@ -123,3 +123,5 @@ class Effects(Struct):
     coupons: list[CouponChange] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    answer: str = ""
+    """To a broadcast's invitation: `entered`, or why not."""

@@ -13,23 +13,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harken import metrics
 from harken.backfill import NOTE, Backfill
+from harken.broadcasts import NOBODY, Change, Runner
 from harken.channels.table import CONSENTED
 from harken.clock import Clock
 from harken.commits import Commits
 from harken.definitions import InForce
-from harken.effects import CouponChange, Decision, Effects, Happening, Outgoing
+from harken.effects import Decision, Effects, Happening, Outgoing
 from harken.errors import Unavailable
 from harken.gates.pace import Pacer
 from harken.handle import handle
 from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
-    Feedback,
     Findings,
     Input,
     Kind,
@@ -40,6 +39,7 @@ from harken.inputs import (
     decode_command,
     decode_definitions,
     decode_findings,
+    decode_wish,
 )
 from harken.logs import structlog
 from harken.people import profile as documents
@@ -49,6 +49,7 @@ from harken.segments.filling import Filling
 from harken.stocking import Stocking
 from harken.store.base import Batch, Store
 from harken.store.log import LogReader
+from harken.turn import Turn
 
 log = structlog.get_logger("engine")
 
@@ -58,56 +59,14 @@ WAKEUPS = 500
 FILLS = 500
 """Customers whose past is filled in after each batch, and while there is nothing else to do: about
 20 ms of work, which an event may have to wait."""
+INVITED = 400
+"""Customers whom a broadcast takes at once, likewise."""
 MOST_BYTES = 1 << 20
-FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS)
+FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST)
 """Records that are handled by themselves, between two batches."""
 FINDINGS = "findings"
 CACHED = 2_000
 """When so many documents are kept decoded, those not used since the last time are let go of."""
-
-
-class Turn(Struct):
-    """What one batch piles up."""
-
-    documents: dict[int, Profile]
-    touched: set[int] = field(default_factory=set)
-    forgotten: set[int] = field(default_factory=set)
-    stated: set[int] = field(default_factory=set)
-    """Customers of whom history is to be told anew how they stand."""
-    woken: list[WakeUp] = field(default_factory=list)
-    wake: dict[tuple[int, int, str], WakeUp] = field(default_factory=dict)
-    cancel: list[WakeUp] = field(default_factory=list)
-    messages: list[Outgoing] = field(default_factory=list)
-    coupons: list[CouponChange] = field(default_factory=list)
-    feedback: list[Feedback] = field(default_factory=list)
-    history: Collector = field(default_factory=Collector)
-    decisions: list[Decision] = field(default_factory=list)
-    recount: tuple[int, ...] = ()
-    notes: dict[str, bytes] = field(default_factory=dict)
-
-    def take(self, effects: Effects) -> None:
-        """Add what came of one input."""
-        if effects.facts:
-            self.stated.update(one.id for one in (effects.profile, *effects.others))
-        for changed in (effects.profile, *effects.others) if effects.changed else ():
-            self.documents[changed.id] = changed
-            self.touched.add(changed.id)
-            self.forgotten.discard(changed.id)
-        self.recount += effects.recount
-        for id in effects.forgotten:
-            self.forgotten.add(id)
-            self.documents[id] = Profile(id=id)
-        for wakeup in effects.cancel:
-            # One set earlier in this batch is not in the store yet.
-            if self.wake.pop((wakeup.due, wakeup.profile_id, wakeup.key), None) is None:
-                self.cancel.append(wakeup)
-        for wakeup in effects.wake:
-            self.wake[wakeup.due, wakeup.profile_id, wakeup.key] = wakeup
-        self.messages += effects.messages
-        self.coupons += effects.coupons
-        self.feedback += effects.feedback
-        self.decisions += effects.decisions
-        self.history.add(effects)
 
 
 class Engine:
@@ -134,6 +93,7 @@ class Engine:
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
         self.backfill = Backfill(store, history, clock, on_filling)
         self.definitions.findings = self._load_findings()
+        self.broadcasts = Runner(store, history, clock, on_filling)
         self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
         self._reader = reader
@@ -177,8 +137,8 @@ class Engine:
         now = self.clock.now()
         records, end = self._reader.read(self.offset, RECORDS, MOST_BYTES)
         if records and records[0].kind in FOR_ALL:
-            switch = self._switch if records[0].kind == Kind.DEFINITIONS else self._find
-            switch(records[0], records[1].offset if len(records) > 1 else end)
+            after = records[1].offset if len(records) > 1 else end
+            self._for_all(records[0], after)
             return 1
         for index, record in enumerate(records):
             if record.kind in FOR_ALL:
@@ -193,16 +153,24 @@ class Engine:
         upto = min(now, records[-1].received_at) if behind else now
         alone = bool(records) and _ends_batch(records[-1])
         woken = [] if alone else self._commits.due(upto, WAKEUPS)
+        called = any(one.profile_id == NOBODY for one in woken)
+        if called and not records:
+            return self._call_up(upto)
+        woken = [one for one in woken if one.profile_id != NOBODY]
         if not records and not woken:
-            self._commits.land()
-            return self._fill()
+            done = self._fill() or self._invite()
+            if not done:
+                self._commits.land()
+            return done
         with metrics.BATCH.time():
             turn = self._handle_all([*records, *woken], woken, now)
             self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
+        if called:
+            self._call_up(upto)
         # However busy: else new rules would never come into force.
-        self._fill()
+        self._fill() or self._invite()
         return len(records) + len(woken)
 
     def _fill(self) -> int:
@@ -217,10 +185,42 @@ class Engine:
         self._in_force(self.definitions, filling)
         return max(len(fills), 1)
 
+    def _call_up(self, now: int) -> int:
+        """Begin the broadcasts that are due, as of all that was handled before."""
+        self._commits.land()
+        self._commit_change(self.broadcasts.due(now, self.definitions), Turn({}), self.offset)
+        return 1
+
+    def _invite(self) -> int:
+        """Let the next customers of a broadcast enter its journey; how many were asked."""
+        now = self.clock.now()
+        selected = self.broadcasts.selected(now)
+        if selected is not None:
+            self._commit_change(selected, Turn({}), self.offset)
+            return 1
+        slice = self.broadcasts.slice(now, INVITED, self.definitions)
+        if slice is None:
+            return 0
+        turn = self._handle_all(slice.invites, [], now)
+        change = self.broadcasts.taken(slice, turn.answers, now)
+        self._commit_change(change, turn, self.offset, more=True)
+        return max(len(slice.ids), 1)
+
+    def _commit_change(
+        self, change: Change, turn: Turn, offset: int, *, more: bool = False
+    ) -> None:
+        """Commit what has become of the broadcasts with what came of it."""
+        turn.notes.update(change.notes)
+        turn.cancel += change.cancel
+        turn.wake.update({(one.due, one.profile_id, one.key): one for one in change.wake})
+        self._commit(turn, offset, more=more)
+        self.broadcasts.committed(change, self.definitions)
+
     def _in_force(self, definitions: InForce, filling: Filling) -> None:
         definitions.findings = self.definitions.findings
         self.definitions, definitions.filling = definitions, filling
         self.backfill.committed(definitions)
+        self.broadcasts.in_force(definitions)
 
     def _start_over(self) -> None:
         """Let go of what is in memory and was not committed: documents, slots, codes given out."""
@@ -232,6 +232,7 @@ class Engine:
         self._stocking.reload()
         self.backfill.reload()
         self.definitions.filling = self.backfill.filling
+        self.broadcasts.reload()
         with suppress(Exception):
             self.definitions.findings = self._load_findings()
 
@@ -263,7 +264,7 @@ class Engine:
             metrics.FAILED_INPUTS.inc()
             supply.put_back(drawn)
             log.exception("an input was left out", profile=input.profile_id)
-            effects = Effects(documents.decode(before))
+            effects = Effects(documents.decode(before), answer="failed")
             place = input.offset if isinstance(input, Record) else getattr(input, "due", 0)
             properties = {"error": f"{type(fault).__name__}: {fault}"[:500], "at": place}
             effects.happenings.append(
@@ -385,6 +386,16 @@ class Engine:
             self._cache.pop(id, None)
             self._older.pop(id, None)
 
+    def _for_all(self, record: Record, end: int) -> None:
+        """A record that is for no customer alone, and ends where `end` is."""
+        match record.kind:
+            case Kind.DEFINITIONS:
+                self._switch(record, end)
+            case Kind.FINDINGS:
+                self._find(record, end)
+            case _:
+                self._steer(record, end)
+
     def _switch(self, record: Record, end: int) -> None:
         """New definitions: every later input is handled under them, also in a replay."""
         written = decode_definitions(record.body)
@@ -398,10 +409,13 @@ class Engine:
             return
         self._commits.land()
         filling = self.backfill.renew(self.definitions, definitions)
-        notes = {NOTE: msgspec.msgpack.encode(filling)}
-        empty = Batch(end, [], [], [], [], [], [], [], b"", notes, definitions=written)
+        change = self.broadcasts.renew(definitions, record.received_at)
+        notes = {NOTE: msgspec.msgpack.encode(filling), **change.notes}
+        wake, cancel = change.wake, change.cancel
+        empty = Batch(end, [], [], [], wake, cancel, [], [], b"", notes, definitions=written)
         self._commits.now(empty, lambda: None)
         self.offset, self._saved = end, (end, self._paced_note)
+        self.broadcasts.committed(change, definitions)
         self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)
 
@@ -414,6 +428,19 @@ class Engine:
     def _load_findings(self) -> Findings:
         note = self.store.note(FINDINGS)
         return decode_findings(note) if note else Findings()
+
+    def _steer(self, record: Record, end: int) -> None:
+        """An operator's word about a broadcast."""
+        try:
+            change = self.broadcasts.steer(
+                decode_wish(record.body), record.received_at, self.definitions
+            )
+        except Exception:
+            # It was checked before it was appended, like definitions.
+            log.exception("what was wanted of a broadcast could not be done")
+            self._commit(Turn({}), end)
+            return
+        self._commit_change(change, Turn({}), end)
 
 
 def _try_to_write(effects: Effects) -> None:

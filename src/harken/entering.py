@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from harken.effects import Decision
 from harken.ids import derived_id
 from harken.journeys.compile import LiveJourney
-from harken.journeys.entries import ENTERED, Reentry
+from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.explain import unmet
 from harken.segments.rules import lookup
@@ -27,30 +27,29 @@ Refusal = tuple[str, dict[str, Any]]
 """A reason, and the values that it was decided on."""
 
 
-def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: bool = False) -> None:
-    """Begin a run of the journey because of the event, or note why not."""
+def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: bool = False) -> str:
+    """Begin a run of the journey because of the event, or note why not: `entered` or the reason."""
     key = _key_of(journey, event)
     refusal = _refusal(handling, journey, event, key, late)
     if refusal is not None or key is None:
-        _refuse(handling, journey, event, *(refusal or ("no_key", {})))
-        return
+        return refuse(handling, journey, event, *(refusal or ("no_key", {})))
     profile = handling.profile
     run = Run(
         id=derived_id(journey.name, profile.id, key, _occurrence(event)),
         journey=journey.name,
         revision=journey.revision,
         key=key,
-        entered_at=handling.received_at,
+        entered_at=_entry_time(handling, event),
         since=handling.received_at,
         # What a run learns stands with its event, and several may begin with the same one.
         event=replace(event, answers={}, coupon=""),
         depth=handling.depth,
     )
     if run.id in profile.runs:
-        return
+        return "already_in"
     profile.runs[run.id] = run
     _remember_entry(profile, run)
-    facts = {"event": event.name, "at": event.at, "properties": event.properties}
+    facts = {**_facts_of(event), "at": event.at, "properties": event.properties}
     handling.decide(run, "entered", "event", facts=facts)
     handling.emit(
         "$journey_entered",
@@ -60,6 +59,17 @@ def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: boo
     )
     if run.id in profile.runs:
         handling.advance(run, journey)
+    return "entered"
+
+
+def _entry_time(handling: Handling, event: Trigger) -> int:
+    """From when re-entry is measured: a schedule that slipped must not shift tomorrow's."""
+    return event.at if event.name == SCHEDULED else handling.received_at
+
+
+def _facts_of(event: Trigger) -> dict[str, Any]:
+    facts = {"event": event.name}
+    return {**facts, "broadcast": event.broadcast} if event.broadcast else facts
 
 
 def put_in(handling: Handling, name: str, properties: dict[str, Any], id: str) -> None:
@@ -76,9 +86,10 @@ def at_any_time(handling: Handling, run: Run) -> bool:
     return not run.key and journey is not None and journey.source.entry.reentry == "always"
 
 
-def _refuse(
+def refuse(
     handling: Handling, journey: LiveJourney, event: Trigger, reason: str, facts: dict[str, Any]
-) -> None:
+) -> str:
+    """Note why the event does not start the journey; the reason."""
     handling.effects.decisions.append(
         Decision(
             at=handling.now,
@@ -87,9 +98,10 @@ def _refuse(
             revision=journey.revision,
             outcome="not_entered",
             reason=reason,
-            facts={"event": event.name, **facts},
+            facts={**_facts_of(event), **facts},
         )
     )
+    return reason
 
 
 def _refusal(
@@ -118,16 +130,18 @@ def _refusal(
     in_flight = sum(run.journey == journey.name for run in profile.runs.values())
     if in_flight >= RUNS_AT_ONCE:
         return "too_many_runs", {"in_flight": in_flight}
-    return _reentry_refusal(handling, journey, key)
+    return _reentry_refusal(handling, journey, event, key)
 
 
-def _reentry_refusal(handling: Handling, journey: LiveJourney, key: str) -> Refusal | None:
+def _reentry_refusal(
+    handling: Handling, journey: LiveJourney, event: Trigger, key: str
+) -> Refusal | None:
     reentry, profile = journey.source.entry.reentry, handling.profile
     entered = profile.entries.get(journey.name, {}).get(key)
     if entered is not None and reentry != "always":
         if not isinstance(reentry, Reentry):
             return "reentry", {"entered_at": entered}
-        if handling.received_at - entered < reentry.after:
+        if _entry_time(handling, event) - entered < reentry.after:
             return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
     # One run for each value of a key, also when it lasts longer than re-entry waits.
     return ("already_in", {"key": key}) if key and _in_flight(profile, journey.name, key) else None

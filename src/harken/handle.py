@@ -26,6 +26,7 @@ from harken.inputs import (
     Forget,
     Happened,
     Input,
+    Invite,
     Kind,
     Listed,
     Merge,
@@ -35,6 +36,7 @@ from harken.inputs import (
     WakeUp,
     decode_command,
 )
+from harken.inviting import invite
 from harken.issuing import came_to_nothing, expire, redeem, redeem_by_event
 from harken.messages.pools import over_at
 from harken.noticing import (
@@ -87,6 +89,9 @@ def handle(
     renewed = definitions.tidy(profile)
     if isinstance(input, Fill):
         _fill(handling, input)
+        return handling.effects
+    if isinstance(input, Invite):
+        _invite(handling, input)
         return handling.effects
     handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
     if isinstance(input, WakeUp):
@@ -186,6 +191,15 @@ def _fill(handling: Handling, fill: Fill) -> None:
     handling.fill(fill.segments)
     if await_dates(handling.effects, profile, handling.definitions, handling.upto):
         handling.effects.changed = True
+
+
+def _invite(handling: Handling, input: Invite) -> None:
+    if _unknown(handling):
+        handling.effects.forgotten.clear()
+        handling.effects.answer, handling.effects.changed = "unknown", False
+        return
+    invite(handling, input.call)
+    handling.move()
 
 
 def _wake(handling: Handling, wakeup: WakeUp) -> None:

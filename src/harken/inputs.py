@@ -4,13 +4,14 @@ The log is the durable truth. A record is a header (whose, when, what kind) and 
 event the client's own JSON, for all else one of the structs below as MessagePack.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
-from harken.people.profile import ConsentChange
+from harken.people.profile import ConsentChange, Profile, Trigger
 
 
 class Kind(IntEnum):
@@ -22,6 +23,8 @@ class Kind(IntEnum):
     """One of `Command`, for one customer."""
     DEFINITIONS = 3
     """A `Definitions` bundle: every later record is handled under it."""
+    BROADCAST = 4
+    """One of `BroadcastWish`, for no customer in particular."""
     FINDINGS = 5
     """`Findings`, likewise."""
 
@@ -194,8 +197,72 @@ class Fill(Struct, frozen=True):
     """Segments to be looked at for the first time."""
 
 
-Input = Record | WakeUp | Fill
+class Call(Struct, frozen=True, kw_only=True):
+    """What a broadcast says to those whom it has selected."""
+
+    broadcast: str
+    journey: str
+    event: str
+    at: int
+    """When it was due, ms."""
+    properties: dict[str, Any]
+    local: str = ""
+    """Each at their own local time, which is this; `at` then is how far the clocks are."""
+    since: int = 0
+    """With `local`, in the last part: only who was elsewhere, or not to be told, since then."""
+    passes: Callable[[Profile, Trigger | None, int], bool] | None = None
+    """The rule by which somebody selected them, asked of the document as it is now."""
+
+
+class Invite(Struct, frozen=True):
+    """A broadcast's turn has come to this customer: they may enter its journey."""
+
+    profile_id: int
+    call: Call
+
+
+Input = Record | WakeUp | Fill | Invite
 """What `handle` takes."""
+
+
+class StartBroadcast(Struct, tag="start", frozen=True, omit_defaults=True, kw_only=True):
+    """Put a group of customers into a journey whose entry is by API."""
+
+    id: str
+    journey: str
+    by: str
+    at: int = 0
+    """When, ms; at once when it is past."""
+    segment: str = ""
+    rule: dict[str, Any] | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    per_second: int = 0
+
+
+class PauseBroadcast(Struct, tag="pause", frozen=True):
+    """Take no more customers until it is resumed."""
+
+    id: str
+    by: str
+
+
+class ResumeBroadcast(Struct, tag="resume", frozen=True):
+    """Go on where it was paused."""
+
+    id: str
+    by: str
+
+
+class StopBroadcast(Struct, tag="stop", frozen=True, omit_defaults=True):
+    """Take no more customers at all."""
+
+    id: str
+    by: str
+    cancel_messages: bool = False
+    """Nothing leaves any more of what it led to."""
+
+
+BroadcastWish = StartBroadcast | PauseBroadcast | ResumeBroadcast | StopBroadcast
 
 
 class Definitions(Struct, frozen=True, omit_defaults=True):
@@ -239,7 +306,9 @@ class JourneySource(Struct, frozen=True, omit_defaults=True):
 _commands = msgspec.msgpack.Decoder(Command)
 _findings = msgspec.msgpack.Decoder(Findings)
 _definitions = msgspec.msgpack.Decoder(Definitions)
+_wishes = msgspec.msgpack.Decoder(BroadcastWish)
 encode = msgspec.msgpack.Encoder().encode
 decode_command = _commands.decode
 decode_findings = _findings.decode
 decode_definitions = _definitions.decode
+decode_wish = _wishes.decode

@@ -55,6 +55,8 @@ from harken.segments.members import Group, LiveSegment, moves
 from harken.supply import Supply
 from harken.timing import take_best_hour
 
+ZONE_FACTS = frozenset({"timezone", "country"})
+"""What a customer's time zone is known by."""
 DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
 
@@ -156,6 +158,8 @@ class Handling:
         """A fact of the customer has changed (`attributes`, `reach` ...): history and segments."""
         self.effects.facts = True
         self.touched.update(attributes)
+        if fact != "new" and not ZONE_FACTS.isdisjoint(attributes):
+            self.profile.moved = self.now
         segments = self.definitions.segments
         self.ask(segments.by_fact.get(fact, {}))
         for name in attributes:
@@ -368,6 +372,9 @@ class Handling:
     def advance(self, run: Run, journey: LiveJourney) -> None:
         """Take steps until the run waits or ends."""
         nodes = journey.nodes
+        if run.event.broadcast in self.definitions.called_off:
+            self._end(run, journey, "broadcast_stopped", {"broadcast": run.event.broadcast})
+            return
         while run.step < len(nodes):
             if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
                 self._end(run, journey, "exit_when", {})

@@ -100,8 +100,12 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         sender=settings.sender,
         secret=link_secret(settings.data),
     )
-    filling = threading.Thread(target=engine.backfill.run, args=(stopping,), daemon=True)
-    filling.start()
+    asking = [
+        threading.Thread(target=part.run, args=(stopping,), daemon=True)
+        for part in (engine.backfill, engine.broadcasts)
+    ]
+    for thread in asking:
+        thread.start()
 
     def wait() -> float:
         due = store.next_due()
@@ -114,7 +118,9 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     history.close()
     # DuckDB's objects must be gone before the interpreter is, or it complains.
     engine.backfill.ring()
-    filling.join(LONGEST_WAIT)
+    engine.broadcasts.ring()
+    for thread in asking:
+        thread.join(LONGEST_WAIT)
     store.close()
 
 

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from harken import metrics, workspace
 from harken.channels.base import Channel
 from harken.channels.closed import Closed
@@ -20,6 +22,7 @@ from harken.definitions import InForce
 from harken.errors import BadInput
 from harken.fetching import Fetching
 from harken.gates import Candidate, Verdict, check, decision
+from harken.journeys.broadcasts import CALLED_OFF_NOTE
 from harken.logs import structlog
 from harken.messages.compile import CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
@@ -55,12 +58,18 @@ class Sender:
         self._links = Links(settings.base_url, self._secret)
         self._fetching = Fetching(settings, clock, self._store.profiles)
         self._sandboxed = False
+        self._called_off: dict[str, str] = {}
+        """Broadcasts whose messages must not leave any more, and their journeys."""
         self._in_force = self._compile()
         self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
             self._store,
             self._channels(),
             Rendering(
-                compiled=self._message, links=self._links_of, render=self._render, look=self._look
+                compiled=self._message,
+                links=self._links_of,
+                render=self._render,
+                recalled=self._recalled,
+                look=self._look,
             ),
             clock,
             name,
@@ -74,6 +83,7 @@ class Sender:
     def turn(self) -> int:
         """One turn of the loop; 0 when there is nothing to do now."""
         self._follow_definitions()
+        self._follow_broadcasts()
         now = self._clock.now()
         if now >= self._look_at_leases:
             self._look_at_leases = now + LEASES_EVERY
@@ -101,6 +111,16 @@ class Sender:
         self._in_force = self._compile()
         if self._in_force.workspace != before:
             self._delivery.replace(self._channels())
+
+    def _follow_broadcasts(self) -> None:
+        note = self._store.note(CALLED_OFF_NOTE)
+        self._called_off = msgspec.msgpack.decode(note, type=dict[str, str]) if note else {}
+
+    def _recalled(self, row: LedgerRow) -> bool:
+        called_off = self._called_off
+        if row.journey not in called_off.values():
+            return False
+        return msgspec.msgpack.decode(row.context).get("broadcast") in called_off
 
     def _compile(self) -> InForce:
         store = self._store

@@ -13,7 +13,16 @@ from harken.cli import commands
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text("utf-8")
 ALL = [name for _, names in commands.THEMES.values() for name in names]
-GROUPS = ("catalogs", "keys", "suppressions", "segments", "lists", "coupons", "surveys")
+GROUPS = (
+    "broadcasts",
+    "catalogs",
+    "keys",
+    "suppressions",
+    "segments",
+    "lists",
+    "coupons",
+    "surveys",
+)
 
 
 def test_every_command_is_documented_and_every_documented_one_exists() -> None:

@@ -50,6 +50,8 @@ class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
     render: Callable[[Compiled, str, dict[str, Any], Links], Rendered]
     """(message, variant, context, links) -> what it says. Raises Aborted when the template says
     no, and may raise anything else for a row that is bad."""
+    recalled: Callable[[LedgerRow], bool] = lambda row: False
+    """Whether the broadcast that it comes of was stopped, and its messages with it."""
     look: Callable[[LedgerRow, int], Verdict | None] = lambda row, now: None
     """Asked about a message that has waited: what now forbids or delays it, or None."""
 
@@ -313,6 +315,8 @@ class Delivery(Generic[Compiled, Links]):
         """The row in words, or why it ends here. One bad row fails alone."""
         if row.expires_at and now >= row.expires_at:
             return self._result(row, "failed", "expired", now)
+        if self._rendering.recalled(row):
+            return self._result(row, "aborted", "its broadcast was stopped", now)
         verdict = self._rendering.look(row, now) if now - row.queued_at >= WAITED else None
         if verdict is not None:
             why = f"{verdict.gate}: {verdict.reason}"

@@ -15,6 +15,7 @@ THEMES = {
         ("profile", "timeline", "why", "enter", "consent", "merge", "unmerge", "forget"),
     ),
     "Segments": ("segments", ("segments", "lists")),
+    "Broadcasts": ("broadcasts", ("broadcasts",)),
     "Catalogs": ("catalogs", ("catalogs", "recommend")),
     "Messages": (
         "messages",
@@ -32,6 +33,7 @@ THEMES = {
 """Headings of the help, and for each the module and the commands in it."""
 
 _RENAMED = {
+    "broadcasts": "broadcasts_app",
     "catalogs": "catalogs_app",
     "coupons": "coupons_app",
     "import": "import_file",

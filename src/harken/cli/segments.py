@@ -288,6 +288,12 @@ def remove_list(name: str, /, *, connection: Connection = Connection()) -> None:
 
 def _rule(client: Client, text: str) -> Any:
     """A rule by a segment's name, from a file or as it is written. Raises BadInput."""
+    found = written_rule(text)
+    return client.get(f"/segments/{quoted(text)}")["rule"] if found is None else found
+
+
+def written_rule(text: str) -> Any:
+    """A rule from a file or as it is written; None of a segment's name. Raises BadInput."""
     from harken.files.yaml import parse
 
     if text == "-":
@@ -300,7 +306,7 @@ def _rule(client: Client, text: str) -> Any:
         except OSError as error:
             raise BadInput(f"{text} cannot be read: {error.strerror or error}") from None
     else:
-        return client.get(f"/segments/{quoted(text)}")["rule"]
+        return None
     if not isinstance(found, dict):
         raise BadInput(f"{text[:60]!r} holds no rule; write {{attribute: country, equals: KR}}")
     return found.get("rule", found)

@@ -126,6 +126,12 @@ class History(Protocol):
         Who has none of the traits is left out. Raises Unavailable when one is not prepared.
         """
 
+    def filled_ids(self, trait_id: str, after: int, limit: int) -> list[int]:
+        """The next customers above `after` for whom something was prepared, in order.
+
+        Raises Unavailable when nothing is prepared under that name.
+        """
+
     def drop_filling(self, trait_ids: Sequence[str]) -> None:
         """Let go of what was prepared, or is being prepared, for these traits."""
 

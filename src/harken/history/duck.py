@@ -234,6 +234,10 @@ class DuckHistory:
                     found.setdefault(id, {})[trait_id] = _plain(state)
         return found
 
+    def filled_ids(self, trait_id: str, after: int, limit: int) -> list[int]:
+        with _storage():
+            return filling.ids(self._cursor(), trait_id, after, limit)
+
     def drop_filling(self, trait_ids: Sequence[str]) -> None:
         with self._transaction() as cursor:
             preparing = self._preparing

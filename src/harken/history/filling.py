@@ -84,6 +84,13 @@ def read(
     return cursor.execute(f"{sql} AND profile_id <= $2", [after, upto]).fetchall()
 
 
+def ids(cursor: duckdb.DuckDBPyConnection, trait_id: str, after: int, limit: int) -> list[int]:
+    """Customers above `after`, in order."""
+    sql = f"SELECT profile_id FROM {table_of(trait_id)} WHERE profile_id > $1"
+    rows = cursor.execute(f"{sql} ORDER BY profile_id LIMIT $2", [after, limit]).fetchall()
+    return [row[0] for row in rows]
+
+
 def drop(cursor: duckdb.DuckDBPyConnection, trait_id: str) -> None:
     cursor.execute(f"DROP TABLE IF EXISTS {table_of(trait_id)}")
 

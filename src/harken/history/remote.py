@@ -45,6 +45,7 @@ VERBS = frozenset(
         "sizes",
         "prepare_filling",
         "filling",
+        "filled_ids",
         "drop_filling",
         "export",
         "hold",
@@ -226,6 +227,9 @@ class RemoteHistory:
 
     def filling(self, trait_ids: Sequence[str], after: int, upto: int) -> dict[int, dict[str, Any]]:
         return self._ask("filling", [list(trait_ids), after, upto], dict[int, dict[str, Any]])
+
+    def filled_ids(self, trait_id: str, after: int, limit: int) -> list[int]:
+        return self._ask("filled_ids", [trait_id, after, limit], list[int])
 
     def drop_filling(self, trait_ids: Sequence[str]) -> None:
         self._ask("drop_filling", [list(trait_ids)], type(None))

@@ -22,7 +22,16 @@ from harken.ingest.identity import EVENT_MERGES, Identities
 from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, Rejected
 from harken.ingest.rejected import RejectedLog
-from harken.inputs import Command, Definitions, Findings, Kind, Merge, Record, encode
+from harken.inputs import (
+    BroadcastWish,
+    Command,
+    Definitions,
+    Findings,
+    Kind,
+    Merge,
+    Record,
+    encode,
+)
 from harken.logs import structlog
 from harken.store.log import Log, LogReader
 
@@ -44,6 +53,7 @@ class _Request(Struct):
     commands: Sequence[tuple[int, Command]] = ()
     definitions: Definitions | None = None
     findings: Findings | None = None
+    broadcast: BroadcastWish | None = None
     future: "Future[int]" = field(default_factory=Future)
 
 
@@ -113,6 +123,10 @@ class Collector:
     def append_findings(self, findings: Findings) -> "Future[int]":
         """Log what was found out about all customers: later records are handled with it."""
         return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, findings=findings))
+
+    def append_broadcast(self, wish: BroadcastWish) -> "Future[int]":
+        """Log what somebody wants of a broadcast."""
+        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, broadcast=wish))
 
     @property
     def end(self) -> int:
@@ -206,6 +220,8 @@ class Collector:
                 records.append(Record(0, at, at, Kind.DEFINITIONS, encode(request.definitions)))
             if request.findings is not None:
                 records.append(Record(0, at, at, Kind.FINDINGS, encode(request.findings)))
+            if request.broadcast is not None:
+                records.append(Record(0, at, at, Kind.BROADCAST, encode(request.broadcast)))
         return records
 
     def _add_events(self, records: list[Record], request: _Request) -> None:

@@ -6,6 +6,7 @@
     {outcome: ignored, journey: welcome, message: hello, within: 24h}
     {date: birthday, before: 3d, yearly: true, at: "09:00"}
     {place: seoul-store}
+    {schedule: 2026-12-01T10:00, audience: {in_segment: loyal}}
     {api: true}
 
 Each comes down to one event name and conditions on its properties, which is all that the engine
@@ -17,10 +18,12 @@ from typing import ClassVar, Literal
 from msgspec import Struct, field
 
 from harken.segments.rules import Rule, Test, Where
-from harken.values import Duration, Name, TimeOfDay
+from harken.values import Duration, LocalDateTime, Name, TimeOfDay
 
 ENTERED = "$entered"
 """The event of who is put into a journey, by the API or by another journey."""
+SCHEDULED = "$scheduled"
+"""The event of whom a schedule puts in; its property `occurrence` is the local time."""
 
 
 PLACE_ENTERED = "$place_entered"
@@ -142,6 +145,36 @@ class DateEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
         return {}
 
 
+class Recurring(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Again and again: `rrule` as RFC 5545 has it, counted from `starts_at`.
+
+    `FREQ=WEEKLY;BYDAY=MO` is every Monday at the time of day of `starts_at`.
+    """
+
+    key: ClassVar[str] = "rrule"
+    rrule: str
+    starts_at: LocalDateTime
+
+
+class ScheduleEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
+    """Who is in the `audience` when the time comes enters: once, or again and again."""
+
+    key: ClassVar[str] = "schedule"
+    schedule: LocalDateTime | Recurring
+    zone: Literal["workspace", "recipient"] = "workspace"
+    """Whose clock shows the time: one moment for all, or each customer's own."""
+    per_second: int | None = None
+    """At most so many customers a second."""
+
+    @property
+    def event(self) -> str:
+        return SCHEDULED
+
+    @property
+    def where(self) -> Where:
+        return {}
+
+
 class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
     """Whom the API or another journey puts in enters, with the properties that come along."""
 
@@ -157,7 +190,7 @@ class ApiEntry(EntryBase, frozen=True, omit_defaults=True, kw_only=True):
         return {}
 
 
-Entry = EventEntry | SegmentEntry | OutcomeEntry | PlaceEntry | DateEntry | ApiEntry
+Entry = EventEntry | SegmentEntry | OutcomeEntry | PlaceEntry | DateEntry | ScheduleEntry | ApiEntry
 
 
 def way_in(entry: Entry) -> str:
@@ -171,6 +204,8 @@ def way_in(entry: Entry) -> str:
             return f"coming to the place {place}"
         case DateEntry(date=attribute):
             return f"the date in the attribute {attribute}"
+        case ScheduleEntry():
+            return "its schedule"
         case ApiEntry():
             return "the API and other journeys"
         case _:

@@ -8,7 +8,14 @@ from harken.channels.table import SENDING
 from harken.clock import DAY
 from harken.errors import Fault
 from harken.journeys.compile import Node, lay_out, rules_of
-from harken.journeys.entries import DateEntry, Entry, EventEntry, OutcomeEntry
+from harken.journeys.entries import (
+    DateEntry,
+    Entry,
+    EventEntry,
+    OutcomeEntry,
+    Recurring,
+    ScheduleEntry,
+)
 from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
@@ -32,7 +39,8 @@ from harken.journeys.kinds import (
     walk,
 )
 from harken.journeys.model import Journey
-from harken.segments.check import parts
+from harken.journeys.occurrences import rule_problem
+from harken.segments.check import event_faults, parts
 from harken.segments.live import Traits
 from harken.segments.rules import AnswerIs
 
@@ -43,6 +51,8 @@ LONGEST_HOPE = 7 * DAY
 LONGEST_IGNORED = 90 * DAY
 A_YEAR = 365 * DAY
 MOST_STEPS = 500
+YEARS = ("2000", "2999")
+FASTEST = 100_000
 FULL = 100.000_001
 """Percent, with room for what adding decimal fractions leaves over."""
 
@@ -75,6 +85,8 @@ def _entry_faults(entry: Entry) -> Iterator[Fault]:
             yield from _date_faults(entry)
         case OutcomeEntry():
             yield from _outcome_faults(entry)
+        case ScheduleEntry():
+            yield from _schedule_faults(entry)
 
 
 def _outcome_faults(entry: OutcomeEntry) -> Iterator[Fault]:
@@ -101,6 +113,28 @@ def _date_faults(entry: DateEntry) -> Iterator[Fault]:
             yield Fault(f"$.entry.{name}", problem)
         elif entry.yearly and length > A_YEAR:
             yield Fault(f"$.entry.{name}", "must be at most 365d for a date that comes every year")
+
+
+def _schedule_faults(entry: ScheduleEntry) -> Iterator[Fault]:
+    recurring = entry.schedule if isinstance(entry.schedule, Recurring) else None
+    path = "$.entry.schedule.starts_at" if recurring else "$.entry.schedule"
+    written = recurring.starts_at if recurring else entry.schedule
+    if not YEARS[0] <= str(written)[:4] <= YEARS[1]:
+        yield Fault(path, f"must lie in the years {YEARS[0]} to {YEARS[1]}")
+    elif recurring and (problem := rule_problem(recurring)):
+        yield Fault("$.entry.schedule.rrule", problem)
+    if entry.audience is None:
+        problem = "say whom it goes to: `audience: {in_segment: NAME}`; or `{reachable: email}`"
+        yield Fault("$.entry.audience", problem)
+    else:
+        yield from event_faults(entry.audience, "$.entry.audience", "a schedule")
+    if entry.key_property not in (None, "occurrence"):
+        yield Fault("$.entry.key", "of a schedule only `occurrence` tells runs apart")
+    if entry.per_second is not None and not 0 < entry.per_second <= FASTEST:
+        yield Fault("$.entry.per_second", f"must be 1 to {FASTEST}")
+    if recurring and entry.reentry == "never":
+        problem = "each customer enters only the first time; say `reentry: always` for every time"
+        yield Fault("$.entry.reentry", problem, warning=True)
 
 
 def _unnamed(event: str, path: str) -> list[Fault]:

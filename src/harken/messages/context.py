@@ -10,6 +10,8 @@ from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
 from harken.workspace import Workspace
 
+STANDARD_NAMES = frozenset(STANDARD)
+
 
 def context_of(
     profile: Profile,
@@ -33,6 +35,8 @@ def context_of(
         "event": _event(trigger),
         "sender": sender_facts(workspace, sender),
     }
+    if trigger is not None and trigger.broadcast:
+        context["broadcast"] = trigger.broadcast
     if trigger is not None and trigger.answers:
         context["answers"] = trigger.answers
         if trigger.coupon in trigger.answers:
@@ -63,8 +67,12 @@ def sender_facts(workspace: Workspace, name: str | None = None) -> dict[str, str
 
 def _profile(profile: Profile, workspace: Workspace) -> dict[str, Any]:
     attributes = profile.attributes
+    # What was stated over what was learned; one look at each that there is, for every message.
     values: dict[str, Any] = {
-        name: value for name in STANDARD if (value := profile.attribute(name)) is not None
+        name: value
+        for source in (profile.learned, attributes)
+        for name, value in source.items()
+        if value is not None and name in STANDARD_NAMES
     }
     values["id"] = profile.id
     values["user_id"] = profile.user_id
@@ -75,14 +83,11 @@ def _profile(profile: Profile, workspace: Workspace) -> dict[str, Any]:
 
 
 def _language(profile: Profile) -> str:
-    for stated in (
-        profile.attributes.get("language"),
-        profile.attributes.get("locale"),
-        profile.learned.get("language"),
-        profile.learned.get("locale"),
-    ):
-        if isinstance(stated, str) and stated.strip():
-            return stated.strip().replace("_", "-")
+    for source in (profile.attributes, profile.learned):
+        for name in ("language", "locale"):
+            stated = source.get(name)
+            if isinstance(stated, str) and stated.strip():
+                return stated.strip().replace("_", "-")
     return ""
 
 

@@ -24,6 +24,19 @@ def country_code(value: Any) -> str | None:
     return _code(value) if isinstance(value, str) else None
 
 
+def spellings(code: str) -> list[str]:
+    """Everything, however capitals are used, that `country_code` reads as the country."""
+    return _spellings().get(code, [])
+
+
+@cache
+def _spellings() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text, code in _names().items():
+        found.setdefault(code, []).append(text)
+    return found
+
+
 @lru_cache(maxsize=4_000)
 def _code(text: str) -> str | None:
     known = _names()

@@ -8,6 +8,7 @@ from harken.people import profile as documents
 from harken.people.apply import ANONYMOUS_IDS, merge_seen
 from harken.people.consent import KEPT, stricter
 from harken.people.hours import joined, parted
+from harken.people.place import zone_facts
 from harken.people.profile import (
     AwaitedDate,
     EventStat,
@@ -45,11 +46,13 @@ def merge(
         survivor_before=documents.encode(survivor),
         absorbed_before=documents.encode(absorbed),
     )
+    where = zone_facts(survivor)
     wins, loses = survivor, absorbed
     if survivor.user_id is None and absorbed.user_id is not None:
         wins, loses = absorbed, survivor
     survivor.attributes = {**loses.attributes, **wins.attributes}
     survivor.learned = {**loses.learned, **wins.learned}
+    survivor.moved = max(survivor.moved, absorbed.moved) if zone_facts(survivor) == where else now
     survivor.user_id = wins.user_id
     anonymous_ids = list(dict.fromkeys([*absorbed.anonymous_ids, *survivor.anonymous_ids]))
     survivor.anonymous_ids = anonymous_ids[-ANONYMOUS_IDS:]

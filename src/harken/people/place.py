@@ -19,12 +19,18 @@ def zone_of(profile: Profile, default: ZoneInfo) -> ZoneInfo:
         if found is not None:
             return found
     country = country_of(profile)
-    only = _only_zones().get(country) if country else None
+    only = only_zones().get(country) if country else None
     return (zone(only) if only else None) or default
 
 
+def zone_facts(profile: Profile) -> tuple[object, ...]:
+    """All that `zone_of` looks at."""
+    sources = (profile.attributes, profile.learned)
+    return tuple(source.get(name) for source in sources for name in ("timezone", "country"))
+
+
 @cache
-def _only_zones() -> dict[str, str]:
+def only_zones() -> dict[str, str]:
     """Countries that lie in one zone, from the tz database's own table (zone1970 names more)."""
     table = files("tzdata").joinpath("zoneinfo/zone.tab").read_text()
     zones: dict[str, list[str]] = {}

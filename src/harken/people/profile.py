@@ -124,6 +124,8 @@ class Trigger(Struct, omit_defaults=True, kw_only=True, gc=False):
     """What the run's steps have learned since, by step id."""
     coupon: str = ""
     """The step whose answer is the run's latest coupon."""
+    broadcast: str = ""
+    """The broadcast that it comes of."""
 
 
 class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
@@ -258,6 +260,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     session: Session | None = None
     seen: bytes = b""
     """Message ids of the last 48 h: 8 bytes of hash and 4 of the time in seconds, each."""
+    moved: int = 0
+    """When what their time zone is known by last changed; a broadcast by local time asks."""
     absorbed: dict[int, int] = field(default_factory=dict)
     """Profiles joined into this one, and when."""
     tombstone: Tombstone | None = None

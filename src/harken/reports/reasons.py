@@ -11,7 +11,14 @@ from msgspec.structs import replace
 
 from harken.channels.table import called
 from harken.effects import Decision
-from harken.reports.ways import cause, no_coupon, took
+from harken.reports.ways import (
+    cause,
+    no_coupon,
+    not_selected,
+    occasion,
+    time_passed,
+    took,
+)
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
 Clause = Callable[[Decision, Words], str]
@@ -45,8 +52,7 @@ def entered(decision: Decision, words: Words) -> str:
 
 
 def not_entered(decision: Decision, words: Words) -> str:
-    event = decision.facts.get("event")
-    lead = f"they did not enter on the event {event}" if event else "they did not enter"
+    lead = f"they did not enter {occasion(decision.facts)}".rstrip()
     return f"{lead}, because {_reason(NOT_ENTERED, decision, words)}"
 
 
@@ -419,6 +425,8 @@ NOT_ENTERED: dict[str, Clause] = {
     "no_key": _no_key,
     "warming": _warming,
     "archived": _archived,
+    "time_passed": time_passed,
+    "not_selected": not_selected,
 }
 ENDED: dict[str, Clause] = {
     "exception": _exception,
@@ -428,6 +436,7 @@ ENDED: dict[str, Clause] = {
     "completed": _left("they came to the end of the journey"),
     "merged": _left("the run ended, because they were already in the journey as another profile"),
     "archived": _left("the run ended, because the journey was archived"),
+    "broadcast_stopped": _left("the run ended, because its broadcast was stopped"),
     "forgotten": _left("the run ended, because the customer was forgotten"),
     "ended": _left("the run ended, because the journey had ended"),
 }

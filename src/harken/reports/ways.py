@@ -7,13 +7,14 @@ from harken.journeys.entries import (
     DATE_REACHED,
     IGNORED,
     PLACE_ENTERED,
+    SCHEDULED,
     DateEntry,
     Entry,
     OutcomeEntry,
     PlaceEntry,
 )
 from harken.people.profile import Profile
-from harken.reports.words import Words, length
+from harken.reports.words import Words, length, value
 
 
 def cause(facts: dict[str, Any]) -> str:
@@ -26,7 +27,34 @@ def cause(facts: dict[str, Any]) -> str:
     if event == IGNORED and "within" in seen:
         message = f"the message {seen['step']} of {seen['journey']}"
         return f"because {message} was neither opened nor clicked within {length(seen['within'])}"
+    if event == SCHEDULED and "occurrence" in seen:
+        return f"because the schedule came to {seen['occurrence']}"
+    if id := facts.get("broadcast"):
+        given = f" with {value(seen)}" if seen else ""
+        return f"because the broadcast {id} put them in{given}"
     return ""
+
+
+def occasion(facts: dict[str, Any]) -> str:
+    """When they might have entered: `on the event Cart Abandoned`, or by which broadcast."""
+    event, id = facts.get("event"), facts.get("broadcast")
+    if event == SCHEDULED:
+        return "when the schedule came round"
+    if id:
+        return f"with the broadcast {id}"
+    return f"on the event {event}" if event else ""
+
+
+def time_passed(decision: Decision, words: Words) -> str:
+    """Of a schedule by everybody's own clock: they came into its audience too late."""
+    facts = decision.facts
+    when = words.moment(facts["at"], decision.at)
+    return f"at their local time, {when} ({facts['zone']}), they were not in the audience yet"
+
+
+def not_selected(decision: Decision, words: Words) -> str:
+    """What chose them for a broadcast does not hold any more."""
+    return "they were not among those chosen for it any more"
 
 
 def best_hour(decision: Decision, words: Words) -> str:

@@ -66,12 +66,12 @@ def rule_faults(rule: Rule, path: str, segments: Mapping[str, Rule]) -> list[Fau
     return found
 
 
-def event_faults(rule: Rule, path: str) -> list[Fault]:
+def event_faults(rule: Rule, path: str, of: str = "a segment") -> list[Fault]:
     """Conditions on a run or its triggering event, in a rule that is asked without one."""
     found = []
     for place, inner in parts(rule, path):
         if isinstance(inner, EventProperty):
-            problem = "a segment has no triggering event; use `did` with `where`"
+            problem = f"{of} has no triggering event; use `did` with `where`"
             found.append(Fault(f"{place}.event_property", problem))
         elif isinstance(inner, AnswerIs):
             problem = "only a step of a journey knows what earlier steps learned"

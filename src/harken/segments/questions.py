@@ -52,6 +52,26 @@ def estimate(rule: Rule, asked: Asked, one_in: int = ONE_IN) -> Statement:
     )
 
 
+# Whoever was considered in an earlier part of a broadcast has a decision that names it.
+UNDECIDED = """
+ AND p.profile_id NOT IN (SELECT profile_id FROM decisions
+    WHERE journey = {journey} AND ts >= {since} AND facts->>'broadcast' = {id})
+"""
+
+
+def selection(rule: Rule, asked: Asked, but_for: tuple[str, str, int] | None = None) -> Statement:
+    """Rows of (profile_id, state) of all for whom the rule holds, for `History.prepare_filling`.
+
+    `but_for` (journey, broadcast, ms) leaves out who was considered for that one since then.
+    """
+    writing = Writing(asked)
+    where = condition(rule, writing)
+    if but_for is not None:
+        journey, id = map(writing.text, but_for[:2])
+        where += UNDECIDED.format(journey=journey, since=but_for[2], id=id)
+    return writing.statement(f"SELECT p.profile_id, true AS state FROM profiles AS p WHERE {where}")
+
+
 def breakdown(rule: Rule, asked: Asked) -> Statement:
     """One row: customers, members, [pass each condition], [decided by each condition alone].
 

@@ -69,7 +69,7 @@ def put_in(api: Api, name: str, wishes: EntryWishes) -> Entered:
     Raises NotFound of a journey or a single customer that is not there, Conflict of a journey
     that is entered otherwise or archived, BadInput, and Unavailable.
     """
-    _must_be_by_hand(api, name)
+    must_be_by_hand(api, name)
     single = wishes.entries is None
     asked: Sequence[EntryWish] = [wishes] if wishes.entries is None else wishes.entries
     if not single and (wishes.user_id or wishes.anonymous_id or wishes.properties or wishes.id):
@@ -93,7 +93,8 @@ def put_in(api: Api, name: str, wishes: EntryWishes) -> Entered:
     return Entered(journey=name, accepted=len(commands), refused=refused, in_force=in_force)
 
 
-def _must_be_by_hand(api: Api, name: str) -> None:
+def must_be_by_hand(api: Api, name: str) -> None:
+    """Raises NotFound or Conflict of a journey that the API cannot put customers into."""
     journeys = api.services.in_force.journeys
     journey = journeys.get(name)
     if journey is None:

@@ -20,6 +20,7 @@ from harken.web import page_html, pages, problems, reference, survey_pages
 from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.routes import (
+    broadcasts,
     catalogs,
     coupons,
     definitions,
@@ -169,6 +170,7 @@ def _routes() -> Router:
         route_handlers=[
             people.routes,
             journeys.routes,
+            broadcasts.routes,
             lists.routes,
             catalogs.routes,
             segments.routes,

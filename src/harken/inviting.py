@@ -1,0 +1,59 @@
+"""A broadcast's turn has come to a customer: whether it is their time, and whether they enter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harken.entering import enter, refuse
+from harken.ids import fingerprint
+from harken.inputs import Call
+from harken.journeys.occurrences import instant_in
+from harken.people.apply import seen_before
+from harken.people.place import zone_of
+from harken.people.profile import Profile, Trigger
+
+if TYPE_CHECKING:
+    from harken.reactions import Handling
+
+
+def invite(handling: Handling, call: Call) -> None:
+    """Let the customer enter the broadcast's journey, once, and not before their own time."""
+    effects, profile, now = handling.effects, handling.profile, handling.now
+    journey = handling.definitions.journeys.get(call.journey)
+    if journey is None:
+        effects.answer, effects.changed = "archived", False
+        return
+    at = call.at
+    if call.local:
+        zone = zone_of(profile, handling.definitions.zone)
+        at = instant_in(call.local, zone)
+        if at > call.at:
+            # History took them for being elsewhere: their own part comes, or at least the last.
+            effects.answer, effects.changed = "later", not seen_before(profile, _later(call), now)
+            return
+    if seen_before(profile, f"$broadcast {call.broadcast}", now):
+        effects.answer, effects.changed = "twice", False
+        return
+    event = Trigger(
+        name=call.event,
+        at=at,
+        message_id=call.broadcast,
+        properties=call.properties,
+        broadcast=call.broadcast,
+    )
+    if call.since and at < call.at and not _was_elsewhere(profile, call):
+        facts = {"local": call.local, "zone": zone.key, "at": at}
+        effects.answer = refuse(handling, journey, event, "time_passed", facts)
+    elif call.passes is not None and not call.passes(profile, event, now):
+        effects.answer = refuse(handling, journey, event, "not_selected", {})
+    else:
+        effects.answer = enter(handling, journey, event)
+
+
+def _later(call: Call) -> str:
+    return f"$later {call.broadcast}"
+
+
+def _was_elsewhere(profile: Profile, call: Call) -> bool:
+    """Whether the customer may have missed their own part by being in another zone then."""
+    return profile.moved >= call.since or fingerprint(_later(call)) in profile.seen
