@@ -33,12 +33,14 @@ Placed = tuple[str, str, Fault]
 """(The kind of file, its name, the fault)."""
 
 
-def check(written: Definitions) -> list[Placed]:
-    """Every fault of a bundle."""
+def check(written: Definitions, *, guarded: bool = True) -> list[Placed]:
+    """Every fault of a bundle; `guarded` as in `definitions.check`."""
     workspace = readable(written.workspace, Workspace)
     rest = replace(written, workspace=workspace.plain if workspace.typed else {})
     found = [("workspace", "", fault) for fault in workspace.faults]
-    found += [one for one in definitions.check(rest) if _stands(one, workspace.removed)]
+    found += [
+        one for one in definitions.check(rest, guarded=guarded) if _stands(one, workspace.removed)
+    ]
     if workspace.typed:
         sending = beside(_workspace_faults(workspace.typed), workspace.removed)
         found += [("workspace", "", fault) for fault in sending]

@@ -13,7 +13,7 @@ from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
-from harken.inputs import Definitions, Findings, JourneySource
+from harken.inputs import Approved, Definitions, Findings, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, rules_of
 from harken.journeys.entries import (
     ApiEntry,
@@ -28,6 +28,7 @@ from harken.journeys.kinds import EnterJourney, IssueCoupon, Message, Step, walk
 from harken.journeys.model import Journey
 from harken.journeys.places import Places
 from harken.journeys.wordings import showing
+from harken.messages.approvals import approvals
 from harken.messages.choose import Chooser, compile_choice
 from harken.messages.pools import CouponPool, pool_faults
 from harken.messages.surveys import Survey
@@ -336,10 +337,11 @@ def compile_messages(
     return compiled, faults
 
 
-def check(written: Definitions) -> list[tuple[str, str, Fault]]:
+def check(written: Definitions, *, guarded: bool = True) -> list[tuple[str, str, Fault]]:
     """Every fault of a bundle: (`workspace`, `journey` or `segment`, its name, the fault).
 
-    Whole: what is well formed is also compiled, so that nothing broken ever goes live.
+    Whole: what is well formed is also compiled, so that nothing broken ever goes live. Not
+    `guarded`, what messages say that they may not is left to whoever knows what was approved.
     """
     faults: list[tuple[str, str, Fault]] = []
     workspace = Workspace()
@@ -371,7 +373,9 @@ def check(written: Definitions) -> list[tuple[str, str, Fault]]:
             faults += [("journey", name, fault) for fault in bad.faults]
     # Likewise of journeys: one that is broken is not called unknown.
     others = {name: journeys.get(name) for name in written.journeys}
-    there = There(workspace, known, others, Named(pools, written.surveys), written.coupons)
+    named = Named(pools, written.surveys)
+    approved = approvals(workspace, written.approvals) if guarded else None
+    there = There(workspace, known, others, named, written.coupons, approved)
     for name, journey in journeys.items():
         found = _check_journey(journey, written.journeys[name], there)
         faults += [("journey", name, fault) for fault in found]
@@ -414,6 +418,8 @@ class There(NamedTuple):
     named: Named
     coupons: Collection[str]
     """Pools, also those that are broken."""
+    approved: Collection[Approved] | None
+    """What messages may say though it would be refused; None: that is not looked at."""
 
 
 def _check_journey(journey: Journey, source: JourneySource, there: There) -> list[Fault]:
@@ -426,7 +432,13 @@ def _check_journey(journey: Journey, source: JourneySource, there: There) -> lis
         faults += _step_faults(step, path, there)
     for path, rule in rules_of(journey):
         faults += rule_faults(rule, path, there.segments)
-    return faults + compile_messages(source, there.workspace, Traits(), there.named)[1]
+    words, wrong = compile_messages(source, there.workspace, Traits(), there.named)
+    faults += wrong
+    if there.approved is not None and not source.archived:
+        from harken.messages.privacy import guarded
+
+        faults += guarded(journey, words, there.workspace, there.approved, there.segments)
+    return faults
 
 
 def _entry_faults(

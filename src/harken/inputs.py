@@ -277,6 +277,20 @@ class Definitions(Struct, frozen=True, omit_defaults=True):
     segments: dict[str, dict[str, Any]] = field(default_factory=dict)
     coupons: dict[str, dict[str, Any]] = field(default_factory=dict)
     surveys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    approvals: list["Approved"] = field(default_factory=list)
+    """Given by the API; the workspace's file holds others."""
+
+
+class Approved(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody answers for an attribute in a message that would else be refused."""
+
+    journey: str
+    message: str
+    attribute: str
+    by: str
+    reason: str
+    at: int = 0
+    """When, ms; 0 for one that stands in the workspace's file."""
 
 
 class Findings(Struct, frozen=True, omit_defaults=True):

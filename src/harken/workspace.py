@@ -78,6 +78,30 @@ class Webhook(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Whether it may be a machine of our own network."""
 
 
+class Declared(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What an attribute is to the customer whose it is, and what it is used for."""
+
+    class_: Literal["ordinary", "personal", "sensitive"] = field(name="class", default="personal")
+    """A message that shows a `sensitive` one, or a `personal` one without a `benefit`, is refused
+    unless it is approved."""
+    purpose: str = ""
+    """Why it is kept and used."""
+    benefit: str = ""
+    """What the customer has from it."""
+
+
+class Approval(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody answers for an attribute in a message that would else be refused."""
+
+    journey: Name
+    message: Name
+    attribute: str
+    by: str
+    """Who."""
+    reason: str
+    """Why it is right to say it."""
+
+
 class QuietHours(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """No marketing between these local times."""
 
@@ -150,6 +174,9 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What `{% connected ... auth: NAME %}` may name."""
     webhooks: dict[Name, Webhook] = field(default_factory=dict)
     """By name. Until there is one, messages by webhook are kept in the sandbox."""
+    attributes: dict[str, Declared] = field(default_factory=dict)
+    """What attributes are to customers; those that are not named stand as is built in."""
+    approvals: list[Approval] = field(default_factory=list)
     quiet_hours: QuietHours | None = None
     sending_hours: SendingHours | None = None
     best_hour: TimeOfDay = TimeOfDay.parse("10:00")

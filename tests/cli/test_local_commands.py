@@ -140,3 +140,15 @@ def test_a_secret_key_that_no_header_can_hold() -> None:
 
 def test_the_version() -> None:
     assert harken("--version").stdout.strip() == "0.1.0"
+
+
+def test_a_sensitive_attribute_is_told_with_its_line_where_the_workspace_is_known(
+    folder: Path,
+) -> None:
+    path = folder / "journeys" / "welcome.yaml"
+    path.write_text(JOURNEY.replace(">Welcome", ">{{ profile.attributes.religion | default: 1 }}"))
+    done = harken("check", folder)
+    assert done.returncode == 1
+    assert "journeys/welcome.yaml:6: $.steps[0].default: it shows `religion`" in done.stdout
+    (folder / "workspace.yaml").unlink()
+    assert harken("check", folder).returncode == 0

@@ -286,3 +286,31 @@ def test_a_customer_is_put_into_a_journey(server: Running, applied: Path, ada: s
     path.unlink()
     assert "`entry: {api: true}`" in server.cli("enter", "welcome", ada).stderr
     assert "NAME=VALUE" in server.cli("enter", "welcome", ada, "--property", "x").stderr
+
+
+def test_what_messages_say_of_people_is_approved_and_told(
+    server: Running, folder: Path, ada: str
+) -> None:
+    path = folder / "journeys" / "grace.yaml"
+    path.write_text(
+        JOURNEY.replace("journey: welcome", "journey: grace").replace(
+            "profile.first_name", "profile.attributes.religion"
+        )
+    )
+    refused = server.cli("apply", folder)
+    assert refused.returncode == 1
+    assert "shows `religion`" in refused.stderr
+    unsaid = server.cli("approve", "grace", "hello", "religion")
+    assert "say why it is right to say it" in unsaid.stderr
+    done = server.cli("approve", "grace", "hello", "religion", "--reason", "a church's own mail")
+    assert "religion in grace/hello is approved by key" in done.stdout
+    assert "a church's own mail" in server.cli("approvals").stdout
+    assert server.cli("apply", folder).returncode == 0
+    told = server.cli("creepiness", "grace").stdout
+    assert "profile.attributes.religion in hello" in told
+    assert "shown, sensitive" in told
+    assert "none is declared" in told
+    gone = server.cli("approve", "grace", "hello", "religion", "--withdraw")
+    assert "is approved no longer" in gone.stdout
+    path.unlink()
+    assert server.cli("apply", folder).returncode == 0

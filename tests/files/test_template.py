@@ -16,8 +16,10 @@ from harken.files.template import WELCOME, WORKSPACE, init, write_schemas
 from harken.journeys.kinds import SendingHours
 from harken.workspace import (
     Account,
+    Approval,
     Cap,
     ConsentNeed,
+    Declared,
     Dkim,
     Place,
     QuietHours,
@@ -32,7 +34,7 @@ from harken.workspace import (
 ALL_SETTINGS = re.sub(r"^#(?=\S|  )", "", WORKSPACE, flags=re.MULTILINE)
 SECTIONS = (
     Workspace, Sender, Transport, Dkim, QuietHours, SendingHours, Cap, ConsentNeed, Sessions,
-    Retention, Account, Place, Webhook,
+    Retention, Account, Place, Webhook, Approval, Declared,
 )  # fmt: skip
 
 

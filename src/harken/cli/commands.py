@@ -23,6 +23,7 @@ THEMES = {
     ),
     "Coupons": ("coupons", ("coupons",)),
     "Surveys": ("surveys", ("surveys",)),
+    "Privacy": ("privacy", ("approve", "approvals", "creepiness")),
     "Events": ("importing", ("import", "rejected")),
     "History": ("history", ("sql", "export")),
     "Operation": (

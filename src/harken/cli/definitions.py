@@ -57,7 +57,7 @@ def check(
     from harken.files.project import load
 
     project = load(directory)
-    faults = _faults(project)
+    faults = _faults(project, guarded=project.has_workspace and not with_server)
     answer: dict[str, Any] = {}
     if with_server:
         with connection.open() as client:
@@ -140,13 +140,14 @@ def _sound(directory: Path) -> "Project":
     from harken.files.project import load
 
     project = load(directory)
-    faults = _faults(project)
+    # The server knows what was approved by the API.
+    faults = _faults(project, guarded=False)
     if any(not fault.warning for fault in faults):
         raise BadDefinition(faults)
     return project
 
 
-def _faults(project: "Project") -> list[Fault]:
+def _faults(project: "Project", *, guarded: bool) -> list[Fault]:
     """All that can be known of the files alone, each with its file and line."""
     from harken.checking import NAMED_BY_JOURNEYS
     from harken.checking import check as check_whole
@@ -156,7 +157,8 @@ def _faults(project: "Project") -> list[Fault]:
     # The files' own faults must not keep the rest from being looked at.
     written = bundle(Definitions(0, 0, ""), replace(project, faults=[]), 0, "")
     found = [
-        project.place(cast("Kind", kind), name, fault) for kind, name, fault in check_whole(written)
+        project.place(cast("Kind", kind), name, fault)
+        for kind, name, fault in check_whole(written, guarded=guarded)
     ]
     # Without a workspace file the one in force counts, and only the server knows what it names.
     if not project.has_workspace:

@@ -58,6 +58,7 @@ def bundle(current: Definitions, project: Project, now: int, by: str) -> Definit
         applied_by=by,
         workspace=project.workspace if project.has_workspace else current.workspace,
         journeys=dict(sorted(journeys.items())),
+        approvals=current.approvals,
         **{one.folder: dict(sorted(found.items())) for one, found in plain_of(project)},
     )
 

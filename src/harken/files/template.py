@@ -85,6 +85,20 @@ workspace: default
 #    header: X-Api-Key
 #    secret_env: WEATHER_KEY
 
+# What attributes are to customers: `ordinary`, `personal` or `sensitive`, why they are used, and
+# what the customer has from it. A message that shows a sensitive one, or a personal one without a
+# benefit, is refused unless somebody answers for it under `approvals` (or by `harken approve`).
+# Example; by default none, and what is sensitive by its name (religion, diagnosis ...) is known:
+#attributes:
+#  shoe_size: {class: personal, purpose: to show what fits, benefit: sees only shoes that fit}
+#  diet: {class: sensitive, purpose: to plan meals, benefit: gets recipes that do no harm}
+#approvals:
+#  - journey: recipes
+#    message: weekly
+#    attribute: diet
+#    by: Ana, data protection
+#    reason: customers choose it for this mail, and can change it in its footer
+
 # No marketing between these hours of the customer's own time: `hold` it to the end of them, or
 # `drop` it. Example; by default none:
 #quiet_hours:

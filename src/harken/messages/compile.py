@@ -1,6 +1,6 @@
 """From a message step to what is rendered: every template parsed once a revision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from harken.messages.analysis import Surroundings
 from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
+from harken.messages.liquid import Template
 from harken.messages.wording import Parts, Wordings
 from harken.people.profile import Profile, Trigger
 from harken.segments.rules import Rule
@@ -37,6 +38,12 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
     ) -> Choice:
         """Which variant the customer gets, as `Chooser.choose` says."""
         return self.chooser.choose(profile, event, now, test)
+
+    def templates(self) -> Iterator[Template]:
+        """Every template of it."""
+        for versions in self.contents.values():
+            for parts in versions.values():
+                yield from parts.templates()
 
     def parts(self, variant: str, wanted: str) -> Parts:
         """The version of a variant for a language: its own, its base, the workspace's, the base."""

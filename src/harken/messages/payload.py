@@ -24,6 +24,10 @@ class Payload(Struct, frozen=True):
 
     value: Any
 
+    def templates(self) -> Iterator[Template]:
+        """Every template in it."""
+        yield from _templates(self.value)
+
     def render(self, scope: Scope) -> Any:
         """The value for these values. Raises as `Template.render`."""
         made = _filled(self.value, scope)
@@ -34,6 +38,14 @@ class Payload(Struct, frozen=True):
         if size > LARGEST:
             raise RenderFault(f"its payload is larger than {LARGEST:,} bytes")
         return made
+
+
+def _templates(value: Any) -> Iterator[Template]:
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _templates(inner)
 
 
 def strings_of(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """From a content as written to parsed templates, one set for each language."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from liquid import Environment
@@ -41,6 +41,12 @@ class Parts(Struct, frozen=True, kw_only=True):
     text: Template | None = None
     """None when the text has to be made from the rendered HTML."""
     payload: Payload | None = None
+
+    def templates(self) -> Iterator[Template]:
+        """Every template of it."""
+        yield from filter(None, (self.subject, self.html, self.text))
+        if self.payload is not None:
+            yield from self.payload.templates()
 
 
 class Source(NamedTuple):

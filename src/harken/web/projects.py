@@ -192,7 +192,7 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
     from harken.messages.coupons import with_examples
     from harken.messages.coverage import coverage
 
-    audience = list(_audience(api, journey))
+    audience = list(audience_of(api, journey))
     if not audience:
         return
     for step in islice(journey.messages(), MOST_TRIED):
@@ -220,7 +220,7 @@ def _covers(api: Api, draft: InForce, journey: LiveJourney) -> Iterator[Cover]:
         )
 
 
-def _audience(api: Api, journey: LiveJourney) -> Iterator[tuple[Profile, Trigger | None]]:
+def audience_of(api: Api, journey: LiveJourney) -> Iterator[tuple[Profile, Trigger | None]]:
     """Customers whose latest triggering event would start the journey, and that event."""
     triggers = latest_triggers(api, journey, SAMPLE)
     profiles = api.services.store.profiles([id for id, _ in triggers])
