@@ -91,9 +91,11 @@ def test_a_price_that_drops_far_enough_is_news(
     shop = watched(open_shop)
     looks(shop, "viewer", "boot")
     looks(shop, "asker", "boot", event="Back In Stock Requested")
-    change(shop, boot={"in_stock": False} | ({} if price is None else {"price": price}))
-    expected = [("boot", 100, price)] if heard else []
+    looks(shop, "viewer", "cup")
+    change(shop, cup={} if price is None else {"price": price / 10}, boot={"price": 1, "stock": 0})
+    expected = [("cup", 10, price and price / 10)] if heard else []
     assert told(shop, "viewer", "$price_dropped") == expected
+    # Whoever asked to be told of stock asked for nothing else; what is sold out is no bargain.
     assert told(shop, "asker", "$price_dropped") == []
 
 

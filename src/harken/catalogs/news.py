@@ -104,7 +104,9 @@ def still_true(
         if news.event == BACK_IN_STOCK:
             holds = in_stock(item, settings) is True
         else:
-            holds = price is not None and price <= change.new
+            # What cannot be bought is no bargain.
+            there = in_stock(item, settings) is not False
+            holds = there and price is not None and price <= change.new
         if holds:
             found[change.id] = change
     return found
