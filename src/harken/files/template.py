@@ -141,6 +141,16 @@ workspace: default
 # consent (e-mail exempt), consent asked again every two years.
 policy_packs: [KR]
 
+# Catalogs of items that are uploaded (`harken catalogs import`): what their fields are called, and
+# what is done with them (docs/catalogs.md). Example; by default none:
+#catalogs:
+#  products:
+#    stock: in_stock
+#    price: price
+#    back_in_stock: {within: 30d}
+#    price_drop: {percent: 10}
+#    recommend: {every: 1h, window: 30d}
+
 # Places on the map that customers are noticed to come to, by the location that their apps tell:
 # a journey may begin there (`entry: {place: seoul-store}`). `radius` in metres. Example; by
 # default none:
