@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from harken.catalogs.settings import catalog_faults
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
+from harken.files.naming import naming_faults
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
@@ -24,7 +25,7 @@ from harken.journeys.entries import (
     SegmentEntry,
 )
 from harken.journeys.faults import journey_faults
-from harken.journeys.kinds import EnterJourney, IssueCoupon, Message, Step, walk
+from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Step, walk
 from harken.journeys.model import Journey
 from harken.journeys.places import Places
 from harken.journeys.wordings import showing
@@ -34,6 +35,7 @@ from harken.messages.pools import CouponPool, pool_faults
 from harken.messages.surveys import Survey
 from harken.people.profile import Profile
 from harken.people.traits import Trait
+from harken.saying import Named, compile_messages
 from harken.segments.check import rule_faults, segment_faults
 from harken.segments.filling import Filling
 from harken.segments.live import Check, Traits, compile_rule
@@ -44,7 +46,7 @@ from harken.workspace import Sender, Workspace
 
 if TYPE_CHECKING:
     # The engine chooses among variants but renders none: it never loads the templates' libraries.
-    from harken.messages.compile import CompiledMessage
+    from harken.messages.compile import CompiledCall, CompiledMessage
 
 T = TypeVar("T")
 ANYBODY = All([])
@@ -79,6 +81,7 @@ class InForce:
         self._past: OrderedDict[tuple[str, int], LiveJourney | None] = OrderedDict()
         self._messages: dict[tuple[str, int, str], CompiledMessage] = {}
         self._moved: dict[tuple[str, int], int] = {}
+        self._calls: dict[tuple[str, int, str], CompiledCall | None] = {}
         self._choosers: dict[tuple[str, int, str], Chooser] = {}
         self.journeys = {name: self._compile(one) for name, one in written.journeys.items()}
         self.entries: dict[str, list[LiveJourney]] = {}
@@ -267,6 +270,36 @@ class InForce:
                 self._messages[journey, revision, name] = message
         return self._messages.get(key)
 
+    def call(self, journey: str, revision: int, step: str) -> "CompiledCall | None":
+        """What a webhook step posts."""
+        from harken.messages.compile import compile_call
+
+        key = (journey, revision, step)
+        found = self.journey(journey, revision)
+        source = self._source(journey, revision)
+        nodes = found.nodes if found else ()
+        node = next((one for one in nodes if one.id == step), None)
+        if node is None or source is None or not isinstance(node.step, CallWebhook):
+            return None
+        if key not in self._calls:
+            if len(self._calls) > PAST_REVISIONS:
+                self._calls.clear()
+            self._calls[key], _ = compile_call(
+                node.step,
+                source.files,
+                name=node.id,
+                path=node.path,
+                journey=journey,
+                workspace_language=self.workspace.language,
+            )
+        return self._calls[key]
+
+    def call_step(self, journey: str, revision: int, step: str) -> CallWebhook | None:
+        """A webhook step as written."""
+        found = self.journey(journey, revision)
+        steps = (node.step for node in found.nodes if node.id == step) if found else ()
+        return next((one for one in steps if isinstance(one, CallWebhook)), None)
+
     def pace(self, message: Outgoing) -> tuple[str, int, int] | None:
         """What the pace gate must hand a slot for: (whose slots, how many, per ms), or None."""
         step = self.message_step(message.journey, message.revision, message.step)
@@ -300,41 +333,6 @@ def with_sender(workspace: Workspace, sender: str) -> Workspace:
     if not sender or "default" in workspace.senders:
         return workspace
     return replace(workspace, senders={**workspace.senders, "default": Sender(from_=sender)})
-
-
-class Named(NamedTuple):
-    """What the words of messages may name."""
-
-    pools: Mapping[str, CouponPool]
-    surveys: Collection[str]
-
-
-def compile_messages(
-    source: JourneySource, workspace: Workspace, traits: Traits, named: Named
-) -> "tuple[dict[str, CompiledMessage], list[Fault]]":
-    """The messages of a journey by step, and what is wrong with their words."""
-    from harken.messages.analysis import Surroundings
-    from harken.messages.compile import compile_message
-    from harken.messages.coupons import certain_coupons
-
-    journey = read(source.source, Journey)
-    compiled: dict[str, CompiledMessage] = {}
-    faults: list[Fault] = []
-    certain = certain_coupons(journey, named.pools)
-    for path, step in walk(journey.steps):
-        if isinstance(step, Message):
-            compiled[step.message], found = compile_message(
-                step,
-                source.files,
-                journey=journey.journey,
-                path=path,
-                journey_purpose=journey.purpose,
-                workspace_language=workspace.language,
-                compile_rule=lambda rule: compile_rule(rule, traits),
-                around=Surroundings(certain.get(path, NOTHING), named.surveys, workspace.catalogs),
-            )
-            faults += found
-    return compiled, faults
 
 
 def check(written: Definitions, *, guarded: bool = True) -> list[tuple[str, str, Fault]]:
@@ -462,16 +460,12 @@ def _entry_faults(
 def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
     """What a step names that is not there."""
     workspace, others = there.workspace, there.journeys
-    if isinstance(step, Message) and step.sender and step.sender not in workspace.senders:
-        known = ", ".join(workspace.senders) or "none"
-        problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
-        yield Fault(f"{path}.sender", problem)
     match step:
         case IssueCoupon(coupon=name) if name not in there.coupons:
             problem = f"there is no coupon pool `{name}`{did_you_mean(name, there.coupons)}"
             yield Fault(f"{path}.coupon", f"{problem}; a pool is a file coupons/NAME.yaml")
-        case Message() if "webhook" in step.by:
-            yield from _hook_faults(step, path, workspace)
+        case Message() | CallWebhook():
+            yield from naming_faults(step, path, workspace)
         case EnterJourney(enter=name) if name not in others:
             problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
             yield Fault(f"{path}.enter", problem)
@@ -480,13 +474,3 @@ def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
         ):
             problem = f"`{name}` is entered by what customers do; it needs `entry: {{api: true}}`"
             yield Fault(f"{path}.enter", problem)
-
-
-def _hook_faults(step: Message, path: str, workspace: Workspace) -> Iterator[Fault]:
-    hooks, name = workspace.webhooks, workspace.hook(step.hook)
-    if name and name not in hooks:
-        known = ", ".join(hooks) or "none"
-        problem = f"the workspace has no webhook `{name}` (it has: {known})"
-        yield Fault(f"{path}.hook", f"{problem}{did_you_mean(name, hooks)}")
-    elif hooks and not name:
-        yield Fault(path, f"name the `hook` that it goes to: {', '.join(hooks)}")

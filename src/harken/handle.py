@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from harken.calling import answered
+from harken.channels.table import CALL
 from harken.definitions import InForce
 from harken.effects import Effects
 from harken.entering import at_any_time, put_in
@@ -349,6 +351,9 @@ def _told_before(handling: Handling, feedback: Feedback) -> bool:
 def _told(handling: Handling, feedback: Feedback) -> None:
     """Something became of a message: by the sender's loop, the provider or the recipient."""
     profile, what = handling.profile, feedback.what
+    if feedback.channel == CALL:
+        answered(handling, feedback)
+        return
     follow_message(handling, feedback)
     note_hour(handling, feedback)
     if what not in PEOPLE_DO:

@@ -90,6 +90,8 @@ class Feedback(Struct, tag="feedback", frozen=True, omit_defaults=True):
     """Of an open or click: a scanner or proxy did it, not a person."""
     told: str = ""
     """Tells this telling from another: the same comes once."""
+    answer: Any = None
+    """Of a webhook step's call: what it answered, as JSON has it."""
 
 
 class Forget(Struct, tag="forget", frozen=True):

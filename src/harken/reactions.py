@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from harken.asking import ask
+from harken.calling import call
 from harken.clock import SECOND
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
@@ -20,6 +21,7 @@ from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.kinds import (
     BestHour,
     Branch,
+    CallWebhook,
     EnterJourney,
     Exit,
     GoTo,
@@ -275,7 +277,7 @@ class Handling:
 
     def _see(self, run: Run, event: Trigger) -> None:
         """A run in flight sees an event: it may end it, or be what it waits for."""
-        journey = self._journey_of(run)
+        journey = self.journey_of(run)
         if journey is None:
             return
         for passes in journey.exceptions.get(event.name, ()):
@@ -295,9 +297,18 @@ class Handling:
             way = way_of(node, run, event)
             if way is not None:
                 run.event.answers[node.id] = event.properties
-                self.cancel_wake(run)
-                self._take_way(run, journey, Take(way, self.upto), {"event": event.name})
-                self.advance(run, journey)
+                self.go_on(run, journey, Take(way, self.upto), {"event": event.name})
+
+    def go_on(
+        self, run: Run, journey: LiveJourney, how: Go | Take, facts: dict[str, Any] | None = None
+    ) -> None:
+        """Let a run go on that waits for something other than its time."""
+        self.cancel_wake(run)
+        if isinstance(how, Take):
+            self._take_way(run, journey, how, facts or {})
+        else:
+            self._move(run, journey.nodes[run.step].after, how.at)
+        self.advance(run, journey)
 
     def _learn_outcome(self, run: Run, event: Trigger) -> None:
         for step, message in run.sent.items():
@@ -329,14 +340,14 @@ class Handling:
                 self._go_on(one)
 
     def _go_on(self, run: Run) -> None:
-        journey = self._journey_of(run, due=True)
+        journey = self.journey_of(run, due=True)
         if journey is None:
             del self.profile.runs[run.id]
             self.decide(run, "ended", "archived")
             return
         self.advance(run, journey)
 
-    def _journey_of(self, run: Run, *, due: bool = False) -> LiveJourney | None:
+    def journey_of(self, run: Run, *, due: bool = False) -> LiveJourney | None:
         """The run's journey, on the revision onto which its editor has moved it.
 
         A run whose step is gone moves when it is `due`, to the first step behind it that is left.
@@ -420,6 +431,8 @@ class Handling:
                 return ask(self, run, journey, message)
             case IssueCoupon() as coupon:
                 return issue(self, run, journey, node, coupon)
+            case CallWebhook() as to_call:
+                return call(self, run, journey, node, to_call)
             case Update() as update:
                 self._update(run, node, update)
             case EnterJourney() as other:

@@ -13,9 +13,11 @@ from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Returns, Sending
 from harken.channels.hooks import ClosedHook
 from harken.channels.hooks import build as build_hooks
+from harken.channels.retries import Retries
 from harken.channels.sandbox import Sandbox, SandboxTransport
+from harken.channels.table import CALL
 from harken.channels.transports import PRESET, build
-from harken.channels.webhook import WebhookChannel, message_body
+from harken.channels.webhook import WebhookChannel, call_body, call_outcome, message_body
 from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
@@ -24,9 +26,9 @@ from harken.fetching import Fetching
 from harken.gates import Candidate, Verdict, check, decision
 from harken.journeys.broadcasts import CALLED_OFF_NOTE
 from harken.logs import structlog
-from harken.messages.compile import CompiledMessage
+from harken.messages.compile import CompiledCall, CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
-from harken.messages.render import Rendered, render
+from harken.messages.render import Rendered, render, render_call
 from harken.people.profile import Profile, Run, Trigger
 from harken.store.base import LedgerRow, MessageState
 from harken.store.sqlite import SqliteStore
@@ -34,6 +36,8 @@ from harken.store.sqlite import SqliteStore
 log = structlog.get_logger("sender")
 
 LEASES_EVERY = MINUTE
+CALL_RETRIES = Retries(first=3 * SECOND, longest=MINUTE)
+"""A run waits for a call, not longer than its step says."""
 SANDBOX_SENDER = "Harken <sandbox@localhost>"
 """Stands in for a sender that is not set up yet, in mail that goes nowhere."""
 
@@ -61,7 +65,7 @@ class Sender:
         self._called_off: dict[str, str] = {}
         """Broadcasts whose messages must not leave any more, and their journeys."""
         self._in_force = self._compile()
-        self._delivery: Delivery[CompiledMessage, MessageLinks] = Delivery(
+        self._delivery: Delivery[CompiledMessage | CompiledCall, MessageLinks] = Delivery(
             self._store,
             self._channels(),
             Rendering(
@@ -73,6 +77,7 @@ class Sender:
             ),
             clock,
             name,
+            retries_of={CALL: CALL_RETRIES},
             count=self._settled,
         )
 
@@ -156,7 +161,14 @@ class Sender:
         for hook in hooks.values():
             if isinstance(hook, ClosedHook):
                 log.error("nothing is posted until this is mended", fault=hook.trouble)
-        return {"webhook": WebhookChannel(hooks, self._hook_of, message_body)}
+        return {
+            "webhook": WebhookChannel(hooks, self._hook_of, message_body),
+            CALL: WebhookChannel(hooks, self._called_of, call_body, call_outcome),
+        }
+
+    def _called_of(self, row: LedgerRow) -> tuple[str, str]:
+        step = self._in_force.call_step(row.journey, row.revision, row.step)
+        return (step.webhook, step.method) if step else ("", "POST")
 
     def _hook_of(self, row: LedgerRow) -> tuple[str, str]:
         step = self._in_force.message_step(row.journey, row.revision, row.step)
@@ -173,13 +185,24 @@ class Sender:
             found = self._store.profiles([found.tombstone.into]).get(found.tombstone.into)
         return found
 
-    def _message(self, journey: str, revision: int, step: str) -> CompiledMessage | None:
-        return self._in_force.message(journey, revision, step)
+    def _message(
+        self, journey: str, revision: int, step: str
+    ) -> CompiledMessage | CompiledCall | None:
+        force = self._in_force
+        if force.call_step(journey, revision, step) is not None:
+            return force.call(journey, revision, step)
+        return force.message(journey, revision, step)
 
     def _render(
-        self, message: CompiledMessage, variant: str, context: dict[str, Any], links: MessageLinks
+        self,
+        message: CompiledMessage | CompiledCall,
+        variant: str,
+        context: dict[str, Any],
+        links: MessageLinks,
     ) -> Rendered:
         outside = self._fetching.of(self._in_force.workspace)
+        if isinstance(message, CompiledCall):
+            return render_call(message, context, links, outside)
         return render(message, variant, context, links, outside=outside)
 
     def _links_of(self, row: LedgerRow) -> MessageLinks:

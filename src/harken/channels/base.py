@@ -62,6 +62,8 @@ class Outcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
     provider_id: str = ""
     retry_after: int | None = None
     """Milliseconds before which a further try is unwelcome; None leaves it to the back-off."""
+    answer: Any = None
+    """Of a webhook step's call: what it answered, as JSON has it."""
     dead: bool = False
     """The address does not exist: never write to it again."""
 

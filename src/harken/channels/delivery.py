@@ -81,17 +81,20 @@ class Delivery(Generic[Compiled, Links]):
         sender: str,
         *,
         retries: Retries | None = None,
+        retries_of: Mapping[str, Retries] | None = None,
         count: Callable[[MessageState, str], None] = lambda state, transport: None,
         claim: int = CLAIM,
         lease: int = LEASE,
     ) -> None:
         """`sender` names this loop in the ledger, the same after a restart. `count` is called
-        with the state and the transport of each message settled."""
+        with the state and the transport of each message settled; `retries_of` are those of
+        channels that have their own."""
         self._store = store
         self._rendering = rendering
         self._clock = clock
         self._sender = sender
         self._retries = retries or Retries()
+        self._retries_of = retries_of or {}
         self._count = count
         self._claim = claim
         self._lease = lease
@@ -365,13 +368,15 @@ class Delivery(Generic[Compiled, Links]):
             variant=rendered.variant,
             why_variant=_why(row, rendered),
             hard=outcome.dead,
+            answer=outcome.answer,
         )
 
     def _retry(self, row: LedgerRow, outcome: Outcome, now: int) -> Result:
         """Back into the queue for later, unless there is no later."""
+        retries = self._retries_of.get(row.channel, self._retries)
         wait = outcome.retry_after
         if wait is None:
-            wait = self._retries.wait(row.id, row.attempts)
+            wait = retries.wait(row.id, row.attempts)
         again = now + wait
         # A server that was down for hours must not have used up the tries of what it never saw.
         untried = not outcome.transport
@@ -379,8 +384,8 @@ class Delivery(Generic[Compiled, Links]):
             return self._result(
                 row, "failed", f"expired; last: {outcome.reason}", now, transport=outcome.transport
             )
-        worn_out = row.attempts >= self._retries.max_attempts and not untried
-        if worn_out or again > row.queued_at + self._retries.max_age:
+        worn_out = row.attempts >= retries.max_attempts and not untried
+        if worn_out or again > row.queued_at + retries.max_age:
             why = f"given up after {row.attempts} tries; last: {outcome.reason}"
             return self._result(row, "failed", why, now, transport=outcome.transport)
         return self._result(
@@ -406,6 +411,7 @@ class Delivery(Generic[Compiled, Links]):
         variant: str = "",
         why_variant: str = "",
         hard: bool = False,
+        answer: Any = None,
         untried: bool = False,
     ) -> Result:
         return Result(
@@ -425,6 +431,7 @@ class Delivery(Generic[Compiled, Links]):
             channel=row.channel,
             address=row.address,
             hard=hard,
+            answer=answer,
             untried=untried,
         )
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from harken.channels.base import Outcome, Prepared
 from harken.channels.hooks import Hook
-from harken.channels.posting import Answer
+from harken.channels.posting import MOST_ANSWER, Answer
 from harken.clock import iso
 from harken.store.base import LedgerRow
 
@@ -63,6 +64,45 @@ class WebhookChannel:
         body = msgspec.json.encode(self._body(prepared))
         outcome, answer = hook.post(prepared.row, body, method, deadline)
         return self._outcome(outcome, answer) if answer is not None else outcome
+
+
+def call_body(prepared: Prepared) -> dict[str, Any]:
+    """What is posted of a webhook step's call."""
+    row = prepared.row
+    data = {
+        "call": row.id,
+        "customer": row.address,
+        "journey": row.journey,
+        "step": row.step,
+        "payload": prepared.rendered.payload,
+    }
+    return {"type": "journey.call", "timestamp": iso(row.queued_at), "data": data}
+
+
+def call_outcome(outcome: Outcome, answer: Answer) -> Outcome:
+    """With what was answered, where later steps can use it; else the call has failed."""
+    if outcome.state != "sent":
+        return outcome
+    try:
+        found = _json(answer.body)
+    except ValueError as wrong:
+        return replace(outcome, state="permanent", reason=str(wrong), provider_id="")
+    return replace(outcome, answer=found)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    """The answer as an object; what is none stands under `body`. Raises ValueError."""
+    if len(body) > MOST_ANSWER:
+        raise ValueError(f"it answered more than {MOST_ANSWER >> 10} KB")
+    if not body.strip():
+        return {}
+    try:
+        found = msgspec.json.decode(body)
+        # What a document cannot hold (numbers of more than 64 bits, broken text) must not get in.
+        msgspec.msgpack.encode(found)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        raise ValueError("its answer is no JSON that can be kept") from None
+    return found if isinstance(found, dict) else {"body": found}
 
 
 def message_body(prepared: Prepared) -> dict[str, Any]:

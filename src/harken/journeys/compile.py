@@ -11,6 +11,7 @@ from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
     Branch,
+    CallWebhook,
     Exit,
     GoTo,
     IssueCoupon,
@@ -74,7 +75,7 @@ class Node(Struct, frozen=True, kw_only=True):
     after: int
     """The place of the step that comes next; the row's length when it is the last."""
     ways: tuple[Way, ...] = ()
-    """Of a branch: its arms, then `otherwise`. Of a split: its arms."""
+    """Of a branch: its arms, then `otherwise`. Of a split: its arms. Of a call: `otherwise`."""
     rules: tuple[Check | None, ...] = ()
     """Of a branch: whom each arm takes. Of an exit: whom it lets out (None: everyone)."""
     shares: tuple[int, ...] = ()
@@ -212,6 +213,8 @@ def _said(step: Step) -> list[str]:
             return [*(describe(arm.when) for arm in arms), ""]
         case WaitFor(wait_for=awaited):
             return [*(_said_of(one) for one in awaited), ""]
+        case CallWebhook():
+            return [""]
         case Split(arms=shares):
             return [f"{arm.weight:g} % of customers" for arm in shares]
         case IssueCoupon(otherwise=steps) if steps is not None:

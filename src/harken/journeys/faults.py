@@ -21,6 +21,7 @@ from harken.journeys.kinds import (
     AwaitedOutcome,
     BestHour,
     Branch,
+    CallWebhook,
     EnterJourney,
     Exit,
     FromAnswer,
@@ -44,12 +45,13 @@ from harken.segments.check import event_faults, parts
 from harken.segments.live import Traits
 from harken.segments.rules import AnswerIs
 
-LEARNING = (WaitFor, Message, IssueCoupon)
+LEARNING = (WaitFor, Message, IssueCoupon, CallWebhook)
 """Steps of which a run remembers what came of them."""
 LONGEST_GOAL = 30 * DAY
 LONGEST_HOPE = 7 * DAY
 LONGEST_IGNORED = 90 * DAY
 A_YEAR = 365 * DAY
+LONGEST_CALL = DAY
 MOST_STEPS = 500
 YEARS = ("2000", "2999")
 FASTEST = 100_000
@@ -178,6 +180,8 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
             yield from _wait_for_faults(step, path, messages)
         case Split():
             yield from _split_faults(step, path)
+        case CallWebhook(at_most=at_most) if not 0 < at_most <= LONGEST_CALL:
+            yield Fault(f"{path}.at_most", "must be more than nothing and at most 1d")
 
 
 def _message_faults(step: Message, path: str) -> Iterator[Fault]:

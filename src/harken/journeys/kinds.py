@@ -19,6 +19,9 @@
     - update: {vip: true}
     - coupon: trial-20
       otherwise: [...]
+    - webhook: crm
+      payload: {user: "{{ profile.user_id }}"}
+      otherwise: [...]
     - enter: other-journey
     - go_to: nudge
     - exit: true
@@ -286,6 +289,23 @@ class EnterJourney(Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: Name | None = None
 
 
+class CallWebhook(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Call a webhook of the workspace and wait for its answer, at most so long.
+
+    What it answers (JSON) is `answers.<step id>` for later steps; without an answer the run goes
+    by `otherwise`, and the reason is `answers.<step id>.error`. It says nothing to the customer.
+    """
+
+    key: ClassVar[str] = "webhook"
+    webhook: Name
+    payload: dict[str, Any] = field(default_factory=dict)
+    """JSON whose strings hold Liquid, as a message's `payload`."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    at_most: Duration = Duration.parse("1m")
+    otherwise: list["Step"] = field(default_factory=list)
+    id: Name | None = None
+
+
 class GoTo(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Go on at another step, by its `id` or name. A loop needs a wait in it."""
 
@@ -294,7 +314,19 @@ class GoTo(Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: Name | None = None
 
 
-Step = Message | Wait | WaitFor | Branch | Split | Update | IssueCoupon | EnterJourney | GoTo | Exit
+Step = (
+    Message
+    | Wait
+    | WaitFor
+    | Branch
+    | Split
+    | Update
+    | IssueCoupon
+    | CallWebhook
+    | EnterJourney
+    | GoTo
+    | Exit
+)
 
 
 class Limb(NamedTuple):
@@ -321,6 +353,8 @@ def limbs(step: Step) -> list[Limb]:
                 for place, one in enumerate(awaited)
             ]
             return [*inner, Limb("otherwise", "otherwise", step.otherwise)]
+        case CallWebhook(otherwise=steps):
+            return [Limb("otherwise", "otherwise", steps)]
         case Split(arms=shares):
             return [Limb(a.name, f"arms[{place}].then", a.then) for place, a in enumerate(shares)]
         case IssueCoupon(otherwise=steps) if steps is not None:

@@ -6,12 +6,13 @@ from typing import Literal
 from msgspec import Struct
 
 from harken.errors import Fault
-from harken.journeys.kinds import Message
+from harken.journeys.kinds import CallWebhook, Message
 from harken.messages.analysis import Surroundings
 from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
 from harken.messages.liquid import Template
+from harken.messages.payload import Payload
 from harken.messages.wording import Parts, Wordings
 from harken.people.profile import Profile, Trigger
 from harken.segments.rules import Rule
@@ -56,6 +57,38 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
                         return versions[folded]
                     folded = folded.rpartition("-")[0]
         return versions[""]
+
+
+class CompiledCall(Struct, frozen=True, kw_only=True):
+    """What a webhook step posts, ready to render."""
+
+    name: str
+    journey: str
+    language: str
+    """The workspace's."""
+    payload: Payload
+
+
+def compile_call(
+    step: CallWebhook,
+    files: Mapping[str, str],
+    *,
+    name: str,
+    path: str,
+    journey: str = "",
+    workspace_language: str,
+    around: Surroundings = Surroundings(),
+) -> tuple[CompiledCall | None, list[Fault]]:
+    """A webhook step with its templates parsed (None when they are broken), and their faults.
+
+    There is no other version to fall back to, so each value that it uses needs a default.
+    """
+    wordings = Wordings(files, (), around)
+    payload = wordings.payload(step.payload, f"{path}.payload", workspace_language, is_default=True)
+    if payload is None:
+        return None, wordings.faults
+    call = CompiledCall(name=name, journey=journey, language=workspace_language, payload=payload)
+    return call, wordings.faults
 
 
 def compile_message(

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from harken import clock
-from harken.channels.table import TABLE
+from harken.channels.table import CALL, TABLE
 from harken.messages import footer
 from harken.messages.choose import DEFAULT
-from harken.messages.compile import CompiledMessage
+from harken.messages.compile import CompiledCall, CompiledMessage
 from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
 from harken.messages.links import MessageLinks, SurveyLinks, before_body_end, track_links
 from harken.messages.outside import Outside
@@ -123,6 +123,39 @@ def _render(
     )
 
 
+def render_call(
+    call: CompiledCall,
+    context: dict[str, Any],
+    links: MessageLinks,
+    outside: Outside | None = None,
+) -> Rendered:
+    """What a webhook step posts for a customer. Raises Aborted when it cannot be said."""
+    link = links.link
+    about = {
+        "id": link.message,
+        "journey": call.journey,
+        "step": call.name,
+        "variant": "",
+        "channel": CALL,
+        "language": call.language,
+    }
+    scope = _scope_of(about, call.language, context, links.values(), links, outside)
+    try:
+        payload = call.payload.render(scope)
+    except Missing as missing:
+        raise Aborted(f"it uses {missing.path}, which this customer does not have") from None
+    except RenderFault as fault:
+        raise Aborted(f"it could not be rendered: {fault}") from None
+    return Rendered(
+        payload=payload,
+        channel=CALL,
+        variant="",
+        why_variant="",
+        language=call.language,
+        notes=list(scope.notes),
+    )
+
+
 def _words(
     message: CompiledMessage,
     parts: Parts,
@@ -177,23 +210,36 @@ def _scope(
     links: MessageLinks | None,
     outside: Outside | None,
 ) -> Scope:
+    about = {
+        "id": links.link.message if links is not None else "preview",
+        "journey": message.journey,
+        "step": message.name,
+        "variant": variant,
+        "channel": channel,
+        "language": parts.language,
+    }
+    return _scope_of(about, parts.language, context, urls, links, outside)
+
+
+def _scope_of(
+    about: dict[str, str],
+    language: str,
+    context: dict[str, Any],
+    urls: dict[str, str],
+    links: MessageLinks | None,
+    outside: Outside | None,
+) -> Scope:
+    """What templates of a message (`about` it) in a language use."""
     profile = context.get("profile") or {}
     now = clock.parse_time(str(context.get("now", ""))) or 0
     values = {
         "entry": (context.get("event") or {}).get("properties") or {},
         **context,
         "links": {**urls, "survey": SurveyLinks(links)},
-        "message": {
-            "id": links.link.message if links is not None else "preview",
-            "journey": message.journey,
-            "step": message.name,
-            "variant": variant,
-            "channel": channel,
-            "language": parts.language,
-        },
+        "message": about,
     }
-    locale = _locale(parts.language, profile)
-    return Scope(values, locale, zone(profile.get("timezone")) or _UTC, now, outside)
+    place = zone(profile.get("timezone")) or _UTC
+    return Scope(values, _locale(language, profile), place, now, outside)
 
 
 def _locale(language: str, profile: dict[str, Any]) -> str:

@@ -116,6 +116,10 @@ def took(decision: Decision, words: Words) -> str:
         because = f"because {said}" if said else "because nothing that it waits for came in time"
         if event := facts.get("event"):
             because = f"because of the event {event}"
+    elif key == "webhook":
+        if way == "answered":
+            return f"the webhook answered at {decision.step}"
+        because = f"because the webhook gave no answer: {said}"
     else:
         because = f"because {said}" if said else "because no other was theirs"
     return f"at {decision.step} they went the way {way}, {because}"

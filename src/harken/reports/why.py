@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Struct
 
+from harken.channels.table import CALL
 from harken.effects import Decision
 from harken.journeys.entries import Entry
 from harken.people.place import zone_of
@@ -67,7 +68,7 @@ def why(
     zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
     words = Words(zone)
     decided = [_with_where(one, entries or {}) for one in decisions if one.journey == journey]
-    rows = [row for row in messages if row.journey == journey]
+    rows = [row for row in messages if row.journey == journey and row.channel != CALL]
     story = [_told(one, words) for one in decided]
     for row in rows:
         story += _told_of(row, words)

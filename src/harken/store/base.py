@@ -1,7 +1,7 @@
 """What the engine and the sender ask of a store: one docstring a verb. SQLite answers it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -126,6 +126,8 @@ class Result(Struct, frozen=True, omit_defaults=True, kw_only=True):
     step: str = ""
     channel: str = "email"
     address: str = ""
+    answer: Any = None
+    """Of `sent`: what a webhook step's call was answered."""
     hard: bool = False
     """Of `failed`: the provider says that the address does not exist."""
     untried: bool = False

@@ -452,6 +452,7 @@ def _outcome(result: Result) -> tuple[int, int, str, bytes]:
         variant=result.variant,
         address=result.address,
         detail=result.reason,
+        answer=result.answer,
         hard=result.hard,
     )
     return (result.at, result.profile_id, f"feedback:{result.id}:{result.state}", _encode(feedback))

@@ -30,6 +30,7 @@ OURS = {
     "$message_bounced": "could not be reached: the message {step} of {journey} bounced",
     "$message_complained": "complained about the message {step} of {journey}",
     "$message_unsubscribed": "unsubscribed by the message {step} of {journey}",
+    "$webhook_called": "had a webhook called at {step} of {journey}",
     "$unsubscribed": "opted out of {purpose} by {channel}",
     "$consent_given": "consented to {purpose} by {channel}",
     "$address_allowed": "may be written to again by {channel}",

@@ -1,0 +1,63 @@
+"""The words of a journey: its messages and calls with their templates parsed, and their faults."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from harken.errors import Fault
+from harken.files.reader import read
+from harken.inputs import JourneySource
+from harken.journeys.kinds import CallWebhook, Message, walk
+from harken.journeys.model import Journey
+from harken.messages.pools import CouponPool
+from harken.segments.live import Traits, compile_rule
+from harken.workspace import Workspace
+
+if TYPE_CHECKING:
+    # The engine renders nothing: it never loads the templates' libraries.
+    from harken.messages.compile import CompiledMessage
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Named(NamedTuple):
+    """What the words of messages may name."""
+
+    pools: Mapping[str, CouponPool]
+    surveys: Collection[str]
+
+
+def compile_messages(
+    source: JourneySource, workspace: Workspace, traits: Traits, named: Named
+) -> "tuple[dict[str, CompiledMessage], list[Fault]]":
+    """The messages of a journey by step, and what is wrong with their words."""
+    from harken.messages.analysis import Surroundings
+    from harken.messages.compile import compile_call, compile_message
+    from harken.messages.coupons import certain_coupons
+
+    journey = read(source.source, Journey)
+    compiled: dict[str, CompiledMessage] = {}
+    faults: list[Fault] = []
+    certain = certain_coupons(journey, named.pools)
+    for path, step in walk(journey.steps):
+        if isinstance(step, Message):
+            compiled[step.message], found = compile_message(
+                step,
+                source.files,
+                journey=journey.journey,
+                path=path,
+                journey_purpose=journey.purpose,
+                workspace_language=workspace.language,
+                compile_rule=lambda rule: compile_rule(rule, traits),
+                around=Surroundings(certain.get(path, NOTHING), named.surveys, workspace.catalogs),
+            )
+            faults += found
+        elif isinstance(step, CallWebhook):
+            faults += compile_call(
+                step,
+                source.files,
+                name="",
+                path=path,
+                workspace_language=workspace.language,
+                around=Surroundings(NOTHING, named.surveys, workspace.catalogs),
+            )[1]
+    return compiled, faults
