@@ -92,6 +92,20 @@ def test_a_value_that_the_customer_does_not_have_is_never_output(source: str, pa
         ("{{ event.properties.value | money }}", "id", "UTC", "Rp5.000,00"),
         ("{{ 1234567.891 | number }}", "en", "UTC", "1,234,567.891"),
         ("{{ 1234.5 | number: 2 }}", "id", "UTC", "1.234,50"),
+        ("{{ 1234567.5 | number: 1 }}", "hi-IN", "UTC", "12,34,567.5"),
+        ("{{ 1234567.5 | number: 0 }}", "de", "UTC", "1.234.568"),
+        ("{{ 5000 | money: 'IDR', 0 }}", "id", "UTC", "Rp5.000"),
+        ("{{ -5000 | money: 'IDR', 0 }}", "id", "UTC", "-Rp5.000"),
+        ("{{ 1234567 | money: 'INR', 2 }}", "en-IN", "UTC", "₹12,34,567.00"),
+        ("{{ 12.5 | money: 'EUR', 1 }}", "de", "UTC", "12,5\xa0€"),
+        ("{{ 20 | percent }}", "en", "UTC", "20%"),
+        ("{{ 12.46 | percent: 1 }}", "de", "UTC", "12,5\xa0%"),
+        ("{{ 1250 | percent }}", "id", "UTC", "1.250%"),
+        ("{{ 'now' | date: 'weekday' }}", "ko", "Asia/Seoul", "월요일"),
+        ("{{ 'now' | date: 'day' }}", "ko", "Asia/Seoul", "6월 16일"),
+        ("{{ 'now' | date: 'day' }}", "en", "UTC", "June 15"),
+        ("{{ '1990-03-05' | date: 'day' }}", "id", "America/New_York", "5 Maret"),
+        ("{{ '1990-03-05' | date: 'weekday' }}", "en", "Pacific/Auckland", "Monday"),
         ("{{ 'now' | date: 'medium' }}", "en", "Asia/Seoul", "Jun 16, 2025"),
         ("{{ 'now' | date: 'long' }}", "ko", "Asia/Seoul", "2025년 6월 16일"),
         ("{{ 'now' | date: 'time' }}", "en", "Asia/Seoul", "12:06\u202fAM"),
@@ -126,6 +140,8 @@ def test_money_numbers_and_dates(source: str, locale: str, place: str, expected:
         ("{{ 'abc' | money: 'KRW' }}", "no number"),
         ("{{ 5 | money: 'XXY' }}", "no currency"),
         ("{{ 5 | money }}", "no currency"),
+        ("{{ 5 | money: 'KRW', 11 }}", "from 0 to 10"),
+        ("{{ 5 | percent: true }}", "from 0 to 10"),
         ("{{ 'soon' | date }}", "no date"),
         ("{{ 5 | divided_by: 0 }}", "divide"),
         ("{{ 'a' | josa: 'x/y' }}", "no pair"),
@@ -198,8 +214,9 @@ _json = st.recursive(
 PIECES = """{{ {% }} %} - | : , . [ ] ( ) .. ' " = == != < > and or contains if elsif else endif for
 in endfor case when endcase assign capture endcapture cycle abort echo liquid comment endcomment
 raw endraw break continue limit offset reversed profile a b a.b a[0] a['x'] 1 -1 1.5 'x' nil blank
-true default upcase money date number josa replace join times split sort map where first size slice
-truncate round divided_by modulo sum uniq concat compact (1..3) '이/가' 'KRW' 'medium' x"""
+true default upcase money percent date number josa replace join times split sort map where first size slice
+truncate round divided_by modulo sum uniq concat compact (1..3) '이/가' 'KRW' 'medium' connected endconnected timeout
+'https://a/' block x"""
 _pieces = st.sampled_from([*PIECES.split(), "\n"])
 
 

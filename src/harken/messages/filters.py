@@ -4,6 +4,7 @@ They raise ValueError or TypeError for values of the wrong kind; `liquid.Value` 
 fault of the template.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date as Date
 from datetime import datetime
@@ -13,8 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal, list_currencies
+from babel.dates import format_date, format_datetime, format_skeleton, format_time
+from babel.numbers import format_currency, format_decimal, format_percent, list_currencies
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 from markupsafe import Markup
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 1_000_000
 _SECONDS_END = 100_000_000_000
 """Numbers below are seconds since 1970 (until the year 5138), those above milliseconds."""
+_FRACTION = re.compile(r"0(\.[0#]+)?(?=[^0#.,]|$)")
 _STYLES = ("short", "medium", "long", "full")
 # What strftime would write in the server's language.
 _NAMES = {"%A": "EEEE", "%a": "EEE", "%B": "LLLL", "%b": "LLL", "%h": "LLL", "%p": "a"}
@@ -48,32 +50,43 @@ def default(value: object, otherwise: object = "", *, allow_false: object = Fals
 
 
 @with_context
-def money(value: object, currency: object = None, *, context: "Context") -> str:
+def money(
+    value: object, currency: object = None, decimals: object = None, *, context: "Context"
+) -> str:
     """An amount of a currency (ISO 4217; the event's `currency` when not given), as locals write.
 
-    `{{ event.properties.cart_value | money: "KRW" }}` is `₩39,000`.
+    `{{ event.properties.cart_value | money: "KRW" }}` is `₩39,000`. `decimals` fixes the digits
+    after the point (0 to 10), which else are the currency's own.
     """
     if currency is None:
         currency = context.get(["event", "properties", "currency"], token=None, default=None)
     code = currency.upper() if isinstance(currency, str) else ""
     if code not in _CURRENCIES:
         raise ValueError(f"{str(currency)[:20]!r} is no currency; write one such as 'KRW'")
-    return _money(_number(value), str(code), context.place_locale)
+    return _money(_number(value), str(code), _decimals(decimals), context.place_locale)
 
 
 @with_context
 def number(value: object, decimals: object = None, *, context: "Context") -> str:
     """A number as locals write it; `decimals` fixes the digits after the point (0 to 10)."""
-    if decimals is not None and (not isinstance(decimals, int) or not 0 <= decimals <= 10):
-        raise ValueError("decimals are a whole number from 0 to 10")
-    return _decimal(_number(value), decimals, context.place_locale)
+    return _decimal(_number(value), _decimals(decimals), context.place_locale)
+
+
+@with_context
+def percent(value: object, decimals: object = 0, *, context: "Context") -> str:
+    """A share of 100 as locals write it: `{{ 12.5 | percent: 1 }}` is `12.5%`, in German `12,5 %`.
+
+    `decimals` is at most how many digits stand after the point.
+    """
+    return _percent(_number(value), _decimals(decimals) or 0, context.place_locale)
 
 
 @with_context
 def date(value: object, style: object = "medium", *, context: "Context") -> str:
     """A time in the recipient's zone and locale.
 
-    `style` is short, medium, long or full (the day), `time`, `datetime`, or a strftime pattern.
+    `style` is short, medium, long or full (the day), `day` (without its year), `weekday`, `time`,
+    `datetime`, or a strftime pattern.
     The value is ISO 8601, `now`, or seconds or milliseconds since 1970; a day without a time
     stays that day in every zone.
     """
@@ -81,6 +94,11 @@ def date(value: object, style: object = "medium", *, context: "Context") -> str:
     locale = _locale(context.place_locale)
     if style in _STYLES:
         return format_date(at, str(style), locale)
+    if style == "weekday":
+        return format_date(at, "EEEE", locale)
+    if style == "day":
+        # Babel takes a plain date for the midnight before it, of another zone.
+        return str(format_skeleton("MMMMd", at, locale=locale, tzinfo=getattr(at, "tzinfo", None)))
     if style in ("time", "datetime"):
         if not isinstance(at, datetime):
             raise ValueError(f"{value!r} is a day without a time")
@@ -89,7 +107,8 @@ def date(value: object, style: object = "medium", *, context: "Context") -> str:
         return format_datetime(at, "medium", at.tzinfo, locale)
     if not isinstance(style, str) or "%" not in style:
         raise ValueError(
-            f"{str(style)[:20]!r} is no style; short, medium, long, full, time, datetime, '%d.%m.'"
+            f"{str(style)[:20]!r} is no style; short, medium, long, full, day, weekday, time, "
+            "datetime, '%d.%m.'"
         )
     pattern = str(style)[:200]
     for directive, babel_pattern in _NAMES.items():
@@ -147,12 +166,21 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "default": default,
     "money": money,
     "number": number,
+    "percent": percent,
     "date": date,
     "josa": josa,
     "replace": replace,
     "join": join,
     "times": times,
 }
+
+
+def _decimals(given: object) -> int | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 10:
+        raise ValueError("decimals are a whole number from 0 to 10")
+    return given
 
 
 def _text(value: object) -> str:
@@ -192,16 +220,32 @@ def _moment(value: object, context: "Context") -> Date:
 
 
 @lru_cache(maxsize=8_192)
-def _money(value: Decimal, currency: str, locale: str) -> str:
-    return format_currency(value, currency, locale=_locale(locale))
+def _money(value: Decimal, currency: str, decimals: int | None, locale: str) -> str:
+    place = _locale(locale)
+    if decimals is None:
+        return format_currency(value, currency, locale=place)
+    pattern = _with_decimals(place.currency_formats["standard"].pattern, decimals)
+    return format_currency(value, currency, pattern, locale=place, currency_digits=False)
 
 
 @lru_cache(maxsize=8_192)
 def _decimal(value: Decimal, decimals: int | None, locale: str) -> str:
     if decimals is None:
         return format_decimal(value, locale=_locale(locale))
-    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
-    return format_decimal(value, pattern, locale=_locale(locale))
+    place = _locale(locale)
+    pattern = _with_decimals(place.decimal_formats[None].pattern, decimals)
+    return format_decimal(value, pattern, locale=place)
+
+
+@lru_cache(maxsize=8_192)
+def _percent(value: Decimal, decimals: int, locale: str) -> str:
+    place, share = _locale(locale), round(value, decimals) / 100
+    return format_percent(share, locale=place, decimal_quantization=False)
+
+
+def _with_decimals(pattern: str, decimals: int) -> str:
+    """A pattern of the locale's (its way of grouping, its signs) with so many decimals."""
+    return _FRACTION.sub("0" + ("." + "0" * decimals if decimals else ""), pattern)
 
 
 @lru_cache(maxsize=1_024)
