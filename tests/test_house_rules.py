@@ -37,7 +37,7 @@ SENTENCE = (
     ("the one function", "asking calling entering inviting issuing noticing reactions handle"),
     ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
-    ("the loops", "backfill broadcasts commits stocking engine sending turn"),
+    ("the loops", "allocating backfill broadcasts commits stocking engine sending turn"),
     ("web", "web"),
     ("together", "services app"),
     ("processes", "processes roles serve"),

@@ -9,12 +9,15 @@ from harken.definitions import InForce
 from harken.effects import Outcome, Outgoing
 from harken.gates import Candidate, Verdict, bid_of, check, decision, demands, first_open
 from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
+from harken.gates.who import group_of, holdout
 from harken.ids import derived_id
 from harken.inputs import encode
 from harken.issuing import shown
 from harken.journeys.compile import LiveJourney
+from harken.journeys.experiments import remember
 from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
+from harken.messages.choose import Choice
 from harken.messages.context import context_of
 from harken.people.profile import Profile, Run, Send
 from harken.workspace import Workspace
@@ -38,11 +41,21 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     )
     verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
     last = decision(verdicts)
+    chooser = handling.definitions.chooser(journey.name, journey.revision, step)
+    choice = chooser.choose(
+        handling.profile,
+        run.event,
+        handling.now,
+        allocation=handling.definitions.allocations.get(chooser.key),
+    )
+    if choice.drawn is not None:
+        remember(handling.profile, chooser.key, choice.drawn, step.experiment, handling.now)
     if last.outcome == "pass":
         shown(handling, run, journey, step.message, candidate.message_id)
-        facts = _send(handling, run, journey, step, candidate, verdicts)
+        facts = _send(handling, run, journey, step, candidate, verdicts, choice)
     else:
         facts = last.facts
+    facts = facts | _groups(handling, run, candidate, choice)
     if last.outcome in ("pass", "control"):
         run.sent[step.message] = candidate.message_id
         _take_slot(handling, run, candidate, control=last.outcome == "control")
@@ -53,7 +66,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
         step=step.message,
         facts=facts | chain,
         gate=last.gate,
-        message=candidate.message_id if last.outcome == "pass" else "",
+        message=candidate.message_id,
         until=last.until,
     )
     _bid(handling, run, candidate, last)
@@ -129,10 +142,9 @@ def _send(
     step: Message,
     candidate: Candidate,
     verdicts: list[Verdict],
+    choice: Choice,
 ) -> dict[str, Any]:
     """Put the message on its way; which variant was chosen, and why."""
-    chooser = handling.definitions.chooser(journey.name, journey.revision, step)
-    choice = chooser.choose(handling.profile, run.event, handling.now)
     context = context_of(
         handling.profile, run.event, handling.definitions.workspace, handling.now, step.sender
     )
@@ -163,6 +175,22 @@ def _send(
     )
     facts = {"variant": choice.variant, "why": choice.why}
     return {**facts, "demands": wanted} if wanted else facts
+
+
+def _groups(handling: Handling, run: Run, candidate: Candidate, choice: Choice) -> dict[str, Any]:
+    """What reports count a message by: the arms that it is in of experiments and control groups."""
+    profile, policy = handling.profile, handling.definitions.policy
+    found: dict[str, Any] = {}
+    if choice.drawn is not None:
+        found["experiment"] = choice.drawn.facts()
+    if run.arms:
+        found["arms"] = dict(run.arms)
+    group = group_of(candidate, profile, policy)
+    if group is not None:
+        found["holdout"] = {"arm": group[0], "shares": group[1]}
+    if holdout(candidate, profile, handling.now, policy).outcome == "control":
+        found["held_out"] = True
+    return found
 
 
 def _bid(handling: Handling, run: Run, candidate: Candidate, last: Verdict) -> None:

@@ -14,7 +14,7 @@ from harken.files.naming import naming_faults
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
-from harken.inputs import Approved, Definitions, Findings, JourneySource
+from harken.inputs import Allocation, Approved, Definitions, Findings, JourneySource
 from harken.journeys.compile import LiveJourney, compile_journey, rules_of
 from harken.journeys.entries import (
     ApiEntry,
@@ -24,6 +24,7 @@ from harken.journeys.entries import (
     PlaceEntry,
     SegmentEntry,
 )
+from harken.journeys.experiments import trials
 from harken.journeys.faults import journey_faults
 from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Step, walk
 from harken.journeys.model import Journey
@@ -109,6 +110,14 @@ class InForce:
         """What all customers together do; the engine renews it."""
         self.called_off: Mapping[str, str] = {}
         """Broadcasts whose messages must not leave any more."""
+        self.trials = {
+            trial.key: trial
+            for journey in self.journeys.values()
+            for trial in trials(journey.name, journey.source.steps)
+        }
+        """Experiments by journey and step, those of archived journeys among them."""
+        self.allocations: dict[str, Allocation] = {}
+        """How they share out new customers at present, where that was worked out."""
 
     @property
     def traits(self) -> dict[str, list[Trait]]:
@@ -200,6 +209,9 @@ class InForce:
                 del profile.segments[name]
         for name in profile.places.keys() - self.places.names:
             del profile.places[name]
+        for key in list(profile.assigned):
+            if key not in self.trials:
+                del profile.assigned[key]
         return True
 
     def journey(self, name: str, revision: int) -> LiveJourney | None:

@@ -29,7 +29,7 @@ class Decision(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     gate: str = ""
     """The gate that decided, for messages."""
     message: str = ""
-    """The id of the message that was let pass."""
+    """The id of the message that was asked for, whether it was let pass or not."""
     until: int = 0
     """The next possible time, when held."""
     facts: dict[str, Any] = field(default_factory=dict)

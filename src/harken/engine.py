@@ -29,6 +29,7 @@ from harken.handle import handle
 from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
+    SHARES,
     Findings,
     Input,
     Kind,
@@ -36,6 +37,8 @@ from harken.inputs import (
     Record,
     Unmerge,
     WakeUp,
+    allocations_in,
+    decode_allocations,
     decode_command,
     decode_definitions,
     decode_findings,
@@ -62,7 +65,7 @@ FILLS = 500
 INVITED = 400
 """Customers whom a broadcast takes at once, likewise."""
 MOST_BYTES = 1 << 20
-FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST)
+FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST, Kind.ALLOCATIONS)
 """Records that are handled by themselves, between two batches."""
 FINDINGS = "findings"
 CACHED = 2_000
@@ -91,6 +94,7 @@ class Engine:
         self.clock = clock
         self._sender = sender
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
+        self.definitions.allocations = allocations_in(store.note(SHARES))
         self.backfill = Backfill(store, history, clock, on_filling)
         self.definitions.findings = self._load_findings()
         self.broadcasts = Runner(store, history, clock, on_filling)
@@ -393,6 +397,8 @@ class Engine:
                 self._switch(record, end)
             case Kind.FINDINGS:
                 self._find(record, end)
+            case Kind.ALLOCATIONS:
+                self._share_out(record, end)
             case _:
                 self._steer(record, end)
 
@@ -413,11 +419,18 @@ class Engine:
         notes = {NOTE: msgspec.msgpack.encode(filling), **change.notes}
         wake, cancel = change.wake, change.cancel
         empty = Batch(end, [], [], [], wake, cancel, [], [], b"", notes, definitions=written)
+        definitions.allocations = self.definitions.allocations
         self._commits.now(empty, lambda: None)
         self.offset, self._saved = end, (end, self._paced_note)
         self.broadcasts.committed(change, definitions)
         self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)
+
+    def _share_out(self, record: Record, end: int) -> None:
+        """Experiments share out new customers differently."""
+        found = decode_allocations(record.body)
+        self._commit(Turn({}, notes={SHARES: record.body}), end)
+        self.definitions.allocations = found.experiments
 
     def _find(self, record: Record, end: int) -> None:
         """What all customers together do is known anew."""

@@ -27,8 +27,18 @@ Refusal = tuple[str, dict[str, Any]]
 """A reason, and the values that it was decided on."""
 
 
-def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: bool = False) -> str:
-    """Begin a run of the journey because of the event, or note why not: `entered` or the reason."""
+def enter(
+    handling: Handling,
+    journey: LiveJourney,
+    event: Trigger,
+    *,
+    late: bool = False,
+    control: str = "",
+) -> str:
+    """Begin a run of the journey because of the event, or note why not: `entered` or the reason.
+
+    `control` names the experiment in whose control group the run is from the start.
+    """
     key = _key_of(journey, event)
     refusal = _refusal(handling, journey, event, key, late)
     if refusal is not None or key is None:
@@ -44,6 +54,7 @@ def enter(handling: Handling, journey: LiveJourney, event: Trigger, *, late: boo
         # What a run learns stands with its event, and several may begin with the same one.
         event=replace(event, answers={}, coupon=""),
         depth=handling.depth,
+        control=control,
     )
     if run.id in profile.runs:
         return "already_in"
@@ -72,12 +83,14 @@ def _facts_of(event: Trigger) -> dict[str, Any]:
     return {**facts, "broadcast": event.broadcast} if event.broadcast else facts
 
 
-def put_in(handling: Handling, name: str, properties: dict[str, Any], id: str) -> None:
+def put_in(
+    handling: Handling, name: str, properties: dict[str, Any], id: str, control: str = ""
+) -> None:
     """Enter a journey whose entry is by API. `id` tells this time from another."""
     journey = handling.definitions.journeys.get(name)
     event = Trigger(name=ENTERED, at=handling.received_at, message_id=id, properties=properties)
     if journey is not None and journey.by_hand:
-        enter(handling, journey, event)
+        enter(handling, journey, event, control=control)
 
 
 def at_any_time(handling: Handling, run: Run) -> bool:

@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """One of `BroadcastWish`, for no customer in particular."""
     FINDINGS = 5
     """`Findings`, likewise."""
+    ALLOCATIONS = 6
+    """An `Allocations`: experiments share out later customers so."""
 
 
 class Record(Struct, frozen=True, array_like=True, gc=False):
@@ -319,12 +321,51 @@ class JourneySource(Struct, frozen=True, omit_defaults=True):
     """Runs in flight on earlier revisions go on on this one."""
 
 
+class Allocation(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How customers who come new into an experiment are shared out, and what that rests on."""
+
+    shares: dict[str, float]
+    """Percent by arm."""
+    how: Literal["weights", "thompson", "winner"] = "weights"
+    """As written; by what was measured; or all to the `winner`."""
+    at: int
+    """When it was worked out."""
+    measured: dict[str, list[int]] = field(default_factory=dict)
+    """By arm: runs whose time to convert was over, and how many of them had."""
+    winner: str = ""
+    because: Literal["", "evidence", "time"] = ""
+    """Why there is a winner: it was shown to be best, or its time had come."""
+    chance: float = 0.0
+    """How probable it was then that the winner is the best arm."""
+    looks: int = 0
+    """How often it was asked whether one is shown to be best."""
+    looked_at: int = 0
+    """Runs of the arm with the fewest, when that was asked last."""
+
+
+class Allocations(Struct, frozen=True):
+    """Of every experiment whose shares move, by journey and step: the body of their record."""
+
+    experiments: dict[str, Allocation] = field(default_factory=dict)
+
+
 _commands = msgspec.msgpack.Decoder(Command)
 _findings = msgspec.msgpack.Decoder(Findings)
 _definitions = msgspec.msgpack.Decoder(Definitions)
 _wishes = msgspec.msgpack.Decoder(BroadcastWish)
+_allocations = msgspec.msgpack.Decoder(Allocations)
 encode = msgspec.msgpack.Encoder().encode
 decode_command = _commands.decode
 decode_findings = _findings.decode
 decode_definitions = _definitions.decode
 decode_wish = _wishes.decode
+decode_allocations = _allocations.decode
+
+
+SHARES = "experiments"
+"""The note in the store that keeps the latest `Allocations`."""
+
+
+def allocations_in(note: bytes) -> dict[str, Allocation]:
+    """What the engine's note of the latest `Allocations` holds; nothing when there is none."""
+    return decode_allocations(note).experiments if note else {}

@@ -14,10 +14,12 @@ from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
 from harken.entering import enter, put_in
 from harken.gates import in_order
+from harken.gates.who import held_out
 from harken.ids import derived_id
 from harken.inputs import WakeUp
 from harken.issuing import issue, let_go
 from harken.journeys.compile import LiveJourney, Node
+from harken.journeys.experiments import CONTROL
 from harken.journeys.kinds import (
     BestHour,
     Branch,
@@ -422,7 +424,8 @@ class Handling:
             case Branch():
                 return take_branch(node, run, self.profile, self.now)
             case Split() as split:
-                return take_split(node, split, run, self.profile, self.now)
+                allocation = self.definitions.allocations.get(f"{run.journey}/{split.split}")
+                return take_split(node, split, run, self.profile, self.now, allocation)
             case Exit():
                 return take_exit(node, run, self.profile, self.now)
             case GoTo():
@@ -446,9 +449,12 @@ class Handling:
 
     def _take_way(self, run: Run, journey: LiveJourney, taken: Take, facts: dict[str, Any]) -> None:
         node, way = journey.nodes[run.step], taken.way
-        if taken.control:
-            run.control, facts = node.id, {"control": True}
         facts = {"way": way.name, "said": taken.why or way.said, **facts}
+        if taken.drawn is not None:
+            run.arms[node.id] = taken.drawn.arm
+            facts |= {"said": taken.drawn.said(), "experiment": taken.drawn.facts()}
+        if taken.drawn is not None and taken.drawn.arm == CONTROL:
+            run.control, facts["control"] = node.id, True
         self.decide(run, "took", node.step.key, step=node.id, facts=facts)
         self._move(run, way.to, max(taken.at, run.since))
 
@@ -473,8 +479,19 @@ class Handling:
         properties = given(step.properties, run) if step.properties else run.event.properties
         deeper = max(self.depth, run.depth) + 1
         depth, self.depth = self.depth, deeper
-        put_in(self, step.enter, properties, derived_id(run.id, node.id, run.turns))
+        # What follows from a journey is part of what its control group is held back from.
+        control = run.control or self._held_out_of(run)
+        id = derived_id(run.id, node.id, run.turns)
+        put_in(self, step.enter, properties, id, control)
         self.depth = depth
+
+    def _held_out_of(self, run: Run) -> str:
+        """The run's journey, if its control group holds the customer out of it."""
+        journey = self.definitions.journey(run.journey, run.revision)
+        if journey is None or journey.source.purpose == "transactional":
+            return ""
+        percent = journey.source.control_percent
+        return run.journey if held_out(self.profile.id, run.journey, percent) else ""
 
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
         self.cancel_wake(run)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from harken.services import Services
 
 UPKEEP_SECONDS = 3600.0
+LOOK_SECONDS = 60.0
+"""How often it is looked whether experiments are due."""
 IN_FLIGHT_SECONDS = 5
 """How long requests that are being answered may take when Harken stops."""
 BACKLOG = 2048
@@ -153,13 +155,14 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
 
     for one in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(one, stop)
-    upkeep = asyncio.create_task(_upkeep(services))
+    beside = [asyncio.create_task(one(services)) for one in (_upkeep, _share_out)]
     try:
         await server.serve(sockets=[listener])
     finally:
-        upkeep.cancel()
-        with suppress(asyncio.CancelledError):
-            await upkeep
+        for task in beside:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
     if not server.started:
         raise Unavailable("the web process could not start; its log says why")
 
@@ -174,6 +177,22 @@ async def _upkeep(services: "Services") -> None:
         except (HarkenError, OSError) as error:
             log.warning("upkeep failed; it is tried again later", error=str(error))
         await asyncio.sleep(UPKEEP_SECONDS)
+
+
+async def _share_out(services: "Services") -> None:
+    """Work out now and then how experiments share out new customers."""
+    shared_at = 0
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        now = services.clock.now()
+        try:
+            in_force = await asyncio.to_thread(lambda: services.in_force)
+            if now - shared_at >= in_force.workspace.refresh_experiments:
+                shared_at = now
+                if await asyncio.to_thread(services.share_out):
+                    log.info("experiments share out new customers anew")
+        except (HarkenError, OSError) as error:
+            log.warning("experiments stay as they are", error=str(error))
 
 
 def tidy(services: "Services") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from harken.allocating import allocate
 from harken.catalogs.keeper import Keeper
 from harken.channels.sandbox import Sandbox
 from harken.clock import Clock
@@ -14,6 +15,7 @@ from harken.ingest.collector import Collector
 from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
+from harken.inputs import SHARES, allocations_in
 from harken.messages.links import Links
 from harken.store.catalogs import Catalogs
 from harken.store.log import Log, LogReader
@@ -78,7 +80,18 @@ class Services:
         written = self.store.definitions()
         if self._in_force is None or self._in_force.written.revision != written.revision:
             self._in_force = InForce(written, self.store.journey_revision, self.settings.sender)
+        self._in_force.allocations = allocations_in(self.store.note(SHARES))
         return self._in_force
+
+    def share_out(self) -> bool:
+        """Work out how experiments share out new customers from now on; whether that changed.
+
+        Raises Unavailable when history or the log does not answer.
+        """
+        made = allocate(self.in_force, self.history, self.clock.now())
+        if made is not None:
+            self.collector.append_allocations(made).result()
+        return made is not None
 
     def handled(self, offset: int) -> bool:
         """Whether the engine has handled the log up to `offset`."""

@@ -189,6 +189,8 @@ class Workspace(Struct, frozen=True, omit_defaults=True, kw_only=True):
     policy_packs: list[str] = field(default_factory=list)
     holdout_percent: float = 0.0
     """Share of all customers who get no marketing at all: the global control group."""
+    refresh_experiments: Duration = Duration.parse("1h")
+    """How often experiments whose shares move are worked out anew."""
     late_after: Duration = Duration.parse("24h")
     sessions: Sessions = Sessions()
     places: dict[Name, Place] = field(default_factory=dict)

@@ -66,6 +66,34 @@ def test_faults_name_the_place_and_the_problem(parts: dict, path: str, problem: 
     assert problem in fault
 
 
+WEIGHTS = [{"name": name, "weight": 50, "subject": name} for name in "ab"]
+GOAL = {"event": "Bought"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parts", "path", "problem"),
+    [
+        ({}, {}, ".measure", "has no `goal`"),
+        ({"at_least": 9}, {"goal": GOAL}, ".at_least", "at least 10"),
+        ({"winner": {}}, {"goal": GOAL}, ".winner", "`at`, `evidence`, or both"),
+        ({"winner": {"evidence": 0.5}}, {"goal": GOAL}, ".winner.evidence", "more than 0.5"),
+        ({"winner": {"evidence": 95}}, {"goal": GOAL}, ".winner.evidence", "less than 1"),
+    ],
+)
+def test_faults_of_experiments(experiment: dict, parts: dict, path: str, problem: str) -> None:
+    [fault] = faults(steps=[{**MESSAGE, "variants": WEIGHTS, "experiment": experiment}], **parts)
+    assert fault.startswith(f"$.steps[0].experiment{path}: ")
+    assert problem in fault
+
+
+def test_an_experiment_needs_arms_and_what_it_measures() -> None:
+    [fault] = faults(steps=[{**MESSAGE, "experiment": {}}], goal=GOAL)
+    assert "at least two variants with a `weight`" in fault
+    silent = {**MESSAGE, "variants": WEIGHTS, "track_clicks": False}
+    [fault] = faults(steps=[{**silent, "experiment": {"measure": "clicked"}}])
+    assert "not tracked (`track_clicks: false`)" in fault
+
+
 def test_a_sound_journey_has_no_faults() -> None:
     steps = [{"wait": "1h"}, {"exit": {"attribute": "vip", "equals": True}}, MESSAGE]
     assert faults(steps=steps) == []

@@ -179,7 +179,7 @@ def test_why_is_a_sentence() -> None:
     vip = message.choose(Profile(id=1, attributes={"vip": True}), None, NOW)
     assert vip.why.startswith("vip: its rule holds (vip")
     other = message.choose(Profile(id=1), None, NOW)
-    assert other.why == "the A/B split gives a to 100 % of customers, this one among them"
+    assert other.why == "the A/B split gave a: 100 % of customers"
     assert message.choose(Profile(id=1), None, NOW, test="vip").variant == "vip"
 
 

@@ -14,6 +14,7 @@ THEMES = {
         "people",
         ("profile", "timeline", "why", "enter", "consent", "merge", "unmerge", "forget"),
     ),
+    "Journeys": ("experiments", ("experiments",)),
     "Segments": ("segments", ("segments", "lists")),
     "Broadcasts": ("broadcasts", ("broadcasts",)),
     "Catalogs": ("catalogs", ("catalogs", "recommend")),

@@ -141,6 +141,9 @@ workspace: default
 # consent (e-mail exempt), consent asked again every two years.
 policy_packs: [KR]
 
+# How often experiments whose shares move (`allocation: thompson`, `winner`) are worked out anew.
+#refresh_experiments: 1h
+
 # Catalogs of items that are uploaded (`harken catalogs import`): what their fields are called, and
 # what is done with them (docs/catalogs.md). Example; by default none:
 #catalogs:

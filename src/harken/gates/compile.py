@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from harken.channels import table
-from harken.clock import HOUR
+from harken.clock import HOUR, MINUTE
 from harken.errors import BadDefinition, Fault
 from harken.gates.hours import Hours, all_open, open_hours, outside
 from harken.gates.packs import PACKS
@@ -71,6 +71,8 @@ def workspace_faults(workspace: Workspace) -> list[Fault]:
     if workspace.arbitration is not None and not 0 < workspace.arbitration <= HOUR:
         problem = "must be longer than nothing and at most 1h; leave it out to decide at once"
         faults.append(Fault("$.arbitration", problem))
+    if workspace.refresh_experiments < MINUTE:
+        faults.append(Fault("$.refresh_experiments", "must be at least 1m"))
     rules: list[Hours] = []
     if workspace.quiet_hours is not None:
         faults += _hours_faults(workspace.quiet_hours, "$.quiet_hours")

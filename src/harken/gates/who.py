@@ -3,6 +3,7 @@
 from harken.gates.base import Candidate, Verdict
 from harken.gates.policy import CompiledWorkspace
 from harken.ids import bucket
+from harken.journeys.experiments import CONTROL, TREATED
 from harken.people.profile import Profile
 
 LIVE = Verdict("pass", "journey_live")
@@ -49,6 +50,27 @@ def audience(
     if candidate.audience(profile, candidate.run.event, now):
         return MEANT
     return Verdict("drop", "audience", "audience")
+
+
+def held_out(profile_id: int, journey: str, percent: float) -> bool:
+    """Whether a journey's control group of so many percent holds a customer."""
+    return bucket(profile_id, f"control:{journey}") < percent * BUCKETS_PER_PERCENT
+
+
+def group_of(
+    candidate: Candidate, profile: Profile, workspace: CompiledWorkspace
+) -> tuple[str, dict[str, float]] | None:
+    """Whether a control group holds the customer out of the journey (`CONTROL`) or not (`TREATED`),
+    and the percent of all that each is; None without such groups. Those of splits are apart."""
+    if candidate.purpose == "transactional":
+        return None
+    overall, own = workspace.holdout_percent, candidate.control_percent
+    treated = (100 - overall) * (100 - own) / 100
+    if treated >= 100:
+        return None
+    reason = holdout(candidate, profile, 0, workspace).reason
+    group = CONTROL if reason in ("global_control", "journey_control") else TREATED
+    return group, {CONTROL: 100 - treated, TREATED: treated}
 
 
 def holdout(

@@ -23,6 +23,7 @@ from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, Rejected
 from harken.ingest.rejected import RejectedLog
 from harken.inputs import (
+    Allocations,
     BroadcastWish,
     Command,
     Definitions,
@@ -54,6 +55,7 @@ class _Request(Struct):
     definitions: Definitions | None = None
     findings: Findings | None = None
     broadcast: BroadcastWish | None = None
+    allocations: Allocations | None = None
     future: "Future[int]" = field(default_factory=Future)
 
 
@@ -127,6 +129,10 @@ class Collector:
     def append_broadcast(self, wish: BroadcastWish) -> "Future[int]":
         """Log what somebody wants of a broadcast."""
         return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, broadcast=wish))
+
+    def append_allocations(self, allocations: Allocations) -> "Future[int]":
+        """Log how experiments share out the customers of every later record."""
+        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, allocations=allocations))
 
     @property
     def end(self) -> int:
@@ -222,6 +228,8 @@ class Collector:
                 records.append(Record(0, at, at, Kind.FINDINGS, encode(request.findings)))
             if request.broadcast is not None:
                 records.append(Record(0, at, at, Kind.BROADCAST, encode(request.broadcast)))
+            if request.allocations is not None:
+                records.append(Record(0, at, at, Kind.ALLOCATIONS, encode(request.allocations)))
         return records
 
     def _add_events(self, records: list[Record], request: _Request) -> None:

@@ -29,8 +29,6 @@ from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.rules import Rule, lookup
 from harken.segments.words import describe, describe_test, plain
 
-BUCKETS = 10_000
-
 Passes = Callable[[dict[str, Any]], bool]
 """Whether an event's properties pass."""
 
@@ -78,8 +76,6 @@ class Node(Struct, frozen=True, kw_only=True):
     """Of a branch: its arms, then `otherwise`. Of a split: its arms. Of a call: `otherwise`."""
     rules: tuple[Check | None, ...] = ()
     """Of a branch: whom each arm takes. Of an exit: whom it lets out (None: everyone)."""
-    shares: tuple[int, ...] = ()
-    """Of a split: the bucket at which each arm ends."""
     awaited: tuple[Awaited, ...] = ()
 
 
@@ -198,7 +194,6 @@ def _lay(
                 after=following,
                 ways=tuple(ways),
                 rules=_rules(step, traits),
-                shares=_shares(step),
                 awaited=_awaited(step),
             )
         )
@@ -240,18 +235,6 @@ def _rules(step: Step, traits: Traits) -> tuple[Check | None, ...]:
         case Exit(exit=rule):
             return (None if rule is True else compile_rule(rule, traits),)
     return ()
-
-
-def _shares(step: Step) -> tuple[int, ...]:
-    """Where each arm ends among the buckets that the control group leaves."""
-    if not isinstance(step, Split):
-        return ()
-    taken, ends = 0.0, []
-    start = step.control * BUCKETS / 100
-    for arm in step.arms:
-        taken += arm.weight
-        ends.append(round(start + taken * (BUCKETS - start) / 100))
-    return tuple(ends)
 
 
 def _awaited(step: Step) -> tuple[Awaited, ...]:

@@ -16,6 +16,7 @@ from harken.journeys.entries import (
     Recurring,
     ScheduleEntry,
 )
+from harken.journeys.experiments import weights_of
 from harken.journeys.kinds import (
     AwaitedEvent,
     AwaitedOutcome,
@@ -24,6 +25,7 @@ from harken.journeys.kinds import (
     CallWebhook,
     EnterJourney,
     Exit,
+    Experiment,
     FromAnswer,
     GoTo,
     IssueCoupon,
@@ -55,6 +57,8 @@ LONGEST_CALL = DAY
 MOST_STEPS = 500
 YEARS = ("2000", "2999")
 FASTEST = 100_000
+FEWEST = 10
+"""Runs of each arm before an experiment may move."""
 FULL = 100.000_001
 """Percent, with room for what adding decimal fractions leaves over."""
 
@@ -76,7 +80,12 @@ def journey_faults(source: Journey) -> list[Fault]:
     faults += _entry_faults(source.entry)
     for index, exception in enumerate(source.exceptions):
         faults += _unnamed(exception.event, f"$.exceptions[{index}].event")
-    return [*faults, *_steps_faults(source.steps), *_answers_faults(source)]
+    return [
+        *faults,
+        *_steps_faults(source.steps),
+        *_answers_faults(source),
+        *_experiments_faults(source),
+    ]
 
 
 def _entry_faults(entry: Entry) -> Iterator[Fault]:
@@ -232,6 +241,35 @@ def _split_faults(step: Split, path: str) -> Iterator[Fault]:
     if step.arms and abs(total - 100) > FULL - 100:
         problem = f"the weights add up to {total:g} percent; they must come to 100"
         yield Fault(f"{path}.arms", problem)
+
+
+def _experiments_faults(source: Journey) -> Iterator[Fault]:
+    for path, step in walk(source.steps):
+        if isinstance(step, Message | Split) and step.experiment is not None:
+            place = f"{path}.experiment"
+            if len(weights_of(step)) < 2:
+                wanted = "variants with a `weight`" if isinstance(step, Message) else "arms"
+                yield Fault(place, f"an experiment needs at least two {wanted}")
+            yield from _experiment_faults(step, step.experiment, source, place)
+
+
+def _experiment_faults(
+    step: Message | Split, experiment: Experiment, source: Journey, path: str
+) -> Iterator[Fault]:
+    measure, winner = experiment.measure, experiment.winner
+    if measure == "goal" and source.goal is None:
+        problem = "the journey has no `goal`; give one, or measure `opened` or `clicked`"
+        yield Fault(f"{path}.measure", problem)
+    tracked = {"opened": "track_opens", "clicked": "track_clicks"}.get(measure, "")
+    if tracked and not getattr(step, tracked, True):
+        yield Fault(f"{path}.measure", f"the message is not tracked (`{tracked}: false`)")
+    if experiment.at_least < FEWEST:
+        problem = f"must be at least {FEWEST}: fewer runs show nothing"
+        yield Fault(f"{path}.at_least", problem)
+    if winner is not None and winner.at is None and winner.evidence is None:
+        yield Fault(f"{path}.winner", "give `at`, `evidence`, or both")
+    if winner is not None and winner.evidence is not None and not 0.5 < winner.evidence < 1:
+        yield Fault(f"{path}.winner.evidence", "must be more than 0.5 and less than 1, as in 0.95")
 
 
 def _answers_faults(source: Journey) -> Iterator[Fault]:

@@ -39,7 +39,7 @@ from msgspec import Struct, field
 from harken.channels.table import ChannelName
 from harken.messages.content import Content, Variant
 from harken.segments.rules import Rule, Where
-from harken.values import Duration, Name, TimeOfDay
+from harken.values import Duration, LocalDateTime, Name, TimeOfDay
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -99,6 +99,34 @@ class Wait(Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: Name | None = None
 
 
+class Winner(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """When all new customers get one arm: at a set time, or once it is shown to be the best."""
+
+    at: Duration | LocalDateTime | None = None
+    """So long after the first customer, or at a date and time in the workspace's zone."""
+    evidence: float | None = None
+    """How sure it must be that the arm is the best, such as 0.95: over the whole experiment,
+    however often that is looked at."""
+
+
+class Experiment(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How new customers are shared out among the arms. Who is in an arm stays in it."""
+
+    allocation: Literal["fixed", "thompson"] = "fixed"
+    """By the weights as written; or more and more to the arms that do better (Thompson sampling).
+    """
+    measure: Literal["goal", "opened", "clicked"] = "goal"
+    """What counts as doing well: the journey's goal, or what became of the message."""
+    at_least: int = 100
+    """Runs that each arm must have measured to the end before anything moves."""
+    winner: Winner | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether the shares may become others than those written."""
+        return self.allocation != "fixed" or self.winner is not None
+
+
 class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Say something through a channel, if the gates let it pass."""
 
@@ -113,6 +141,8 @@ class Message(Struct, frozen=True, omit_defaults=True, kw_only=True):
     the only one, when not given."""
     default: Content
     variants: list[Variant] = field(default_factory=list)
+    experiment: Experiment | None = None
+    """How the variants with a `weight` are tried; by their weights when not given."""
     sender: str | None = None
     purpose: Literal["marketing", "transactional"] | None = None
     """The journey's purpose when not given."""
@@ -217,6 +247,8 @@ class Split(Struct, frozen=True, omit_defaults=True, kw_only=True):
     arms: list[SplitArm]
     control: float = 0.0
     """Percent."""
+    experiment: Experiment | None = None
+    """How the arms are tried; by their weights when not given."""
 
 
 class FromEvent(Struct, frozen=True):

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct
 
 from harken.clock import SECOND, from_local, iso, parse_time, to_datetime
-from harken.ids import bucket
+from harken.inputs import Allocation
 from harken.journeys.compile import Node, Way
+from harken.journeys.experiments import Drawn, draw, remember, weights_of
 from harken.journeys.kinds import (
     Add,
     BestHour,
@@ -48,10 +49,10 @@ class Take(Struct, frozen=True):
 
     way: Way
     at: int
-    control: bool = False
-    """As a member of the split's control group."""
     why: str = ""
     """In words, where the way itself does not say it."""
+    drawn: Drawn | None = None
+    """Of a split: how the arm was found."""
 
 
 class Park(Struct, frozen=True):
@@ -92,13 +93,15 @@ def take_branch(node: Node, run: Run, profile: Profile, now: int) -> Result:
     return Take(node.ways[-1], now)
 
 
-def take_split(node: Node, step: Split, run: Run, profile: Profile, now: int) -> Result:
-    """The arm of the customer's bucket; the control group goes the first one's way."""
-    place = bucket(profile.id, f"{run.journey}/{step.split}")
-    if place < step.control * 100:
-        return Take(node.ways[0], now, control=True)
-    found = (way for end, way in zip(node.shares, node.ways, strict=True) if place < end)
-    return Take(next(found, node.ways[-1]), now)
+def take_split(
+    node: Node, step: Split, run: Run, profile: Profile, now: int, allocation: Allocation | None
+) -> Result:
+    """The arm that is drawn for the customer; the control group goes the first one's way."""
+    key = f"{run.journey}/{step.split}"
+    drawn = draw(profile, key, weights_of(step), step.experiment, allocation, step.control)
+    remember(profile, key, drawn, step.experiment, now)
+    found = (way for way in node.ways if way.name == drawn.arm)
+    return Take(next(found, node.ways[0]), now, drawn=drawn)
 
 
 def take_wait_for(node: Node, step: WaitFor, run: Run, now: int) -> Result:

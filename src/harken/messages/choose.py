@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from harken.ids import bucket
-from harken.journeys.kinds import Message
+from harken.inputs import Allocation
+from harken.journeys.experiments import DEFAULT, Drawn, Weights, draw, variant_names, weights_of
+from harken.journeys.kinds import Experiment, Message
 from harken.people.profile import Profile, Trigger
 from harken.segments.rules import Rule
 from harken.segments.words import describe
 
 Check = Callable[[Profile, Trigger | None, int], bool]
-DEFAULT = "default"
-BUCKETS = 10_000
 
 
 class Choice(Struct, frozen=True):
@@ -20,6 +19,8 @@ class Choice(Struct, frozen=True):
 
     variant: str
     why: str
+    drawn: Drawn | None = None
+    """How it was found, when no rule decided but the A/B split."""
 
 
 class Condition(Struct, frozen=True):
@@ -30,43 +31,39 @@ class Condition(Struct, frozen=True):
     said: str
 
 
-class Share(Struct, frozen=True):
-    """A variant of the A/B split: those with a bucket below `end` that no earlier one took."""
-
-    variant: str
-    end: int
-    weight: float
-
-
 class Chooser(Struct, frozen=True, kw_only=True):
     """Chooses among the variants of one message."""
 
-    experiment: str
+    key: str
     """What the split is sticky to: journey and step, whatever the revision."""
+    experiment: Experiment | None
     names: list[str]
     """Of the variants, in their order; the default is not among them."""
     conditions: list[Condition]
-    shares: list[Share]
+    weights: Weights
+    """Of the A/B split, the default's among them; empty when there is none."""
 
     def choose(
-        self, profile: Profile, event: Trigger | None, now: int, test: str | None = None
+        self,
+        profile: Profile,
+        event: Trigger | None,
+        now: int,
+        test: str | None = None,
+        allocation: Allocation | None = None,
     ) -> Choice:
         """The first variant whose rule holds, else the customer's of the split, else default.
 
-        `test` names a variant to be seen in a preview or test send.
+        `test` names a variant to be seen in a preview or test send; `allocation` is how the
+        experiment shares out new customers at present.
         """
         if test is not None and (test == DEFAULT or test in self.names):
             return Choice(test, f"{test} was asked for in a test")
         for condition in self.conditions:
             if condition.check(profile, event, now):
                 return Choice(condition.variant, f"{condition.variant}: {condition.said}")
-        if self.shares:
-            place = bucket(profile.id, self.experiment)
-            for share in self.shares:
-                if place < share.end:
-                    why = f"the A/B split gives {share.variant} to {share.weight:g} % of customers"
-                    return Choice(share.variant, f"{why}, this one among them")
-            return Choice(DEFAULT, "the A/B split leaves the default to this customer")
+        if self.weights:
+            drawn = draw(profile, self.key, self.weights, self.experiment, allocation)
+            return Choice(drawn.arm, f"the A/B split gave {drawn.arm}: {drawn.said()}", drawn)
         if self.conditions:
             return Choice(DEFAULT, "no variant's rule holds for this customer")
         return Choice(DEFAULT, "the message has no variants")
@@ -74,19 +71,18 @@ class Chooser(Struct, frozen=True, kw_only=True):
 
 def compile_choice(step: Message, journey: str, compile_rule: Callable[[Rule], Check]) -> Chooser:
     """The chooser of a message step."""
-    names = [variant.name or f"variant-{place + 1}" for place, variant in enumerate(step.variants)]
+    names = variant_names(step)
     conditions: list[Condition] = []
-    shares: list[Share] = []
-    taken = 0.0
     for name, variant in zip(names, step.variants, strict=True):
         if variant.when is not None:
             said = f"its rule holds ({describe(variant.when)})"
             conditions.append(Condition(name, compile_rule(variant.when), said))
-        elif variant.weight is not None:
-            taken += variant.weight
-            shares.append(Share(name, round(taken * BUCKETS / 100), variant.weight))
     return Chooser(
-        experiment=f"{journey}/{step.message}", names=names, conditions=conditions, shares=shares
+        key=f"{journey}/{step.message}",
+        experiment=step.experiment,
+        names=names,
+        conditions=conditions,
+        weights=weights_of(step),
     )
 
 

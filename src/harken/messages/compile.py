@@ -6,9 +6,11 @@ from typing import Literal
 from msgspec import Struct
 
 from harken.errors import Fault
+from harken.inputs import Allocation
+from harken.journeys.experiments import CONTROL, DEFAULT
 from harken.journeys.kinds import CallWebhook, Message
 from harken.messages.analysis import Surroundings
-from harken.messages.choose import DEFAULT, Check, Choice, Chooser, compile_choice, total_weight
+from harken.messages.choose import Check, Choice, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
 from harken.messages.liquid import Template
@@ -35,10 +37,15 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
     track_clicks: bool
 
     def choose(
-        self, profile: Profile, event: Trigger | None, now: int, test: str | None = None
+        self,
+        profile: Profile,
+        event: Trigger | None,
+        now: int,
+        test: str | None = None,
+        allocation: Allocation | None = None,
     ) -> Choice:
         """Which variant the customer gets, as `Chooser.choose` says."""
-        return self.chooser.choose(profile, event, now, test)
+        return self.chooser.choose(profile, event, now, test, allocation)
 
     def templates(self) -> Iterator[Template]:
         """Every template of it."""
@@ -175,7 +182,7 @@ def _versions(
 
 def _variant_faults(variant: Variant, name: str, before: list[str], path: str) -> list[Fault]:
     faults = []
-    if name == DEFAULT or not name.strip() or len(name) > 64 or not name.isprintable():
+    if name in (DEFAULT, CONTROL) or not name.strip() or len(name) > 64 or not name.isprintable():
         faults.append(Fault(f"{path}.name", f"{name[:64]!r} cannot be a variant's name"))
     elif name in before:
         faults.append(Fault(f"{path}.name", f"another variant is called `{name}`"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from harken.messages.choose import DEFAULT
+from harken.journeys.experiments import DEFAULT
 from harken.messages.compile import CompiledMessage
 from harken.messages.context import context_of
 from harken.messages.evaluate import Aborted

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from harken.errors import Fault
 from harken.inputs import Approved
+from harken.journeys.experiments import DEFAULT
 from harken.journeys.kinds import Message, walk
 from harken.journeys.model import Journey
 from harken.messages.accounts import account_faults
 from harken.messages.approvals import approval_of
-from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledMessage
 from harken.messages.facts import Fact, facts_of
 from harken.people.attributes import STANDARD

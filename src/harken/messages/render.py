@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from harken import clock
 from harken.channels.table import CALL, TABLE
+from harken.journeys.experiments import DEFAULT
 from harken.messages import footer
-from harken.messages.choose import DEFAULT
 from harken.messages.compile import CompiledCall, CompiledMessage
 from harken.messages.evaluate import Aborted, Missing, RenderFault, Scope
 from harken.messages.links import MessageLinks, SurveyLinks, before_body_end, track_links

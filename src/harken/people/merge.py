@@ -113,6 +113,10 @@ def unmerge(
     }
     for survey in restored.surveys:
         survivor.surveys.pop(survey, None)
+    for key, arm in restored.assigned.items():
+        if survivor.assigned.get(key) == arm != before.assigned.get(key):
+            survivor.assigned.pop(key)
+    survivor.assigned = {**before.assigned, **survivor.assigned}
     sent = {send.id for send in restored.sends}
     survivor.sends = [send for send in survivor.sends if send.id not in sent]
     _unmerge_runs(survivor, before, restored, grave.ended, now)
@@ -170,6 +174,11 @@ def _merge_behaviour(survivor: Profile, absorbed: Profile) -> None:
     survivor.seen = merge_seen(survivor.seen, absorbed.seen)
     for journey, keys in absorbed.entries.items():
         survivor.entries[journey] = _latest(survivor.entries.get(journey, {}), keys)
+    for key, theirs_too in absorbed.assigned.items():
+        mine_too = survivor.assigned.get(key)
+        # Where they came first is where they stay.
+        if mine_too is None or theirs_too.at < mine_too.at:
+            survivor.assigned[key] = theirs_too
     survivor.session = _merge_sessions(survivor.session, absorbed.session)
     survivor.unheeded = {**absorbed.unheeded, **survivor.unheeded}
     survivor.hours = joined(survivor.hours, absorbed.hours)

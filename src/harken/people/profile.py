@@ -75,6 +75,13 @@ class Send(Struct, omit_defaults=True, kw_only=True, gc=False):
     """It would have been sent, were the customer not in a control group."""
 
 
+class Assigned(Struct, array_like=True, gc=False):
+    """The arm of an experiment that a customer came into, and when."""
+
+    arm: str
+    at: int
+
+
 class Bid(Struct, omit_defaults=True, kw_only=True, gc=False):
     """A message that waits a little for a slot of the caps, in case a more important one wants it.
 
@@ -155,6 +162,8 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     turns: int = 0
     """How often it has gone back to an earlier step: the same message is another one then."""
     turned_at: int = 0
+    arms: dict[str, str] = field(default_factory=dict)
+    """By split: the arm that it went."""
     bid: Bid | None = None
     """Its message waits for others that may want the same slot of the caps."""
 
@@ -243,6 +252,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     """The uploaded lists that they stand on, and since when."""
     sends: list[Send] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
+    assigned: dict[str, Assigned] = field(default_factory=dict)
+    """By journey and step: the arm of an experiment whose shares move."""
     entries: dict[str, dict[str, int]] = field(default_factory=dict)
     """By journey and entry key: when they last entered."""
     dates: dict[str, AwaitedDate] = field(default_factory=dict)
