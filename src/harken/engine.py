@@ -30,6 +30,7 @@ from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
     SHARES,
+    Command,
     Findings,
     Input,
     Kind,
@@ -145,6 +146,8 @@ class Engine:
             self._for_all(records[0], after)
             return 1
         for index, record in enumerate(records):
+            if record.kind == Kind.EVENT:
+                continue
             if record.kind in FOR_ALL:
                 records, end = records[:index], record.offset
                 break
@@ -241,7 +244,8 @@ class Engine:
             self.definitions.findings = self._load_findings()
 
     def _handle_all(self, inputs: Sequence[Input], woken: list[WakeUp], now: int) -> Turn:
-        turn = Turn(self._load({input.profile_id for input in inputs}), woken=woken)
+        owners = {input.profile_id for input in inputs}
+        turn = Turn(self._load(owners), owners, woken=woken)
         one = self._with_care if self._careful else self._one
         self._stocking.begin(self.definitions.coupons)
         for input in inputs:
@@ -250,7 +254,9 @@ class Engine:
         return turn
 
     def _one(self, turn: Turn, input: Input, now: int) -> Effects:
-        other = self._other(turn, input) if isinstance(input, Record) else None
+        other = None
+        if isinstance(input, Record) and input.kind == Kind.COMMAND:
+            other = self._other(turn, decode_command(input.body))
         owner, supply = self._owner(turn, input.profile_id), self._stocking.supply
         return handle(owner, input, now, self.definitions, other, supply)
 
@@ -286,18 +292,16 @@ class Engine:
         """The document that an input for `id` belongs to: after a merge, the survivor's."""
         document = turn.documents.get(id)
         if document is None:
-            document = turn.documents[id] = self._load({id}).get(id) or Profile(id=id)
+            found = {} if id in turn.asked_for else self._load({id})
+            document = turn.documents[id] = found.get(id) or Profile(id=id)
         while document.tombstone is not None:
             into = document.tombstone.into
             document = turn.documents.get(into) or self._load({into}).get(into) or Profile(id=into)
             turn.documents[into] = document
         return document
 
-    def _other(self, turn: Turn, record: Record) -> Profile | None:
+    def _other(self, turn: Turn, command: Command) -> Profile | None:
         """The second document of a merge or un-merge, as it stands (not forwarded)."""
-        if record.kind != Kind.COMMAND:
-            return None
-        command = decode_command(record.body)
         if not isinstance(command, Merge | Unmerge):
             return None
         id = command.absorbed

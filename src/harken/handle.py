@@ -54,7 +54,7 @@ from harken.noticing import (
 )
 from harken.people import merge as merging
 from harken.people.address import found_dead
-from harken.people.apply import apply_event, seen_before
+from harken.people.apply import apply_event, only_counts, seen_before
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.reactions import Handling
@@ -113,9 +113,10 @@ def _event(handling: Handling, record: Record) -> None:
     event = decode_event(record.body)
     if event.message_id and seen_before(profile, event.message_id, record.received_at):
         return
-    stated = _facts(profile)
+    stated = None if only_counts(profile, event) else _facts(profile)
     trigger = apply_event(profile, event, record, definitions.traits)
-    _state_changes(handling, stated)
+    if stated is not None:
+        _state_changes(handling, stated)
     handling.ask(definitions.segments.by_event.get(trigger.name, {}))
     handling.received_at = record.received_at
     handling.record(

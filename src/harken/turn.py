@@ -14,6 +14,8 @@ class Turn(Struct):
     """What one batch piles up."""
 
     documents: dict[int, Profile]
+    asked_for: set[int] = field(default_factory=set)
+    """Customers that were looked for when the batch began: who is not found then is new."""
     touched: set[int] = field(default_factory=set)
     forgotten: set[int] = field(default_factory=set)
     stated: set[int] = field(default_factory=set)

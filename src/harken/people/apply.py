@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from harken.ids import fingerprint
-from harken.ingest.protocol import Event
+from harken.ingest.protocol import Context, Event
 from harken.inputs import Record
 from harken.people.attributes import STANDARD, apply_traits
 from harken.people.profile import Device, EventStat, Profile, Trigger, point_of
@@ -44,7 +44,9 @@ def seen_before(profile: Profile, message_id: str, now: int) -> bool:
         seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
     if mark in seen:
         return True
-    profile.seen = (seen + mark + second.to_bytes(4, "big"))[-SEEN_IDS * SEEN_ENTRY :]
+    if len(seen) >= SEEN_IDS * SEEN_ENTRY:
+        seen = seen[SEEN_ENTRY - SEEN_IDS * SEEN_ENTRY :]
+    profile.seen = b"".join((seen, mark, second.to_bytes(4, "big")))
     return False
 
 
@@ -61,6 +63,16 @@ def _without_old(seen: bytes, edge: int) -> bytes:
     while start < len(seen) and int.from_bytes(seen[start + 8 : start + 12], "big") < edge:
         start += SEEN_ENTRY
     return seen[start:]
+
+
+def only_counts(profile: Profile, event: Event) -> bool:
+    """Whether the event can change nothing of the customer but what was counted, and when."""
+    return (
+        event.type != "identify"
+        and bool(profile.created_at)
+        and (not event.user_id or profile.user_id is not None)
+        and not _teaches(profile, event.context)
+    )
 
 
 def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsByEvent) -> Trigger:
@@ -84,7 +96,7 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
         profile.groups[event.group_id] = max(profile.groups.get(event.group_id, 0), at)
         if len(profile.groups) > GROUPS:
             del profile.groups[min(profile.groups, key=profile.groups.__getitem__)]
-    if event.context is not None:
+    if _teaches(profile, event.context):
         _learn(profile, event, record)
     trigger = Trigger(
         name=event_name(event),
@@ -143,6 +155,20 @@ def _properties(event: Event) -> dict[str, Any]:
     if event.type in ("identify", "group"):
         return event.traits or {}
     return event.properties or {}
+
+
+def _teaches(profile: Profile, context: Context | None) -> bool:
+    """Whether the client's context may say anything new: most say the same each time."""
+    if context is None:
+        return False
+    learned = profile.learned
+    return bool(
+        (context.locale and context.locale != learned.get("locale"))
+        or (context.timezone and context.timezone != learned.get("timezone"))
+        or context.location
+        or context.device
+        or context.traits
+    )
 
 
 def _learn(profile: Profile, event: Event, record: Record) -> None:
