@@ -109,9 +109,9 @@ def _too_deep(value: Any, path: str) -> str:
     return level[0][0]
 
 
-def _under(path: str, key: str) -> str:
+def _under(path: str, key: object) -> str:
     """The path of a key's value, cut short: hostile keys must not multiply with what they hold."""
-    return f"{path[:LONGEST_PATH]}.{key[:LONGEST_KEY]}"
+    return f"{path[:LONGEST_PATH]}.{str(key)[:LONGEST_KEY]}"
 
 
 _readers: dict[Any, _Read] = {}
