@@ -31,6 +31,8 @@ from examples.shop.processes import Child, ChildFailed, free_port, is_free
 from harken.clock import SystemClock
 
 HOST = "127.0.0.1"
+GIFTS = 1_000
+"""Codes of gifts for the scenario of a trial."""
 FIRST_PORT = 8600
 ROOT = HERE.parent.parent
 NOTES = "demo.json"
@@ -222,10 +224,18 @@ def apply_files(chosen: Options, told: dict[str, str]) -> None:
     """Give Harken the shop's journeys and the scenarios. Raises Wrong with the faults."""
     folder = chosen.data / "project"
     project.build(folder, chosen.shop)
-    command = [sys.executable, "-m", "harken", "apply", str(folder), "--server", chosen.harken]
+    run_harken(chosen, told, "apply", str(folder))
+    gifts = chosen.data / "gifts.csv"
+    gifts.write_text("".join(f"GIFT-{number:04}\n" for number in range(GIFTS)))
+    run_harken(chosen, told, "coupons", "import", "trial-gift", str(gifts))
+
+
+def run_harken(chosen: Options, told: dict[str, str], *words: str) -> None:
+    """A command of Harken's. Raises Wrong with what it says when it fails."""
+    command = [sys.executable, "-m", "harken", *words, "--server", chosen.harken]
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        raise Wrong(f"harken apply {folder} failed:\n{done.stdout}{done.stderr}")
+        raise Wrong(f"harken {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
 
 
 def upload_goods(chosen: Options, told: dict[str, str]) -> None:

@@ -65,10 +65,10 @@ def certain_coupons(journey: Journey, pools: Mapping[str, CouponPool]) -> dict[s
         for node in nodes
         if isinstance(node.step, IssueCoupon)
     }
-    # Which coupon is the latest depends on the way: what all of them have is there on each.
-    latest = set.intersection(*names.values())
     found = {}
     for path, had in coupons_before(nodes).items():
-        own = {path_text(["answers", id, name]) for id in had for name in names[id]}
-        found[path] = frozenset(own | ({f"coupon.{name}" for name in latest} if had else set()))
+        own = {path_text(["answers", id, name]) for id in had.surely for name in names[id]}
+        # Which coupon is the latest depends on the way: what all of them have is there on each.
+        latest = [names.get(id, set()) for id in had.latest]
+        found[path] = frozenset(own | {f"coupon.{name}" for name in set.intersection(*latest)})
     return found

@@ -84,7 +84,8 @@ def _locale_faults(words: SurveyWords, questions: Sequence[Question], path: str)
         if id not in known:
             yield Fault(place, f"there is no question `{id[:40]}`{did_you_mean(id, known)}")
             continue
-        options = options_of(known[id])
+        question = known[id]
+        options = question.options if isinstance(question, Single | Multiple) else {}
         for option in said.options:
             if option not in options:
                 hint = did_you_mean(option, options)
