@@ -1,5 +1,6 @@
-"""A real server, its engine in a process of its own, and a customer with a coupon."""
+"""A real server, its engine and sender in processes of their own, with a project in force."""
 
+import os
 import re
 import subprocess
 import sys
@@ -17,39 +18,58 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def serve_with_a_coupon(folder: Path, project: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The server's address and the code, while it runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harken", "serve", "--data", str(folder / "data"), "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=(folder / "log").open("w"),
-        text=True,
-        env={"HARKEN_WRITE_KEY": WRITE, "HARKEN_SECRET_KEY": SECRET, "PATH": ""},
-    )
+def serving(folder: Path, project: dict[str, Any]) -> Iterator[httpx.Client]:
+    """A client of the server, which opens the API, while it runs."""
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "harken",
+                "serve",
+                "--data",
+                str(folder / "data"),
+                "--port",
+                "0",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "HARKEN_WRITE_KEY": WRITE, "HARKEN_SECRET_KEY": SECRET},
+        )
     try:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found, (folder / "log").read_text()
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        url = found[0]
-        with httpx.Client(headers={"Authorization": f"Bearer {SECRET}"}, timeout=30) as http:
-            _until(lambda: http.get(f"{url}/readyz").status_code == 200)
-            applied = http.post(f"{url}/api/v1/definitions/apply", json=project)
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        with httpx.Client(base_url=found[0], headers=headers, timeout=30) as http:
+            until(lambda: http.get("/readyz").status_code == 200)
+            applied = http.post("/api/v1/definitions/apply", json=project)
             assert applied.status_code == 200, applied.text
-            event = {"userId": "mina", "event": "Go", "writeKey": WRITE}
-            assert http.post(f"{url}/v1/track", json=event).status_code == 200
-            _until(lambda: http.get(f"{url}/api/v1/coupons/trial").json()["issued"] == 1)
-            told = "SELECT props.code::VARCHAR FROM events WHERE name = '$coupon_issued'"
-            asked = {"sql": told}
-            _until(lambda: http.post(f"{url}/api/v1/sql", json=asked).json()["rows"])
-            yield url, http.post(f"{url}/api/v1/sql", json=asked).json()["rows"][0][0]
+            yield http
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _until(done: Any) -> None:
+def until(done: Any) -> None:
+    """Wait for something that must come."""
     end = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < end, "it did not come to it"
         time.sleep(0.05)
+
+
+def coupon_of(http: httpx.Client, user: str) -> str:
+    """The code that a customer who does `Go` is given."""
+    sent = http.post("/v1/track", json={"userId": user, "event": "Go"}, auth=(WRITE, ""))
+    assert sent.status_code == 200
+    asked = {"sql": "SELECT props.code::VARCHAR FROM events WHERE name = '$coupon_issued'"}
+
+    def told() -> list[list[str]]:
+        rows: list[list[str]] = http.post("/api/v1/sql", json=asked).json()["rows"]
+        return rows
+
+    until(told)
+    return told()[0][0]

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from web_kit import SECRET, Shop
+from coupons_kit import coupon_of, serving
+from web_kit import Shop
+
+from harken.messages.links import Link
 
 COUPON = {
     "journey": "give",
@@ -184,8 +187,6 @@ def test_a_preview_shows_an_example_and_uses_up_no_code(given: Shop) -> None:
 
 
 def test_the_message_in_the_browser_tells_the_same_code(given: Shop) -> None:
-    from harken.messages.links import Link
-
     [mail] = given.get("/messages?user_id=mina")["messages"]
     profile = given.services.lookup.resolve(user_id="mina")
     link = Link(profile, mail["id"], "give", 1, "tell", "default")
@@ -196,27 +197,23 @@ def test_the_message_in_the_browser_tells_the_same_code(given: Shop) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A real server with one coupon: its address, and the code."""
-    from coupons_kit import serve_with_a_coupon
-
-    with serve_with_a_coupon(tmp_path, PROJECT) as found:
-        yield found
+def served(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A real server that has the pools."""
+    with serving(tmp_path, PROJECT) as client:
+        yield client
 
 
-def test_of_many_who_redeem_at_once_exactly_one_does(served: tuple[str, str]) -> None:
-    url, code = served
+def test_of_many_who_redeem_at_once_exactly_one_does(served: httpx.Client) -> None:
+    code = coupon_of(served, "mina")
     answers: list[tuple[int, str]] = []
     begin = threading.Barrier(16)
 
     def ask(number: int) -> None:
-        headers = {"Authorization": f"Bearer {SECRET}"}
-        with httpx.Client(headers=headers, timeout=30) as http:
-            begin.wait()
-            # Every order asks twice, as a till does that had no answer.
-            wish = {"code": code, "reference": f"o-{number // 2}"}
-            found = http.post(f"{url}/api/v1/coupons/redeem", json=wish)
-            answers.append((found.status_code, wish["reference"]))
+        begin.wait()
+        # Every order asks twice, as a till does that had no answer.
+        wish = {"code": code, "reference": f"o-{number // 2}"}
+        found = served.post("/api/v1/coupons/redeem", json=wish)
+        answers.append((found.status_code, wish["reference"]))
 
     threads = [threading.Thread(target=ask, args=[number]) for number in range(16)]
     for thread in threads:

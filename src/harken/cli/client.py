@@ -230,9 +230,9 @@ class Client:
         given = {name: value for name, value in questions.items() if value not in (None, "")}
         return self._transport.stream(f"/api/v1{path}", given, self._transport.authorization)
 
-    def fetch(self, path: str) -> bytes:
+    def fetch(self, path: str, **questions: Any) -> bytes:
         """An answer that is no JSON."""
-        return self._checked("GET", path, {}, b"").body
+        return self._checked("GET", path, questions, b"").body
 
     def _ask(self, method: str, path: str, questions: Mapping[str, Any], body: Any = None) -> Any:
         content = b"" if body is None else msgspec.json.encode(body)

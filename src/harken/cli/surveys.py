@@ -92,8 +92,7 @@ def preview_survey(
     language
         Whose: `ko`, `id`; by default the workspace's.
     """
-    asked = f"?language={quoted(language)}" if language else ""
     with connection.open() as client:
-        content = client.fetch(f"/surveys/{quoted(name)}/preview{asked}")
+        content = client.fetch(f"/surveys/{quoted(name)}/preview", language=language)
     to.write_bytes(content)
     show.line(f"wrote {to}", "green")
