@@ -100,7 +100,7 @@ class Sender:
         resting = self._delivery.rest()
         if resting:
             return resting
-        due = self._store.next_message()
+        due = self._store.next_message(self._delivery.open())
         return (due - self._clock.now()) / SECOND if due is not None else 60.0
 
     def close(self) -> None:

@@ -211,7 +211,6 @@ BAD = {
     "aborts": (message("b", "abort"), "aborted", "out of stock"),
     "data missing": (message("b", context=encode({})), "failed", "cannot be rendered: KeyError"),
     "no journey": (message("b", revision=2), "failed", "cannot be found"),
-    "no channel": (message("b", channel="pigeon"), "failed", "no channel 'pigeon'"),
     "bad address": (message("b", address="mina"), "failed", "no e-mail address"),
     "bad sender": (message("b", step="nobody"), "failed", "no sender"),
     "suppressed": (message("b", address="Dead@example.com"), "failed", "suppressed: complaint"),
@@ -394,7 +393,7 @@ def test_what_a_crash_left_is_sent_again_only_where_that_is_harmless(
     shop: Shop, repeatable: bool, state: str, got: list[str]
 ) -> None:
     shop.queue(message("m1", channel="sms"))
-    assert len(shop.store.claim("sender-1", START, 10, MINUTE)) == 1
+    assert len(shop.store.claim("sender-1", START, {"sms": 10}, MINUTE)) == 1
     provider = Provider(lambda one: Outcome(state="sent"), repeatable)
     delivery = shop.delivery(channels={"sms": provider})
     assert delivery.recover(START) == 1
@@ -493,7 +492,7 @@ def test_messages_of_a_sender_that_never_comes_back_are_taken_over_after_their_l
     shop: Shop,
 ) -> None:
     shop.queue(message("m1", channel="sms"))
-    assert len(shop.store.claim("sender-7", START, 10, MINUTE)) == 1
+    assert len(shop.store.claim("sender-7", START, {"sms": 10}, MINUTE)) == 1
     delivery = shop.delivery(channels={"sms": Provider(lambda one: Outcome(state="sent"), False)})
     assert delivery.take_over(START + MINUTE) == 0, "its lease still runs"
     assert delivery.take_over(START + MINUTE + 1) == 1

@@ -44,7 +44,7 @@ def test_what_is_told_before_the_sender_wrote_it_down_is_kept(open_shop: Open, w
     store = shop.harken.store
     while shop.harken.engine.turn():
         pass
-    row = store.claim("another", shop.now, 1, MINUTE)[0]
+    row = store.claim("another", shop.now, {"email": 1}, MINUTE)[0]
     told = Feedback(row.id, what, shop.now, detail="told")
     shop.harken.services.collector.append_commands([(row.profile_id, told)]).result()
     while shop.harken.engine.turn():

@@ -8,15 +8,14 @@ is the only one that touches the store.
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from harken.channels.base import Channel, Outcome, Prepared, Rendered
+from harken.channels.lanes import Chunk, Lanes
 from harken.channels.retries import Retries
 from harken.channels.table import TABLE
 from harken.clock import MINUTE, SECOND, Clock
@@ -61,14 +60,6 @@ def _suppressible(channel: str) -> bool:
     return channel in TABLE and TABLE[channel].suppressed
 
 
-class _Chunk(Struct):
-    """Rows that one lane sends together."""
-
-    rows: list[LedgerRow]
-    deadline: float
-    suppressed: dict[str, str]
-
-
 class Delivery(Generic[Compiled, Links]):
     """Sends what is due in the ledger. `turn`, `recover` and `close` belong to one thread."""
 
@@ -98,12 +89,10 @@ class Delivery(Generic[Compiled, Links]):
         self._count = count
         self._claim = claim
         self._lease = lease
-        self._waiting: deque[_Chunk] = deque()
         self._under_way = 0
-        self._chunks_under_way = 0
-        self._finished: queue.SimpleQueue[list[Result]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Lanes, list[Result]]] = queue.SimpleQueue()
         self._unsettled: list[Result] = []
-        self._use(channels)
+        self._lanes = {name: Lanes(channel) for name, channel in channels.items()}
 
     def recover(self, now: int) -> int:
         """Settle what this sender left `handed` when it last stopped; call before the first turn.
@@ -120,8 +109,8 @@ class Delivery(Generic[Compiled, Links]):
     def _give_up(self, rows: Sequence[LedgerRow], now: int, why: str) -> int:
         results = []
         for row in rows:
-            channel = self._channels.get(row.channel)
-            if channel is not None and channel.repeatable:
+            lanes = self._lanes.get(row.channel)
+            if lanes is not None and lanes.channel.repeatable:
                 results.append(self._result(row, "queued", f"sent again: its sender {why}", now))
             else:
                 results.append(self._result(row, "unsure", f"its sender {why}", now))
@@ -142,19 +131,26 @@ class Delivery(Generic[Compiled, Links]):
 
     def rest(self) -> float:
         """Seconds in which `turn` will claim nothing because every channel rests; else 0."""
-        if any(channel.room() != 0 for channel in self._channels.values()):
+        channels = [lanes.channel for lanes in self._lanes.values()]
+        if any(channel.room() != 0 for channel in channels):
             return 0.0
-        return min((channel.rest() for channel in self._channels.values()), default=0.0)
+        return min((channel.rest() for channel in channels), default=0.0)
+
+    def open(self) -> list[str]:
+        """The channels that do not rest."""
+        return [name for name, lanes in self._lanes.items() if lanes.channel.room() != 0]
 
     def replace(self, channels: Mapping[str, Channel]) -> None:
         """Use these channels from now on; batches under way end on the old ones."""
-        old, pool = self._channels, self._pool
-        self._use(channels)
+        old = self._lanes
+        self._lanes = {name: Lanes(channel) for name, channel in channels.items()}
+        for name, lanes in old.items():
+            self._lanes[name].waiting.extend(lanes.waiting)
 
         def let_go() -> None:
-            pool.shutdown(wait=True)
-            for channel in old.values():
-                channel.close()
+            for lanes in old.values():
+                lanes.shut(wait=True)
+                lanes.channel.close()
 
         threading.Thread(target=let_go, name="old channels", daemon=True).start()
 
@@ -168,35 +164,31 @@ class Delivery(Generic[Compiled, Links]):
             self._result(
                 row, "queued", "the sender stopped", now, not_before=row.not_before, untried=True
             )
-            for chunk in self._waiting
+            for lanes in self._lanes.values()
+            for chunk in lanes.waiting
             for row in chunk.rows
         ]
-        self._waiting.clear()
+        for lanes in self._lanes.values():
+            lanes.waiting.clear()
         self._settle(back)
         self._finish(grace)
-        for channel in self._channels.values():
-            channel.close()
+        for lanes in self._lanes.values():
+            lanes.channel.close()
         self._finish(HANG_UP_GRACE)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for lanes in self._lanes.values():
+            lanes.shut(wait=False)
 
     def _finish(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while self._under_way and time.monotonic() < end:
             self._collect(wait=True)
 
-    def _use(self, channels: Mapping[str, Channel]) -> None:
-        self._channels = dict(channels)
-        self._lanes = max(1, sum(channel.lanes for channel in channels.values()))
-        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
-
     def _waiting_rows(self) -> int:
-        return sum(len(chunk.rows) for chunk in self._waiting)
+        return sum(lanes.rows_waiting for lanes in self._lanes.values())
 
     def _claim_more(self, now: int) -> int:
-        limit = self._limit()
-        if limit <= 0:
-            return 0
-        rows = self._store.claim(self._sender, now, limit, self._lease)
+        wanted = {name: lanes.wanted(self._claim) for name, lanes in self._lanes.items()}
+        rows = self._store.claim(self._sender, now, wanted, self._lease)
         if not rows:
             return 0
         # Half the lease, so that even the last answer is written while the claim is ours.
@@ -210,34 +202,18 @@ class Delivery(Generic[Compiled, Links]):
         by_channel: dict[str, list[LedgerRow]] = {}
         for row in rows:
             by_channel.setdefault(row.channel, []).append(row)
-        for channel, some in by_channel.items():
-            # Split for the lanes of its own channel: those of another send none of it sooner.
-            lanes = self._channels[channel].lanes if channel in self._channels else 1
-            size = min(CHUNK, -(-len(some) // max(1, lanes)))
+        for name, some in by_channel.items():
+            lanes = self._lanes[name]
+            size = min(CHUNK, -(-len(some) // lanes.count))
             for start in range(0, len(some), size):
-                self._waiting.append(_Chunk(some[start : start + size], deadline, suppressed))
+                lanes.waiting.append(Chunk(some[start : start + size], deadline, suppressed))
         return len(rows)
 
-    def _limit(self) -> int:
-        """How many to claim: a batch while few wait, within what the channels have room for."""
-        waiting = self._waiting_rows()
-        if waiting > self._claim // 4:
-            return 0
-        total = 0
-        for channel in self._channels.values():
-            room = channel.room()
-            if room is None:
-                return self._claim
-            total += room
-        return min(self._claim, total - waiting - self._under_way)
-
     def _dispatch(self) -> None:
-        # A second chunk a lane waits in the pool, so that no lane idles while the store commits.
-        while self._waiting and self._chunks_under_way < 2 * self._lanes:
-            chunk = self._waiting.popleft()
-            self._under_way += len(chunk.rows)
-            self._chunks_under_way += 1
-            self._pool.submit(self._lane, chunk)
+        for lanes in self._lanes.values():
+            before = lanes.rows_under_way
+            lanes.dispatch(self._lane)
+            self._under_way += lanes.rows_under_way - before
 
     def _collect(self, *, wait: bool) -> int:
         """Settle what is finished, after waiting for something when told to; how many."""
@@ -246,7 +222,7 @@ class Delivery(Generic[Compiled, Links]):
         patience = PATIENCE if wait and self._under_way else 0.0
         while self._under_way and len(results) < SETTLE_AT_ONCE:
             try:
-                done = (
+                lanes, done = (
                     self._finished.get(timeout=patience)
                     if patience
                     else self._finished.get_nowait()
@@ -255,7 +231,7 @@ class Delivery(Generic[Compiled, Links]):
                 break
             results += done
             self._under_way -= len(done)
-            self._chunks_under_way -= 1
+            lanes.done(len(done))
             self._dispatch()
             patience = max(0.0, end - time.monotonic())
         self._settle(results)
@@ -280,18 +256,17 @@ class Delivery(Generic[Compiled, Links]):
 
     # -- in the lanes
 
-    def _lane(self, chunk: _Chunk) -> None:
+    def _lane(self, lanes: Lanes, chunk: Chunk) -> None:
         try:
-            results = self._process(chunk)
+            results = self._process(lanes.channel, chunk)
         except Exception as error:
             # Nobody knows how far it came, so nothing of it may be sent again by itself.
             now = self._clock.now()
             why = f"sending failed: {type(error).__name__}: {error}"
             results = [self._result(row, "unsure", why, now) for row in chunk.rows]
-        self._finished.put(results)
+        self._finished.put((lanes, results))
 
-    def _process(self, chunk: _Chunk) -> list[Result]:
-        channel = self._channels.get(chunk.rows[0].channel)
+    def _process(self, channel: Channel, chunk: Chunk) -> list[Result]:
         now = self._clock.now()
         if time.monotonic() > chunk.deadline:
             return [
@@ -300,12 +275,12 @@ class Delivery(Generic[Compiled, Links]):
             ]
         results, prepared = [], []
         for row in chunk.rows:
-            made = self._prepare(row, chunk.suppressed, now, channel is not None)
+            made = self._prepare(row, chunk.suppressed, now)
             if isinstance(made, Result):
                 results.append(made)
             else:
                 prepared.append(made)
-        if prepared and channel is not None:
+        if prepared:
             outcomes = channel.send(prepared, chunk.deadline)
             now = self._clock.now()
             for one, outcome in zip(prepared, outcomes, strict=True):
@@ -313,7 +288,7 @@ class Delivery(Generic[Compiled, Links]):
         return results
 
     def _prepare(
-        self, row: LedgerRow, suppressed: Mapping[str, str], now: int, has_channel: bool
+        self, row: LedgerRow, suppressed: Mapping[str, str], now: int
     ) -> Prepared | Result:
         """The row in words, or why it ends here. One bad row fails alone."""
         if row.expires_at and now >= row.expires_at:
@@ -330,8 +305,6 @@ class Delivery(Generic[Compiled, Links]):
             return self._result(row, "aborted", f"dropped by {why}", now)
         if row.address in suppressed and _suppressible(row.channel):
             return self._result(row, "failed", f"suppressed: {suppressed[row.address]}", now)
-        if not has_channel:
-            return self._result(row, "failed", f"there is no channel {row.channel!r}", now)
         how = self._rendering
         try:
             message = how.compiled(row.journey, row.revision, row.step)

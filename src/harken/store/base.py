@@ -1,6 +1,6 @@
 """What the engine and the sender ask of a store: one docstring a verb. SQLite answers it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -208,8 +208,13 @@ class Store(Protocol):
         """History has these batches durably: forget them."""
 
     # the sender
-    def claim(self, sender: str, now: int, limit: int, lease: int) -> list[LedgerRow]:
-        """Mark due `queued` messages as `handed` to `sender` (durably, before this returns)."""
+    def claim(
+        self, sender: str, now: int, wanted: Mapping[str, int], lease: int
+    ) -> list[LedgerRow]:
+        """Mark due `queued` messages as `handed` to `sender` (durably, before this returns).
+
+        `wanted` says how many at most of each channel; those of others stay.
+        """
 
     def settle(self, sender: str, results: Sequence[Result]) -> list[str]:
         """Write outcomes of claimed messages, each with its wake-up for the engine.
@@ -223,8 +228,8 @@ class Store(Protocol):
     def take_over(self, sender: str, now: int) -> list[LedgerRow]:
         """Messages in `handed` whose lease has run out; from now on `sender` holds them."""
 
-    def next_message(self) -> int | None:
-        """When the earliest queued message may leave, or None."""
+    def next_message(self, channels: Sequence[str]) -> int | None:
+        """When the earliest queued message of the channels may leave, or None."""
 
     def suppressed(self, addresses: Sequence[str]) -> dict[str, str]:
         """Which of the addresses must not be written to, and why."""

@@ -49,8 +49,10 @@ CREATE TABLE IF NOT EXISTS messages (
     context BLOB NOT NULL
 );
 
--- Only what waits to leave is in it: the sender's claim never walks over sent mail.
-CREATE INDEX IF NOT EXISTS messages_queued ON messages (priority, not_before)
+-- Only what waits to leave is in it: the sender's claim never walks over sent mail, nor over what
+-- waits for another channel.
+DROP INDEX IF EXISTS messages_queued;
+CREATE INDEX IF NOT EXISTS messages_to_leave ON messages (channel, priority, not_before)
     WHERE state = 'queued';
 CREATE INDEX IF NOT EXISTS messages_handed ON messages (sender) WHERE state = 'handed';
 CREATE INDEX IF NOT EXISTS messages_trouble ON messages (state, number)

@@ -1,11 +1,12 @@
 """The embedded store: one SQLite file, `state.db`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from harken.channels.table import CALL, SENDING
 from harken.effects import Outgoing
 from harken.inputs import Definitions, Feedback, JourneySource, WakeUp, decode_definitions
 from harken.people import profile as documents
@@ -150,16 +151,25 @@ class SqliteStore:
 
     # -- the sender
 
-    def claim(self, sender: str, now: int, limit: int, lease: int) -> list[LedgerRow]:
-        if self._one(SOME_QUEUED, [now, now]) is None:
+    def claim(
+        self, sender: str, now: int, wanted: Mapping[str, int], lease: int
+    ) -> list[LedgerRow]:
+        due = [
+            (channel, priority)
+            for priority in (1, 0)
+            for channel, most in wanted.items()
+            if most > 0 and self._one(SOME_QUEUED, [channel, priority, now]) is not None
+        ]
+        if not due:
             return []
         claimed: list[LedgerRow] = []
+        left = dict(wanted)
         with self.database.transaction() as sql:
-            for priority in (1, 0):
-                rows = sql.execute(
-                    CLAIM, [sender, now + lease, now, priority, now, limit - len(claimed)]
-                )
-                claimed += [_ledger_row(row) for row in rows]
+            for channel, priority in due:
+                values = [sender, now + lease, now, channel, priority, now, left[channel]]
+                rows = [_ledger_row(row) for row in sql.execute(CLAIM, values)]
+                left[channel] -= len(rows)
+                claimed += rows
         return claimed
 
     def settle(self, sender: str, results: Sequence[Result]) -> list[str]:
@@ -188,14 +198,14 @@ class SqliteStore:
             )
             return [_ledger_row(row) for row in taken]
 
-    def next_message(self) -> int | None:
-        row = self._one(
-            "SELECT min(at) FROM (SELECT min(not_before) AS at FROM messages"
-            " WHERE state = 'queued' AND priority = 0 UNION ALL SELECT min(not_before)"
-            " FROM messages WHERE state = 'queued' AND priority = 1)",
-            [],
-        )
-        return row[0] if row else None
+    def next_message(self, channels: Sequence[str] = (*SENDING, CALL)) -> int | None:
+        found = [
+            row[0]
+            for channel in channels
+            for priority in (0, 1)
+            if (row := self._one(NEXT_QUEUED, [channel, priority]))[0] is not None
+        ]
+        return min(found, default=None)
 
     def suppressed(self, addresses: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -299,9 +309,11 @@ class SqliteStore:
 
 
 SOME_QUEUED = """
-SELECT 1 FROM messages WHERE state = 'queued' AND priority = 1 AND not_before <= ?
-UNION ALL SELECT 1 FROM messages WHERE state = 'queued' AND priority = 0 AND not_before <= ?
-LIMIT 1
+SELECT 1 FROM messages
+WHERE state = 'queued' AND channel = ? AND priority = ? AND not_before <= ? LIMIT 1
+"""
+NEXT_QUEUED = """
+SELECT min(not_before) FROM messages WHERE state = 'queued' AND channel = ? AND priority = ?
 """
 
 # A message that a replay of the log brings again is the same message.
@@ -323,7 +335,8 @@ CLAIM = f"""
 UPDATE messages SET state = 'handed', sender = ?, lease_until = ?, handed_at = ?,
     attempts = attempts + 1
 WHERE number IN (
-    SELECT number FROM messages WHERE state = 'queued' AND priority = ? AND not_before <= ?
+    SELECT number FROM messages
+    WHERE state = 'queued' AND channel = ? AND priority = ? AND not_before <= ?
     ORDER BY not_before LIMIT ?
 )
 RETURNING {LEDGER_COLUMNS}
