@@ -181,7 +181,7 @@ class Harken:
     def apply(self, *journeys: dict[str, Any], **workspace: Any) -> None:
         """Put the journeys (by default both of this kit) into force."""
         sources = {one["journey"]: {"source": one} for one in journeys or (AT_ONCE, A_MOMENT_LATER)}
-        self.starts = {one["source"]["entry"]["event"]: name for name, one in sources.items()}
+        self.starts = {one["source"]["entry"].get("event"): name for name, one in sources.items()}
         self.post(
             "/definitions/apply", {"workspace": workspace, "journeys": sources, "segments": {}}
         )

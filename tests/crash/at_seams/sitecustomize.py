@@ -85,6 +85,32 @@ def engine() -> None:
     wrap(duck_write, "take", after="history not committed")
     wrap(SqliteStore, "history_done", before="rows not forgotten", after="rows forgotten",
          if_=lambda *args: args[-1] > 0)  # fmt: skip
+    broadcasts()
+
+
+def broadcasts() -> None:
+    from harken.broadcasts import NOW, Runner
+    from harken.history import filling
+    from harken.history.duck import DuckHistory
+    from harken.store.sqlite import SqliteStore
+
+    def tells(batch: Any) -> bool:
+        return NOW in batch.notes
+
+    def selects(*args: Any) -> bool:
+        return any(isinstance(arg, str) and arg.startswith("broadcast_") for arg in args)
+
+    wrap(Runner, "steer", after="wish decided")
+    wrap(Runner, "due", after="called up")
+    wrap(filling, "prepare", after="selection not committed", if_=lambda _, *args: selects(*args))
+    wrap(DuckHistory, "prepare_filling", after="selected, nobody told",
+         if_=lambda _, *args: selects(*args))  # fmt: skip
+    wrap(Runner, "selected", after="selection told", if_=lambda answer, *_: answer is not None)
+    wrap(Runner, "slice", after="slice read", if_=lambda answer, *_: answer is not None)
+    wrap(Runner, "taken", after="slice handled")
+    wrap(SqliteStore, "commit", after="slice committed",
+         if_=lambda _, store, batch: tells(batch) and bool(batch.messages))  # fmt: skip
+    wrap(DuckHistory, "drop_filling", before="selection not let go", after="selection let go")
 
 
 def sender() -> None:
