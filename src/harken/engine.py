@@ -63,7 +63,7 @@ WAKEUPS = 500
 FILLS = 500
 """Customers whose past is filled in after each batch, and while there is nothing else to do: about
 20 ms of work, which an event may have to wait."""
-INVITED = 400
+INVITED = 300
 """Customers whom a broadcast takes at once, likewise."""
 MOST_BYTES = 1 << 20
 FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST, Kind.ALLOCATIONS)
@@ -376,8 +376,13 @@ class Engine:
     def _paced(self, messages: list[Outgoing]) -> tuple[list[Outgoing], dict[str, bytes]]:
         """The pace gate: hand each message of a paced step its slot."""
         paced, touched = [], False
+        # Many messages of a batch, all of a broadcast, are of one step.
+        known: dict[tuple[str, int, str], tuple[str, int, int] | None] = {}
         for message in messages:
-            pace = self.definitions.pace(message)
+            step = (message.journey, message.revision, message.step)
+            if step not in known:
+                known[step] = self.definitions.pace(message)
+            pace = known[step]
             if pace is not None:
                 touched = True
                 slot = self._pacer.slot(pace[0], message.not_before, *pace[1:])

@@ -5,7 +5,6 @@ from hashlib import blake2b, md5
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 # Ten bits at a time: base64.b32encode takes three times as long, and every run and message has ids.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_SHIFTS = range(120, -1, -10)
 
 
 def profile_id(kind: str, value: str) -> int:
@@ -22,8 +21,15 @@ def derived_id(*parts: object) -> str:
     """A 26-character id (128 bits, lower-case base32) of the parts, in order."""
     text = "\x1f".join(map(str, parts))
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    bits = int.from_bytes(digest, "big") << 2
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+    bits, pairs = int.from_bytes(digest, "big") << 2, _PAIRS
+    # Written out: a loop takes a quarter longer, and each message costs two ids.
+    return (
+        f"{pairs[bits >> 120]}{pairs[bits >> 110 & 1023]}{pairs[bits >> 100 & 1023]}"
+        f"{pairs[bits >> 90 & 1023]}{pairs[bits >> 80 & 1023]}{pairs[bits >> 70 & 1023]}"
+        f"{pairs[bits >> 60 & 1023]}{pairs[bits >> 50 & 1023]}{pairs[bits >> 40 & 1023]}"
+        f"{pairs[bits >> 30 & 1023]}{pairs[bits >> 20 & 1023]}{pairs[bits >> 10 & 1023]}"
+        f"{pairs[bits & 1023]}"
+    )
 
 
 def fingerprint(text: str) -> bytes:

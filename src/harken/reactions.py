@@ -415,6 +415,8 @@ class Handling:
     def _take(self, run: Run, journey: LiveJourney, node: Node) -> Result:
         """What becomes of a run at a step."""
         match node.step:
+            case Message() as message:
+                return ask(self, run, journey, message)
             case Wait(wait=BestHour() as best):
                 return take_best_hour(self, run, journey, node, best)
             case Wait() as wait:
@@ -430,8 +432,6 @@ class Handling:
                 return take_exit(node, run, self.profile, self.now)
             case GoTo():
                 return take_go_to(node, run, self.upto)
-            case Message() as message:
-                return ask(self, run, journey, message)
             case IssueCoupon() as coupon:
                 return issue(self, run, journey, node, coupon)
             case CallWebhook() as to_call:
