@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from liquid import Environment
 
 from harken.clock import SystemClock
-from harken.feeds import Feeds
-from harken.fetching import Fetched
+from harken.config import Settings
+from harken.fetching import Fetching
 from harken.ids import derived_id
 from harken.journeys.kinds import Message
 from harken.messages.compile import CompiledMessage, compile_message
@@ -28,7 +30,6 @@ from harken.messages.evaluate import Scope
 from harken.messages.links import Link, Links
 from harken.messages.liquid import HTML, Template
 from harken.messages.render import render
-from harken.network import networks
 from harken.people.profile import Profile, Trigger
 from harken.values import zone
 from harken.workspace import Workspace
@@ -108,9 +109,11 @@ def feed() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Weather) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def compiled(body: str, files: dict[str, str]) -> CompiledMessage:
@@ -176,14 +179,16 @@ def main() -> None:
     ours = Template(BODY, HTML)
     library = rate(lambda: bare.render(values))
     whole = rate(lambda: render(message, "default", context, links))
-    with feed() as url:
+    with feed() as url, TemporaryDirectory() as folder:
         body = BODY.replace(FOOTER, WEATHER.replace("URL", url))
         blocks = compiled(body, {"blocks/footer.html": FOOTER})
-        outside = Fetched(feeds=Feeds(SystemClock(), networks("127.0.0.1")), workspace=Workspace())
+        settings = Settings(data=Path(folder), private_networks="127.0.0.1")
+        fetching = Fetching(settings, SystemClock(), lambda ids: {})
+        outside = fetching.of(Workspace())
         said = render(blocks, "default", context, links, outside=outside)
         assert "It is cloudy" in said.text, said.text
         live = rate(lambda: render(blocks, "default", context, links, outside=outside))
-        outside.feeds.close()
+        fetching.close()
     text = parts.text
     assert text is not None
     for name, value in (

@@ -31,6 +31,8 @@ FAILED = 10 * SECOND
 MOST_KEPT = 2_000
 MOST_BYTES = 32_000_000
 THREADS = 32
+GRACE = 1.0
+"""Seconds that an answer may come later than anybody waits for it: it serves the next."""
 # Answers that say that the host is in trouble, besides 5xx (RFC 6585, 9110).
 _TROUBLE = frozenset({408, 425, 429})
 
@@ -172,6 +174,7 @@ class Feeds:
 
     def _fetch(self, url: httpx.URL, seconds: float, header: Header) -> tuple[Any, int]:
         """The answer and its size. Raises Failed, and nothing else."""
+        seconds += GRACE
         deadline = time.monotonic() + seconds
         try:
             address = address_of(url.host, _port(url), self._allowed)

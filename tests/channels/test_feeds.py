@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harken.clock import SettableClock
+from harken.config import Settings
 from harken.feeds import FAILURES, LARGEST, MOST_BYTES, Failed, Feeds
-from harken.fetching import Fetched
+from harken.fetching import Fetching
 from harken.messages.outside import Feed, Unanswered, Unasked
 from harken.network import networks
 from harken.workspace import Account, Workspace
@@ -307,17 +309,26 @@ def test_a_name_that_leads_to_one_private_address_among_others_is_closed(
     feeds.close()
 
 
-def test_a_secret_goes_along_to_its_own_addresses_alone(server: Server, feeds: Feeds) -> None:
+@pytest.fixture
+def fetching(tmp_path: Path, clock: SettableClock) -> Iterator[Fetching]:
+    settings = Settings(data=tmp_path, private_networks="127.0.0.1")
+    made = Fetching(settings, clock, lambda ids: {})
+    yield made
+    made.close()
+
+
+def test_a_secret_goes_along_to_its_own_addresses_alone(
+    server: Server, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = Account(url=server.url("/json/"), header="X-Api-Key", secret_env="WEATHER_KEY")
-    outside = Fetched(
-        feeds=feeds,
-        workspace=Workspace(connected={"weather": account}),
-        environment={"WEATHER_KEY": "s3cret"},
-    )
+    outside = fetching.of(Workspace(connected={"weather": account}))
 
     def asked(url: str, auth: str = "weather") -> Any:
         return outside.connected(Feed(url=url, timeout=5, cache=0, auth=auth))
 
+    with pytest.raises(Unanswered, match="WEATHER_KEY is not set"):
+        asked(server.url("/json/"))
+    monkeypatch.setenv("WEATHER_KEY", "s3cret")
     assert asked(server.url("/json/")) == {"number": 1}
     assert server.asked[0][1]["X-Api-Key"] == "s3cret"
     for url in (server.url("/text"), server.url("/json/", "localhost")):
@@ -325,14 +336,11 @@ def test_a_secret_goes_along_to_its_own_addresses_alone(server: Server, feeds: F
             asked(url)
     with pytest.raises(Unanswered, match="has no `wether`"):
         asked(server.url("/json/"), "wether")
-    bare = Fetched(feeds=feeds, workspace=outside.workspace, environment={})
-    with pytest.raises(Unanswered, match="WEATHER_KEY is not set"):
-        bare.connected(Feed(url=server.url("/json/"), timeout=5, cache=0, auth="weather"))
     assert len(server.asked) == 1
 
 
-def test_a_trial_asks_few(server: Server, feeds: Feeds) -> None:
-    trial = Fetched(feeds=feeds, workspace=Workspace(), at_most=2)
+def test_a_trial_asks_few(server: Server, fetching: Fetching) -> None:
+    trial = fetching.of(Workspace(), at_most=2)
     for number in (1, 2, 1, 2):
         trial.connected(feed(server.url(f"/json?{number}")))
     with pytest.raises(Unasked):
