@@ -99,35 +99,41 @@ def link(language: str, href: str, key: str) -> str:
     return f'<p class="soft"><a href="{escape(href)}">{escape(WORDS[language][key])}</a></p>'
 
 
-def ask_unsubscribe(language: str, here: str, preferences: str) -> str:
+def _of(key: str, channel: str) -> str:
+    """The words for e-mail, or those for any other channel."""
+    return key if channel == "email" else f"{key}_other"
+
+
+def ask_unsubscribe(language: str, here: str, preferences: str, channel: str) -> str:
     """The page that a person sees who follows an unsubscribe link."""
     return page(
         language,
         "unsubscribe_title",
-        said(language, "unsubscribe_ask")
+        said(language, _of("unsubscribe_ask", channel))
         + form(language, here, "unsubscribe_do")
         + "<br>"
         + link(language, preferences, "choose"),
     )
 
 
-def unsubscribed(language: str, here: str, preferences: str) -> str:
+def unsubscribed(language: str, here: str, preferences: str, channel: str) -> str:
     """Done, and how to take it back."""
     return page(
         language,
         "unsubscribed_title",
-        said(language, "unsubscribed", "done")
+        said(language, _of("unsubscribed", channel), "done")
         + form(language, here, "undo", "quiet", action="resubscribe")
         + "<br>"
         + link(language, preferences, "choose"),
     )
 
 
-def resubscribed(language: str, preferences: str) -> str:
+def resubscribed(language: str, preferences: str, channel: str) -> str:
     return page(
         language,
         "resubscribed_title",
-        said(language, "resubscribed", "done") + link(language, preferences, "choose"),
+        said(language, _of("resubscribed", channel), "done")
+        + link(language, preferences, "choose"),
     )
 
 

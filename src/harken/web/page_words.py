@@ -11,6 +11,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "unsubscribe_title": "Unsubscribe",
         "unsubscribe_ask": "Do you want to stop getting marketing e-mail from us?",
+        "unsubscribe_ask_other": "Do you want to stop getting these messages from us?",
+        "unsubscribed_other": "You will get no more of these messages from us. "
+        "Messages about your orders still reach you.",
+        "resubscribed_other": "You will get our messages as before.",
+        "webhook:marketing": "Offers and news in our apps",
         "unsubscribe_do": "Unsubscribe",
         "choose": "Choose what you receive",
         "unsubscribed_title": "You are unsubscribed",
@@ -53,6 +58,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "ko": {
         "unsubscribe_title": "수신거부",
         "unsubscribe_ask": "광고성 이메일을 더 이상 받지 않으시겠습니까?",
+        "unsubscribe_ask_other": "이러한 메시지를 더 이상 받지 않으시겠습니까?",
+        "unsubscribed_other": "앞으로 이러한 메시지를 보내지 않습니다. "
+        "주문 관련 안내는 계속 받으실 수 있습니다.",
+        "resubscribed_other": "이전처럼 메시지를 보내 드립니다.",
+        "webhook:marketing": "앱 혜택 및 소식",
         "unsubscribe_do": "수신거부",
         "choose": "수신 설정 변경",
         "unsubscribed_title": "수신거부가 완료되었습니다",
@@ -95,6 +105,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "id": {
         "unsubscribe_title": "Berhenti berlangganan",
         "unsubscribe_ask": "Apakah Anda ingin berhenti menerima email promosi dari kami?",
+        "unsubscribe_ask_other": "Apakah Anda ingin berhenti menerima pesan ini dari kami?",
+        "unsubscribed_other": "Kami tidak akan mengirim pesan seperti ini lagi. "
+        "Pesan tentang pesanan Anda tetap dikirim.",
+        "resubscribed_other": "Anda akan menerima pesan kami seperti sebelumnya.",
+        "webhook:marketing": "Promosi dan kabar di aplikasi kami",
         "unsubscribe_do": "Berhenti berlangganan",
         "choose": "Atur yang Anda terima",
         "unsubscribed_title": "Anda telah berhenti berlangganan",

@@ -85,7 +85,9 @@ async def ask_unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
     """Only asks: mail filters follow links, and they must not unsubscribe anybody."""
     link = verified(api, token, "unsubscribe")
     language = await _language(api, request, link)
-    return page(html.ask_unsubscribe(language, request.url.path, _preferences(api, link)))
+    return page(
+        html.ask_unsubscribe(language, request.url.path, _preferences(api, link), link.channel)
+    )
 
 
 @post(
@@ -105,7 +107,7 @@ async def unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
     if fields.get("action") == "resubscribe":
         back = _change(api, link.channel, "opted_in", "unsubscribe page, taken back")
         await durable(api, [(link.profile_id, Consent([back]))])
-        return page(html.resubscribed(language, _preferences(api, link)))
+        return page(html.resubscribed(language, _preferences(api, link), link.channel))
     one_click = fields.get("List-Unsubscribe") == "One-Click"
     how = "one-click unsubscribe" if one_click else "unsubscribe link"
     left = _change(api, link.channel, "opted_out", how)
@@ -117,7 +119,7 @@ async def unsubscribe(api: TheApi, request: Visit, token: Token) -> Page:
         ],
     )
     here = request.url.path
-    return page(html.unsubscribed(language, here, _preferences(api, link)))
+    return page(html.unsubscribed(language, here, _preferences(api, link), link.channel))
 
 
 @get(PATHS["preferences"] + "{token:str}", include_in_schema=False)
@@ -144,7 +146,7 @@ async def save_preferences(api: TheApi, request: Visit, token: Token) -> Page:
     if fields.get("action") == "stop":
         wanted[f"{ALL}:marketing"] = "opted_out"
     else:
-        for choice in choices(api, profile):
+        for choice in choices(api, profile, link.channel):
             now_on = fields.get(choice.name) == "on"
             if now_on != choice.on:
                 wanted[choice.name] = "opted_in" if now_on else "opted_out"
@@ -174,13 +176,16 @@ async def view_in_browser(api: TheApi, request: Visit, token: Token) -> Page:
     )
 
 
-def choices(api: Api, profile: Profile) -> list[html.Choice]:
-    """What the customer can choose: e-mail, and nights where their law knows consent to them."""
+def choices(api: Api, profile: Profile, channel: str) -> list[html.Choice]:
+    """What the customer can choose: e-mail, the channel by which they came here, and nights where
+    their law knows consent to them."""
     workspace = api.services.in_force.workspace
-    own = consent_for(profile, "email", "marketing")
-    state = own.state if own is not None else "implied"
     enough = {"opted_in", workspace.consent.marketing}
-    found = [html.Choice(name="email:marketing", on=state in enough)]
+    found = []
+    for name in dict.fromkeys(("email", channel)):
+        own = consent_for(profile, name, "marketing")
+        state = own.state if own is not None else "implied"
+        found.append(html.Choice(name=f"{name}:marketing", on=state in enough))
     if "KR" in workspace.policy_packs:
         night = consent_for(profile, ALL, "night")
         found.append(
@@ -195,7 +200,7 @@ def _preference_page(
     profile = api.known(link.profile_id)
     if profile is None:
         raise NotFound("nothing is known of this customer any more")
-    shown = choices(api, profile)
+    shown = choices(api, profile, link.channel)
     # What was saved a moment ago may not have taken effect yet.
     if note == "stopped":
         shown = [html.Choice(name=one.name, on=False) for one in shown]
@@ -250,6 +255,9 @@ def _again(api: Api, link: Link) -> str | None:
         outside, links = services.fetching.of(in_force.workspace), services.links.of(link)
         made = render(words, row.variant or "default", context, links, outside=outside)
     except Aborted:
+        return None
+    if made.payload is not None:
+        # What it looked like only who showed it knows.
         return None
     body = made.html or f"<!doctype html><meta charset=utf-8><pre>{escape(made.text)}</pre>"
     # The subject says what the body need not: that it is an ad, where the law wants it said.
