@@ -54,3 +54,15 @@ def test_an_old_link_brings_nobody_back(open_shop: Open) -> None:
     shop.work()
     assert shop.profiles() == []
     assert shop.happened("mina") == {}
+
+
+def test_a_message_that_was_about_to_leave_does_not(open_shop: Open) -> None:
+    """Even when the engine takes it and the erasure together."""
+    shop = open_shop(cart=journey())
+    shop.identify("mina", email="mina@shop.example")
+    shop.request([shop.item("track", userId="mina", event="Go")], settle=False)
+    shop.command("mina", Forget("an operator"))
+    assert shop.mails() == []
+    [row] = shop.harken.store.messages(limit=10)
+    assert (row.state, row.address, row.context) == ("aborted", "", b"")
+    assert shop.profiles() == []

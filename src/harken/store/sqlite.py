@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Literal
 
 import msgspec
@@ -80,18 +81,13 @@ class SqliteStore:
     def commit(self, batch: Batch) -> None:
         with self.database.transaction() as sql:
             write_rows(sql, SET_PROFILE, batch.profiles)
-            if batch.forgotten:
-                gone = [(id,) for id in batch.forgotten]
-                # What is erased is overwritten with zeros too, whatever that costs.
-                sql.execute("PRAGMA secure_delete = ON")
-                sql.executemany("DELETE FROM profiles WHERE id = ?", gone)
-                sql.executemany(ERASE, gone)
-                coupons.erase(sql, gone)
-                sql.execute("PRAGMA secure_delete = FAST")
             write_rows(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
             write_rows(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
             write_rows(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
             coupons.write(sql, batch.coupons)
+            if batch.forgotten:
+                # Last: a message or coupon of the same batch is theirs too.
+                _erase(sql, batch.forgotten)
             for feedback in batch.feedback:
                 statement = FEEDBACK.get(feedback.what)
                 if statement:
@@ -406,6 +402,17 @@ FEEDBACK = {
             state = CASE WHEN state = 'unsure' THEN 'delivered' ELSE state END
         WHERE id = :message""",
 }
+
+
+def _erase(sql: Connection, ids: Iterable[int]) -> None:
+    """Forget customers: their documents, and what messages and coupons say of them."""
+    gone = [(id,) for id in ids]
+    # What is erased is overwritten with zeros too, whatever that costs.
+    sql.execute("PRAGMA secure_delete = ON")
+    sql.executemany("DELETE FROM profiles WHERE id = ?", gone)
+    sql.executemany(ERASE, gone)
+    coupons.erase(sql, gone)
+    sql.execute("PRAGMA secure_delete = FAST")
 
 
 def _place(wakeup: WakeUp) -> tuple[int, int, str]:
