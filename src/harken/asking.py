@@ -56,6 +56,10 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     else:
         facts = last.facts
     facts = facts | _groups(handling, run, candidate, choice)
+    if last.outcome != "hold":
+        # In a loop: what became of the message of an earlier turn is nothing of this turn's.
+        run.sent.pop(step.message, None)
+        run.event.answers.pop(step.message, None)
     if last.outcome in ("pass", "control"):
         run.sent[step.message] = candidate.message_id
         _take_slot(handling, run, candidate, control=last.outcome == "control")

@@ -326,6 +326,41 @@ def test_a_loop_says_it_again_each_turn(open_shop: Open) -> None:
     assert shop.profile("mina").runs == {}
 
 
+def test_a_loop_waits_for_what_becomes_of_this_turn_s_message(open_shop: Open) -> None:
+    steps = (
+        mail("tip", 2)
+        + """
+  - wait_for:
+      - outcome: opened
+        message: tip
+        name: read
+      - outcome: not_sent
+        message: tip
+        name: unsent
+    at_most: 1d
+  - wait: 1d
+  - go_to: tip
+"""
+    )
+    limits = "caps: [{channel: email, at_most: 1, per: 40h}]"
+    shop = open_shop(cart=journey(steps=steps), workspace=limits)
+    shop.track(customer(shop), "Go")
+
+    def ways() -> list[str]:
+        return [str(one.facts["way"]) for one in shop.decisions("mina") if one.reason == "wait_for"]
+
+    first = shop.ledger("mina")[0]
+    shop.feedback(shop.id("mina"), first.id, "opened", journey="cart", step="tip", revision=1)
+    assert ways() == ["read"]
+    # The cap is full after a day: nothing is sent in the second turn.
+    shop.advance("1d")
+    assert ways() == ["read", "unsent"]
+    shop.advance("1d")
+    assert ways() == ["read", "unsent"]
+    shop.advance("1d")
+    assert ways() == ["read", "unsent", "otherwise"]
+
+
 def test_a_loop_whose_wait_is_over_at_once_does_not_spin(open_shop: Open) -> None:
     steps = """
   - wait: {event_property: date}
