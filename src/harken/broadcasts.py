@@ -239,6 +239,7 @@ class Runner:
         return False
 
     def _drop(self) -> None:
+        self._dropped.intersection_update(self.known.now.tables)
         gone = [table for table in self.known.now.tables if table not in self._dropped]
         if self._history is not None and gone:
             self._history.drop_filling(gone)

@@ -125,3 +125,9 @@ class Effects(Struct):
     decisions: list[Decision] = field(default_factory=list)
     answer: str = ""
     """To a broadcast's invitation: `entered`, or why not."""
+
+    def take_back(self, wakeup: WakeUp) -> None:
+        """Cancel a wake-up, also one that this input set: the store cancels before it sets."""
+        if wakeup in self.wake:
+            self.wake.remove(wakeup)
+        self.cancel.append(wakeup)

@@ -39,8 +39,7 @@ from harken.inputs import (
     decode_command,
 )
 from harken.inviting import invite
-from harken.issuing import came_to_nothing, expire, redeem, redeem_by_event
-from harken.messages.pools import over_at
+from harken.issuing import came_to_nothing, expire, expiring, redeem, redeem_by_event
 from harken.noticing import (
     await_dates,
     date_reached,
@@ -93,7 +92,8 @@ def handle(
         _fill(handling, input)
         return handling.effects
     if isinstance(input, Invite):
-        _invite(handling, input)
+        if _invite(handling, input):
+            _settle(handling, renewed=renewed)
         return handling.effects
     handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
     if isinstance(input, WakeUp):
@@ -102,10 +102,16 @@ def handle(
         _event(handling, input)
     else:
         _command(handling, input, other)
-    handling.move()
-    if (renewed or dates_touched(definitions, handling.touched)) and not handling.effects.forgotten:
-        await_dates(handling.effects, profile, definitions, handling.upto)
+    _settle(handling, renewed=renewed)
     return handling.effects
+
+
+def _settle(handling: Handling, *, renewed: bool) -> None:
+    """What the input has changed moves the customer between segments, and the dates they await."""
+    handling.move()
+    effects, definitions = handling.effects, handling.definitions
+    if (renewed or dates_touched(definitions, handling.touched)) and not effects.forgotten:
+        await_dates(effects, handling.profile, definitions, handling.upto)
 
 
 def _event(handling: Handling, record: Record) -> None:
@@ -196,13 +202,14 @@ def _fill(handling: Handling, fill: Fill) -> None:
         handling.effects.changed = True
 
 
-def _invite(handling: Handling, input: Invite) -> None:
+def _invite(handling: Handling, input: Invite) -> bool:
+    """Whether the document has changed."""
     if _unknown(handling):
         handling.effects.forgotten.clear()
         handling.effects.answer, handling.effects.changed = "unknown", False
-        return
-    invite(handling, input.call)
-    handling.move()
+    else:
+        invite(handling, input.call)
+    return handling.effects.changed
 
 
 def _wake(handling: Handling, wakeup: WakeUp) -> None:
@@ -285,9 +292,8 @@ def _forget(handling: Handling) -> None:
         handling.cancel(WakeUp(profile.session.due, profile.id, "session"))
     if profile.segments_due:
         handling.cancel(WakeUp(profile.segments_due, profile.id, "segments"))
-    handling.effects.cancel += standing(profile)
-    for coupon in profile.coupons.values():
-        handling.cancel(WakeUp(over_at(coupon.expires_at), profile.id, f"coupon:{coupon.code}"))
+    for wakeup in standing(profile):
+        handling.cancel(wakeup)
     # No tombstones stay: an identifier that led there may name someone new from now on.
     handling.effects.forgotten += [profile.id, *profile.absorbed]
 
@@ -309,7 +315,7 @@ def _answered(handling: Handling, answer: Answer) -> None:
     if mark in known:
         return
     known[mark] = handling.received_at
-    if len(known) > KEPT_SURVEYS:
+    while len(known) > KEPT_SURVEYS:
         del known[next(iter(known))]
     own = {
         name: getattr(answer, name)
@@ -429,7 +435,8 @@ def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     for run in survivor.runs.values():
         if run.id not in mine:
             effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
-    effects.wake += waking(survivor, absorbed.unheeded)
+    effects.wake += waking(survivor, absorbed.unheeded.keys() & survivor.unheeded.keys())
+    effects.wake += expiring(survivor, absorbed.coupons)
     handling.rewake_session()
     await_dates(effects, survivor, handling.definitions, handling.upto)
     look_around(handling, silent=True)
@@ -465,6 +472,7 @@ def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) 
         effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
     effects.cancel += watched - {*standing(survivor)}
     effects.wake += waking(restored, restored.unheeded)
+    effects.wake += expiring(restored, restored.coupons)
     look_around(handling, silent=True)
     for profile in (survivor, restored):
         await_dates(effects, profile, handling.definitions, handling.upto)

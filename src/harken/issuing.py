@@ -7,6 +7,7 @@ so that a code is redeemed once whatever asks for it at the same time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import iso
@@ -18,7 +19,7 @@ from harken.journeys.kinds import IssueCoupon
 from harken.journeys.steps import End, Go, Result, Take
 from harken.messages.pools import last_moment, over_at, values_of
 from harken.people.place import zone_of
-from harken.people.profile import Coupon, Run, Trigger
+from harken.people.profile import Coupon, Profile, Run, Trigger
 from harken.segments.rules import lookup
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def issue(
         imported=pool.imported,
     )
     handling.profile.coupons[code] = coupon
-    if ends:
-        handling.effects.wake.append(WakeUp(over_at(ends), handling.profile.id, f"coupon:{code}"))
+    handling.effects.wake += expiring(handling.profile, [code])
     run.event.answers[node.id] = values_of(pool, code, ends)
     run.event.coupon = node.id
     _change(handling, coupon, "issued", handling.now)
@@ -122,6 +122,14 @@ def release(handling: Handling, coupon: Coupon, at: int, why: str) -> None:
     _tell(handling, coupon, "released", at, why=why)
 
 
+def expiring(profile: Profile, codes: Iterable[str]) -> Iterator[WakeUp]:
+    """The wake-ups of these coupons of the customer's, where their time ends."""
+    for code in codes:
+        ends = profile.coupons[code].expires_at
+        if ends:
+            yield WakeUp(over_at(ends), profile.id, f"coupon:{code}")
+
+
 def expire(handling: Handling, code: str, due: int) -> None:
     """The wake-up `coupon:CODE`: its time is over."""
     coupon = handling.profile.coupons.get(code)
@@ -169,10 +177,10 @@ def _of_run(handling: Handling, run: Run) -> list[Coupon]:
 
 
 def _end(handling: Handling, coupon: Coupon, what: str, at: int, **columns: Any) -> None:
+    if what != "expired":
+        for wakeup in expiring(handling.profile, [coupon.code]):
+            handling.cancel(wakeup)
     del handling.profile.coupons[coupon.code]
-    if coupon.expires_at and what != "expired":
-        due = over_at(coupon.expires_at)
-        handling.cancel(WakeUp(due, handling.profile.id, f"coupon:{coupon.code}"))
     _change(handling, coupon, what, at, **columns)
 
 

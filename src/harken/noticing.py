@@ -10,9 +10,12 @@ from harken.clock import to_datetime
 from harken.definitions import InForce
 from harken.effects import Effects
 from harken.entering import enter
+from harken.ids import fingerprint
 from harken.inputs import Feedback, WakeUp
+from harken.issuing import expiring
 from harken.journeys.dates import next_occasion
 from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED
+from harken.people.apply import seen_before
 from harken.people.hours import with_hour
 from harken.people.place import ZONE_FACTS, zone_of
 from harken.people.profile import AwaitedDate, Profile, Trigger, Unheeded
@@ -29,11 +32,12 @@ MOST_UNHEEDED = 500
 
 
 def standing(profile: Profile) -> Iterator[WakeUp]:
-    """The wake-ups that the document has set for what is to be noticed."""
+    """The wake-ups that the document has set for what is to be noticed, and for its coupons."""
     for journey, awaited in profile.dates.items():
         if awaited.due:
             yield WakeUp(awaited.due, profile.id, f"date:{journey}")
     yield from waking(profile, profile.unheeded)
+    yield from expiring(profile, profile.coupons)
 
 
 # -- dates
@@ -79,7 +83,7 @@ def await_dates(effects: Effects, profile: Profile, definitions: InForce, now: i
 def _unset(effects: Effects, profile: Profile, journey: str) -> None:
     awaited = profile.dates.get(journey)
     if awaited is not None and awaited.due:
-        effects.cancel.append(WakeUp(awaited.due, profile.id, f"date:{journey}"))
+        effects.take_back(WakeUp(awaited.due, profile.id, f"date:{journey}"))
 
 
 def date_reached(handling: Handling, name: str, due: int) -> None:
@@ -115,15 +119,24 @@ def follow_message(handling: Handling, feedback: Feedback) -> None:
     if feedback.what in UNHEEDED:
         if feedback.what == "sent":
             _await_opening(handling, feedback)
-    elif id in profile.unheeded and not feedback.machine:
+    elif feedback.machine:
+        return
+    elif id in profile.unheeded:
         handling.effects.cancel += waking(profile, [id])
         del profile.unheeded[id]
+    elif handling.definitions.ignored_after(feedback.journey, feedback.step):
+        # Told before the sender's loop has told that it was sent: it is not followed then.
+        seen_before(profile, _heeded(id), handling.now)
+
+
+def _heeded(message: str) -> str:
+    return f"$heeded {message}"
 
 
 def _await_opening(handling: Handling, feedback: Feedback) -> None:
     profile, id = handling.profile, feedback.message
     waits = handling.definitions.ignored_after(feedback.journey, feedback.step)
-    if not waits or id in profile.unheeded:
+    if not waits or id in profile.unheeded or fingerprint(_heeded(id)) in profile.seen:
         return
     profile.unheeded[id] = Unheeded(
         journey=feedback.journey,
@@ -134,7 +147,7 @@ def _await_opening(handling: Handling, feedback: Feedback) -> None:
         waits=waits,
     )
     handling.effects.wake += waking(profile, [id])
-    if len(profile.unheeded) > MOST_UNHEEDED:
+    while len(profile.unheeded) > MOST_UNHEEDED:
         oldest = next(iter(profile.unheeded))
         handling.effects.cancel += waking(profile, [oldest])
         del profile.unheeded[oldest]

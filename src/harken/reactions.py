@@ -295,7 +295,8 @@ class Handling:
         if run.sent and event.name.startswith("$message_"):
             self._learn_outcome(run, event)
         node = journey.nodes[run.step] if run.step < len(journey.nodes) else None
-        if node is not None and node.awaited and run.due:
+        # Once its time is out it has gone by `otherwise`, though nobody may have looked yet.
+        if node is not None and node.awaited and run.due > self.upto:
             way = way_of(node, run, event)
             if way is not None:
                 run.event.answers[node.id] = event.properties
@@ -377,10 +378,8 @@ class Handling:
             self.cancel(WakeUp(run.due, self.profile.id, f"run:{run.id}"))
 
     def cancel(self, wakeup: WakeUp) -> None:
-        """Take a wake-up back, also one that this input set: the store cancels before it sets."""
-        if wakeup in self.effects.wake:
-            self.effects.wake.remove(wakeup)
-        self.effects.cancel.append(wakeup)
+        """Take a wake-up back."""
+        self.effects.take_back(wakeup)
 
     def advance(self, run: Run, journey: LiveJourney) -> None:
         """Take steps until the run waits or ends."""

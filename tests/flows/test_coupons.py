@@ -317,3 +317,29 @@ def test_a_pool_that_is_gone_or_over_leads_otherwise(shop: Shop) -> None:
     shop.apply(other=journey(name="other"))
     shop.advance("1d")
     assert "because there is no pool trial any more" in shop.story("joon")
+
+
+def test_a_coupon_has_one_wake_up_whoever_has_it(minted: Shop) -> None:
+    """Through a merge and its undoing, and none once it is used or its owner erased."""
+
+    def waking(shop: Shop) -> list[tuple[int, str]]:
+        found = [(whose, key) for _, whose, key in shop.wakeups()]
+        return [one for one in found if one[1].startswith("coupon:")]
+
+    shop = minted
+    for user in ("joon", "sora"):
+        shop.identify(user, email=f"{user}@shop.example")
+        shop.track(user, "Go")
+    [joons], [soras] = codes(shop, "joon"), codes(shop, "sora")
+    joon, sora = shop.id("joon"), shop.id("sora")
+    shop.merge("joon", "sora")
+    expected = sorted([(joon, f"coupon:{joons}"), (joon, f"coupon:{soras}")])
+    assert sorted(waking(shop)) == expected
+    shop.unmerge("joon", sora)
+    expected = sorted([(joon, f"coupon:{joons}"), (sora, f"coupon:{soras}")])
+    assert sorted(waking(shop)) == expected
+    shop.merge("joon", "sora")
+    shop.redeem(soras)
+    assert waking(shop) == [(joon, f"coupon:{joons}")]
+    shop.command(joon, Forget("an operator"))
+    assert waking(shop) == []

@@ -280,3 +280,21 @@ def test_why_says_when_the_date_comes_and_that_it_came(open_shop: Open) -> None:
     assert "they entered, because of the date in their birthday (2026-03-10)" in shop.story("mina")
     customer(shop, "joon")
     assert shop.why("joon").answer == "No date that lies ahead is known of their birthday."
+
+
+def test_a_date_that_moves_twice_at_once_is_parked_once(open_shop: Open) -> None:
+    """A merge brings one date, and what follows from the merge another."""
+    there = "{attribute: trial.ends_at, equals: '2026-04-01'}"
+    steps = "\n  - update: {trial: {ends_at: '2026-05-01'}}\n"
+    entry = "journey: longer\nentry: {segment: both}\n"
+    shop = open_shop()
+    shop.apply(
+        segments={"both": f"{{all: [{there}, {{attribute: gold, exists: true}}]}}"},
+        cart=on_date("date: day, before: 3d"),
+        longer=f"{entry}steps:{steps.replace('trial: {ends_at: ', 'day: ').replace('}}', '}')}",
+    )
+    customer(shop, "mina", gold=True)
+    customer(shop, "sora", day="2026-04-01", trial={"ends_at": "2026-04-01"})
+    shop.merge("mina", "sora")
+    assert shop.profile("mina").attributes["day"] == "2026-05-01"
+    assert dates(shop) == [(instant("2026-04-28 09:00"), "date:cart")]

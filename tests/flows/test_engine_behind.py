@@ -227,3 +227,20 @@ def test_wake_ups_are_handled_once_while_their_batches_are_committed(
     assert len(shop.mails()) == len(users)
     for user in users:
         assert shop.said(user) == ["entered event", "passed", "ended completed"]
+
+
+def test_an_event_after_the_time_was_out_is_not_what_was_waited_for(open_shop: Open) -> None:
+    steps = "\n  - wait_for: [{event: Buy, name: bought}]\n    at_most: 30m\n"
+    shop = open_shop(cart=journey(steps=steps))
+    for user, minutes in (("mina", 20), ("joon", 40)):
+        customer(shop, user)
+        shop.track(user, "Go")
+        later(shop, minutes)
+        unhandled(shop, "Buy", user)
+        later(shop, 60)
+        shop.work()
+    ways = {
+        user: [one.facts["way"] for one in shop.decisions(user) if one.reason == "wait_for"]
+        for user in ("mina", "joon")
+    }
+    assert ways == {"mina": ["bought"], "joon": ["otherwise"]}

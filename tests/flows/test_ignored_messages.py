@@ -87,6 +87,18 @@ def test_no_wake_up_is_set_for_what_nobody_asks(open_shop: Open) -> None:
     assert len(waiting(shop)) == 1
 
 
+def test_an_open_that_is_told_before_the_sending_counts(open_shop: Open) -> None:
+    """A reader can be quicker than the sender's loop."""
+    shop = open_shop(cart=AGAIN, welcome=HELLO)
+    shop.identify("mina", email="mina@shop.example")
+    link = {"journey": "welcome", "step": "hello", "revision": 1}
+    for what in ("opened", "sent"):
+        shop.feedback(shop.id("mina"), "a message", what, **link)
+    assert waiting(shop) == []
+    shop.advance("3d")
+    assert shop.properties("mina", "$message_ignored") == []
+
+
 def test_each_length_of_time_has_its_own_event(open_shop: Open) -> None:
     shop = open_shop(
         welcome=HELLO,

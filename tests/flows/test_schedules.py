@@ -267,3 +267,12 @@ def test_an_event_journey_beside_it_is_not_touched(shop: Shop) -> None:
     shop.track("mina", "Go")
     shop.at("2026-03-03 12:00")
     assert len(mails(shop)) == 2
+
+
+def test_a_date_that_a_scheduled_journey_sets_is_awaited(shop: Shop) -> None:
+    steps = "\n  - update: {renewal: '2026-03-10'}\n"
+    renewal = f"journey: renewal\nentry: {{date: renewal}}\nsteps:{say()}"
+    shop.identify("mina", email="mina@x.kr")
+    shop.apply(segments=EVERYBODY, news=news("2026-03-03T09:00", steps=steps), renewal=renewal)
+    shop.at("2026-03-11 00:00")
+    assert mails(shop) == [("mina@x.kr", instant("2026-03-10 09:00"))]
