@@ -32,6 +32,7 @@ from harken.inputs import (
     SHARES,
     Command,
     Findings,
+    Forget,
     Input,
     Kind,
     Merge,
@@ -475,11 +476,15 @@ def _try_to_write(effects: Effects) -> None:
 
 
 def _ends_batch(record: Record) -> bool:
-    """Whether what follows must not share a batch with the record: see `Backfill.recount`."""
+    """Whether what follows must not share a batch with the record.
+
+    What follows an undone merge is counted as it comes (`Backfill.recount`); who comes after an
+    erasure under the same id is somebody new, which must not keep the old one's rows.
+    """
     if record.kind != Kind.COMMAND:
         return False
     try:
-        return isinstance(decode_command(record.body), Unmerge)
+        return isinstance(decode_command(record.body), Forget | Unmerge)
     except msgspec.DecodeError:
         return False
 

@@ -66,3 +66,16 @@ def test_a_message_that_was_about_to_leave_does_not(open_shop: Open) -> None:
     [row] = shop.harken.store.messages(limit=10)
     assert (row.state, row.address, row.context) == ("aborted", "", b"")
     assert shop.profiles() == []
+
+
+def test_somebody_new_does_not_keep_what_an_erased_customer_was_told(open_shop: Open) -> None:
+    """Even when the engine takes the erasure and the newcomer's first event together."""
+    shop = open_shop(cart=journey())
+    shop.identify("mina", email="mina@shop.example")
+    shop.track("mina", "Go")
+    erased = (shop.id("mina"), Forget("an operator"))
+    shop.harken.services.collector.append_commands([erased]).result()
+    shop.track("mina", "Look")
+    [row] = shop.harken.store.messages(limit=10)
+    assert (row.address, row.context) == ("", b"")
+    assert list(shop.profile("mina").events) == ["Look", "$session_started"]
