@@ -11,7 +11,7 @@ from harken.effects import Happening
 from harken.errors import BadInput
 from harken.history import duck_write
 from harken.history.clickhouse import ClickHouse
-from harken.history.rows import Page
+from harken.history.rows import Gathering
 from harken.segments.dialects.clickhouse import CLICKHOUSE
 from harken.segments.dialects.duckdb import DUCKDB
 
@@ -37,12 +37,12 @@ class Duck:
 
     def hold(self, crowd: list[Someone]) -> None:
         self._cursor.execute("DELETE FROM events; DELETE FROM profiles")
-        pages = {1: Page(people=[snapshot(who) for who in crowd]), 2: Page()}
+        pages = {1: Gathering(people=[snapshot(who) for who in crowd]), 2: Gathering()}
         for batch, who, one in numbered(crowd):
             row = Happening(at=one.at, received_at=NOW, profile_id=who.id, name=one.name,
                             properties=one.properties)  # fmt: skip
             pages[batch].happenings.append(row)
-        duck_write.take(self._cursor, list(pages.items()))
+        duck_write.take(self._cursor, [(number, one.page()) for number, one in pages.items()])
 
     def query(self, sql: str, params: tuple[str, ...]) -> list[Any]:
         try:

@@ -63,6 +63,9 @@ UNCOUNTED = frozenset(
 MACHINES_DO = frozenset({"$message_opened", "$message_clicked"})
 """Events that count only when their property `machine` is not true."""
 
+NUMBERS = frozenset({int, float})
+"""Types of numbers as JSON has them; a flag is none."""
+
 Passes = Callable[[dict[str, Any]], bool]
 Take = Callable[[Any, Trigger, int], Any]
 """(state, event, now) -> the state with the event. The state given may be changed in place."""
@@ -152,7 +155,7 @@ def subtract_states(id: str, whole: Any, part: Any) -> Any:
 
 def millionths(value: Any) -> int | None:
     """A number in whole millionths, to the nearest, halves up; None of what does not count."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) not in NUMBERS:
         return None
     return floor(float(value) * 1e6 + 0.5) if abs(value) <= LARGEST_NUMBER else None
 
@@ -168,7 +171,7 @@ def key_of(value: Any) -> str | None:
         return f"h{md5(value.encode('utf-8', 'surrogatepass'), usedforsecurity=False).hexdigest()}"
     if isinstance(value, bool):
         return "btrue" if value else "bfalse"
-    if isinstance(value, int | float):
+    if type(value) in NUMBERS:
         # Adding 0.0 makes one of the two zeros.
         return f"n{as_double(value) + 0.0!r}"
     return None

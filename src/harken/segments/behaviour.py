@@ -34,8 +34,21 @@ def compile_did(rule: Did, traits: Traits) -> Check:
     followed = rule.then or rule.then_not
     if isinstance(rule.within, Duration) and high is None and low > 0 and not followed:
         return _enough(traits.of_span("times", rule.did, rule), int(rule.within), low)
+    anywhen = rule.within is None and rule.between is None
+    if anywhen and high is None and not rule.where and not followed:
+        return _ever(rule.did, low)
     count = occurrences(rule, traits)
     return lambda profile, event, now: in_range(count(profile, now))
+
+
+def _ever(name: str, wanted: int) -> Check:
+    """So often at all."""
+
+    def ever(profile: Profile, event: Trigger | None, now: int) -> bool:
+        stat = profile.events.get(name)
+        return (stat.count if stat is not None else 0) >= wanted
+
+    return ever
 
 
 def occurrences(rule: Did, traits: Traits) -> Callable[[Profile, int], int]:
@@ -131,11 +144,14 @@ def measured(rule: Measure, traits: Traits) -> Callable[[Profile, int], float | 
     start, of_pairs = window(rule.within).start, pairs_reader(rule)
 
     def lately(profile: Profile, now: int) -> float | None:
-        pairs = profile.traits.get(id, NOTHING)
-        gone = bisect_left(pairs, [start(now)])
-        return of_pairs(pairs[gone:] if gone else pairs)
+        return of_pairs(pairs_since(start(now), profile.traits.get(id, NOTHING)))
 
     return lately
+
+
+def pairs_since(edge: int, pairs: list[Any]) -> list[Any]:
+    """Those of the pairs whose time is at or after `edge`; mostly all, which costs one look."""
+    return pairs[bisect_left(pairs, [edge]) :] if pairs and pairs[0][0] < edge else pairs
 
 
 def state_reader(rule: Measure) -> Callable[[Any], float | None]:

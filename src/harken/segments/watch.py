@@ -7,11 +7,13 @@ an `all` fail, it cannot hold before both have changed.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from msgspec import UNSET
 
 from harken.people.profile import Profile
+from harken.people.traits import KEPT, LARGEST_NUMBER
 from harken.segments.behaviour import (
     NOTHING,
     compile_occasion,
@@ -20,6 +22,7 @@ from harken.segments.behaviour import (
     followed_times,
     measure_kinds,
     occasion_time,
+    pairs_since,
     span_times,
     unfollowed_times,
 )
@@ -56,6 +59,7 @@ from harken.segments.rules import (
 )
 from harken.values import Duration
 
+LARGEST_SUM = KEPT * LARGEST_NUMBER
 NEVER = 0
 NO = (False, NEVER)
 Answer = tuple[bool, int]
@@ -294,21 +298,21 @@ def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch) -> Watch:
     passes = compile_measure(rule)
     if passes(0.0):
         return whole
+    least = _least(rule, passes)
 
     def summed(profile: Profile, now: int) -> Answer:
-        pairs = profile.traits.get(id, NOTHING)
-        pairs = pairs[bisect_left(pairs, [now - span]) :]
+        pairs = pairs_since(now - span, profile.traits.get(id, NOTHING))
+        if not pairs:
+            return NO
         values = [value for _, value in pairs]
-        if values and min(values) < 0:
+        if min(values) < 0:
             # What is older takes away again.
             return whole(profile, now)
-        if not passes(sum(values) / 1e6):
+        if sum(values) < least:
             return NO
-        total = place = 0
-        while not passes(total / 1e6):
-            place -= 1
-            total += values[place]
-        return True, pairs[place][0] + span + 1
+        values.reverse()
+        reached = bisect_left(list(accumulate(values)), least)
+        return True, pairs[-1 - reached][0] + span + 1
 
     def counted(profile: Profile, now: int) -> Answer:
         edge, met = now - span, set()
@@ -323,12 +327,21 @@ def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch) -> Watch:
     return summed if isinstance(rule, Sum) else counted
 
 
+def _least(rule: Sum | Distinct, passes: Callable[[float], bool]) -> int:
+    """The smallest sum, in millionths, that passes: doubles decide, so it is sought among them."""
+    limits = [float(one) for one in (rule.gt, rule.gte) if one is not UNSET]
+    near = int(min(max(limits, default=0.0), LARGEST_SUM) * 1e6)
+    slack = 2 + (near >> 48)
+    first = near - slack
+    places = range(first, near + slack)
+    return first + bisect_left(places, True, key=lambda total: passes(total / 1e6))
+
+
 def _measured_whole(id: str, rule: Measure, span: Window) -> Watch:
     passes = compile_measure(rule)
 
     def watch(profile: Profile, now: int) -> Answer:
-        pairs: list[Any] = profile.traits.get(id, NOTHING)
-        pairs = pairs[bisect_left(pairs, [span.start(now)]) :]
+        pairs = pairs_since(span.start(now), profile.traits.get(id, NOTHING))
         passing = [value is not None and passes(value) for value in _as_they_leave(rule, pairs)]
         holds, gone = passing[0], 1
         while gone <= len(pairs):
