@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 import httpx
 
+MOST_LINES = 8
+"""Of a journey's story, the latest are shown: one that begins anew at each page has dozens."""
+
 
 class HarkenDown(Exception):
     """Harken did not answer, or refused."""
@@ -72,9 +75,10 @@ class Harken:
         return found
 
     async def why_of(self, person: str, journey: str) -> dict[str, Any] | None:
-        """What was decided about a person in one journey; None when either is not known."""
+        """What was decided lately about a person in one journey; None when either is not known."""
         path = f"/api/v1/people/{quote(person, safe=':')}"
-        return await self._get(f"{path}/why/{quote(journey, safe='')}")
+        found = await self._get(f"{path}/why/{quote(journey, safe='')}")
+        return found and found | {"story": found.get("story", [])[-MOST_LINES:]}
 
     async def _get(self, path: str) -> dict[str, Any] | None:
         try:

@@ -18,7 +18,7 @@ from harken.values import Duration
 SCENARIOS = HERE.parent / "scenarios"
 FASTER = DAY // (10 * SECOND)
 SHORTEST = 5 * SECOND
-OWN = frozenset({"cart-left-behind"})
+OWN = frozenset({"cart-left-behind", "week-receipt"})
 """Journeys that the shop has of its own, with its own mails."""
 FEED = "http://127.0.0.1:8629"
 """The feed of weather; in the demo the shop tells it."""

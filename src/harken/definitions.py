@@ -23,6 +23,7 @@ from harken.journeys.entries import (
     OutcomeEntry,
     PlaceEntry,
     SegmentEntry,
+    way_in,
 )
 from harken.journeys.experiments import trials
 from harken.journeys.faults import journey_faults
@@ -484,5 +485,7 @@ def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
         case EnterJourney(enter=name) if (other := others[name]) and not isinstance(
             other.entry, ApiEntry
         ):
-            problem = f"`{name}` is entered by what customers do; it needs `entry: {{api: true}}`"
+            problem = (
+                f"`{name}` is entered by {way_in(other.entry)}; it needs `entry: {{api: true}}`"
+            )
             yield Fault(f"{path}.enter", problem)

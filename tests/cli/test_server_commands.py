@@ -91,6 +91,9 @@ def test_why_says_why(server: Running, applied: Path, ada: str) -> None:
     missing = server.cli("why", ada, "nothing")
     assert missing.returncode == 1
     assert "there is no journey 'nothing'" in missing.stderr
+    for command in (("why", ada, "welcom"), ("creepiness", "welcom"), ("experiments", "welcom")):
+        told = server.cli(*command).stderr
+        assert told == "harken: there is no journey 'welcom'; did you mean `welcome`?\n"
 
 
 def test_a_message_from_event_to_ledger_and_sandbox(
@@ -299,7 +302,9 @@ def test_what_messages_say_of_people_is_approved_and_told(
     )
     refused = server.cli("apply", folder)
     assert refused.returncode == 1
-    assert "shows `religion`" in refused.stderr
+    assert (
+        "harken: journeys/grace.yaml:7: $.steps[0].default: it shows `religion`" in refused.stderr
+    )
     unsaid = server.cli("approve", "grace", "hello", "religion")
     assert "say why it is right to say it" in unsaid.stderr
     done = server.cli("approve", "grace", "hello", "religion", "--reason", "a church's own mail")

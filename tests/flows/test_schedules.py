@@ -276,3 +276,10 @@ def test_a_date_that_a_scheduled_journey_sets_is_awaited(shop: Shop) -> None:
     shop.apply(segments=EVERYBODY, news=news("2026-03-03T09:00", steps=steps), renewal=renewal)
     shop.at("2026-03-11 00:00")
     assert mails(shop) == [("mina@x.kr", instant("2026-03-10 09:00"))]
+
+
+def test_why_of_somebody_whom_no_schedule_has_reached(shop: Shop) -> None:
+    shop.identify("mina", email="mina@x.kr")
+    shop.apply(segments=EVERYBODY, news=news("2026-03-03T09:00"))
+    waiting = "They were not in its audience when its schedule came round, or it did not yet."
+    assert shop.why("mina", "news").answer == waiting

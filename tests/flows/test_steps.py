@@ -284,8 +284,19 @@ def test_one_journey_enters_another(open_shop: Open, given: str, subjects: list[
     assert shop.subjects() == ["first"]
     shop.advance("1h")
     assert shop.subjects()[1:] == subjects
-    if not subjects:
-        assert "the event had no brand" in shop.story("mina", "other")
+    told = shop.story("mina", "other")
+    if subjects:
+        assert "they entered, because they were put in" in told
+    else:
+        assert "they did not enter when they were put in" in told
+        assert "the event had no brand" in told
+
+
+def test_why_of_somebody_whom_nobody_put_in(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=say()), other=OTHER)
+    customer(shop)
+    nobody = "Nobody put them into the journey: neither the API nor another journey."
+    assert shop.why("mina", "other").answer == nobody
 
 
 def test_journeys_that_enter_one_another_come_to_an_end(open_shop: Open) -> None:

@@ -52,6 +52,34 @@ def test_every_fault_is_told_and_nothing_applied(shop: Shop) -> None:
     assert shop.get("/definitions")["revision"] == 0
 
 
+@pytest.mark.parametrize(
+    ("schedule", "zone", "warned"),
+    [
+        ("2020-01-01T10:00", "workspace", True),
+        ("2020-01-01T10:00", "recipient", True),
+        ("2999-01-01T10:00", "workspace", False),
+        ({"rrule": "FREQ=DAILY", "starts_at": "2020-01-01T10:00"}, "workspace", False),
+        ({"rrule": "FREQ=DAILY;COUNT=3", "starts_at": "2020-01-01T10:00"}, "workspace", True),
+    ],
+)
+def test_a_schedule_that_is_over_is_warned_of_once(
+    shop: Shop, schedule: Any, zone: str, warned: bool
+) -> None:
+    project = copy.deepcopy(PROJECT)
+    source = project["journeys"]["abandoned-cart"]["source"]
+    source["entry"] = {
+        "schedule": schedule,
+        "zone": zone,
+        "audience": {"attribute": "country", "exists": True},
+    }
+    source["exceptions"] = []
+    applied = shop.post("/definitions/apply", project)
+    past = [one["path"] for one in applied["faults"] if "is past" in one["problem"]]
+    assert past == ["$.entry.schedule"] * warned
+    again = shop.post("/definitions/apply", project)
+    assert not any("is past" in one["problem"] for one in again["faults"])
+
+
 def test_no_fault_hides_another(shop: Shop) -> None:
     """Shape faults of a journey and of the workspace, a wrong name, and templates beside them."""
     project = changed(chanel="email")

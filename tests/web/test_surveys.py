@@ -185,6 +185,10 @@ def test_what_is_wrong_is_named_and_the_rest_stays(
         ({"language": "ko"}, "en", "ko", "어떠셨나요?", "보내기"),
         ({"locale": "id-ID"}, "en", "id", "Bagaimana rasanya?", "Kirim"),
         ({}, "ko-KR,en;q=0.5", "ko", "어떠셨나요?", "보내기"),
+        # A survey's own language is no worse than those that it has beside it.
+        ({"language": "en"}, "ko", "en", "How was &lt;it&gt;?", "Send"),
+        ({"language": "en-GB"}, "ko", "en", "How was &lt;it&gt;?", "Send"),
+        ({}, "fr,en;q=0.8,ko;q=0.5", "en", "How was &lt;it&gt;?", "Send"),
         ({"language": "fr"}, "fr", "en", "How was &lt;it&gt;?", "Send"),
         ({}, "", "en", "How was &lt;it&gt;?", "Send"),
     ],

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import msgspec
 from cyclopts import Group, Parameter
 
-from harken.errors import BadInput, Conflict, Denied, NotFound, ServerFault, Unavailable
+from harken.errors import (
+    BadDefinition,
+    BadInput,
+    Conflict,
+    Denied,
+    Fault,
+    NotFound,
+    ServerFault,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -269,8 +278,9 @@ def problem(answer: Answer) -> Exception:
     found = msgspec.json.decode(answer.body)
     if not isinstance(found, dict):
         return ServerFault(f"the server answered {answer.status}")
+    if faults := found.get("faults"):
+        return BadDefinition(msgspec.convert(faults, list[Fault], strict=False))
     lines = [str(found.get("detail") or found.get("title") or f"status {answer.status}")]
-    lines += [fault_line(fault) for fault in found.get("faults", [])]
     lines += [str(error) for error in found.get("errors", [])]
     if answer.status == 401:
         lines[0] += " (the CLI takes it from HARKEN_SECRET_KEY)"
@@ -279,13 +289,6 @@ def problem(answer: Answer) -> Exception:
     if answer.retry_after:
         lines.append(f"try again in {answer.retry_after} s")
     return _ERRORS.get(answer.status, ServerFault)("\n  ".join(lines))
-
-
-def fault_line(fault: Mapping[str, Any]) -> str:
-    """A fault as `file:line: path: problem`."""
-    from harken.errors import Fault
-
-    return str(msgspec.convert(fault, Fault, strict=False))
 
 
 def quoted(text: str) -> str:

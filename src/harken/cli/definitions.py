@@ -122,7 +122,10 @@ def apply(
             if input("Apply? [y/N] ").strip().lower() not in ("y", "yes"):
                 show.line("Nothing was changed.")
                 return 1
-        answer = client.post("/definitions/apply", body)
+        try:
+            answer = client.post("/definitions/apply", body)
+        except BadDefinition as refused:
+            raise BadDefinition([_found_here(project, fault) for fault in refused.faults]) from None
     faults = [_placed(project, one) for one in answer["faults"]]
     if connection.json:
         show.as_json({**answer, "faults": faults})
@@ -184,6 +187,14 @@ def _placed(project: "Project", found: Mapping[str, Any]) -> Fault:
     return project.place(found["kind"], found["name"], fault)
 
 
+def _found_here(project: "Project", fault: Fault) -> Fault:
+    """A fault by which the server refused, `journey cart $.steps`, with its file and line."""
+    named, _, path = fault.path.partition("$")
+    kind, _, name = named.strip().partition(" ")
+    placed = project.place(cast("Kind", kind), name, replace(fault, path=f"${path}"))
+    return placed if placed.file else fault
+
+
 def _merged(left: Sequence[Fault], right: Sequence[Fault]) -> list[Fault]:
     """Each once: the first to tell what is wrong at a place, and all else."""
     told = {(fault.file, fault.path) for fault in left if not fault.warning}
@@ -243,7 +254,8 @@ def _summary(project: "Project", faults: Sequence[Fault]) -> str:
     parts += [
         f"{len(found)} {kind}{'s' * (len(found) != 1)}" for kind, found in _kinds(project) if found
     ]
-    return f"No faults in {' and '.join(parts)}{also}."
+    told = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return f"No faults in {told}{also}."
 
 
 def _kinds(project: "Project") -> Iterator[tuple[str, Sized]]:

@@ -115,17 +115,21 @@ def options_of(question: Question) -> dict[str, str]:
             return {}
 
 
-def in_language(survey: Survey, wanted: Iterable[str]) -> tuple[Survey, str]:
+def in_language(survey: Survey, wanted: Iterable[str], base: str) -> tuple[Survey, str]:
     """The survey in the first of the languages that it has, or their base; and that language.
 
-    The language is empty when the base stands.
+    `base` is the language that the survey itself is written in. The answer's language is empty
+    when that stands.
     """
+    written = base.replace("_", "-").lower()
     known = {tag.replace("_", "-").lower(): tag for tag in survey.locales}
     for tag in wanted:
         folded = tag.replace("_", "-").lower()
         while folded:
             if folded in known:
                 return _said_in(survey, survey.locales[known[folded]]), known[folded]
+            if folded == written:
+                return survey, ""
             folded = folded.rpartition("-")[0]
     return survey, ""
 

@@ -174,7 +174,8 @@ class RecommendTag(Tag):
         if "items" in options:
             options["item"] = options.pop("items")
         if kind in TOGETHER and "item" not in options:
-            raise LiquidSyntaxError(f"`{kind}` needs `item:`, together with what", token=token)
+            problem = f"`{kind}` needs `item:`, what the others go together with"
+            raise LiquidSyntaxError(problem, token=token)
         if kind == "popular_in" and "category" not in options:
             raise LiquidSyntaxError("`popular_in` needs `category:`, popular in what", token=token)
         if "category" in options and kind not in ("popular_in", "not_yet_bought"):

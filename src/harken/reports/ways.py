@@ -5,13 +5,16 @@ from typing import Any
 from harken.effects import Decision
 from harken.journeys.entries import (
     DATE_REACHED,
+    ENTERED,
     IGNORED,
     PLACE_ENTERED,
     SCHEDULED,
+    ApiEntry,
     DateEntry,
     Entry,
     OutcomeEntry,
     PlaceEntry,
+    ScheduleEntry,
 )
 from harken.people.profile import Profile
 from harken.reports.words import Words, length, value
@@ -32,6 +35,8 @@ def cause(facts: dict[str, Any]) -> str:
     if id := facts.get("broadcast"):
         given = f" with {value(seen)}" if seen else ""
         return f"because the broadcast {id} put them in{given}"
+    if event == ENTERED:
+        return "because they were put in" + (f" with {value(seen)}" if seen else "")
     return ""
 
 
@@ -42,6 +47,8 @@ def occasion(facts: dict[str, Any]) -> str:
         return "when the schedule came round"
     if id:
         return f"with the broadcast {id}"
+    if event == ENTERED:
+        return "when they were put in"
     return f"on the event {event}" if event else ""
 
 
@@ -86,6 +93,10 @@ def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:
         followed = [one for one in profile.unheeded.values() if one.journey == entry.journey]
         last = followed and f" The last was sent {words.on(followed[-1].sent_at)[3:]}."
         return f"No message of {entry.journey} was ignored by them long enough.{last or ''}"
+    if isinstance(entry, ScheduleEntry):
+        return "They were not in its audience when its schedule came round, or it did not yet."
+    if isinstance(entry, ApiEntry):
+        return "Nobody put them into the journey: neither the API nor another journey."
     if not isinstance(entry, DateEntry):
         return ""
     awaited = profile.dates.get(journey)

@@ -126,7 +126,7 @@ def recommended(
     if kind not in KINDS:
         raise BadInput(f"nothing is recommended by {kind!r}; there are {', '.join(KINDS)}")
     if kind in TOGETHER and not given:
-        raise BadInput(f"{kind} needs `item`, together with what")
+        raise BadInput(f"{kind} needs `item`: what the others go together with")
     if catalog not in able and (catalog or len(able) != 1):
         known = ", ".join(able) or "none; give one `recommend: {}` in workspace.yaml"
         raise BadInput(f"name a catalog that is recommended of: {known}")

@@ -6,7 +6,6 @@ from typing import Any
 
 from harken.clock import iso
 from harken.definitions import InForce
-from harken.errors import NotFound
 from harken.inputs import Approved
 from harken.journeys.compile import LiveJourney
 from harken.journeys.kinds import Message
@@ -18,6 +17,7 @@ from harken.people.privacy import Register, folded
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
 from harken.web.creepiness_model import Answered, Creepiness, Shown
+from harken.web.problems import not_there
 from harken.web.projects import audience_of
 from harken.web.samples import ENTERED, json_object, trigger_of_run
 
@@ -45,7 +45,7 @@ def creepiness(api: Api, name: str) -> Creepiness:
     in_force = api.services.in_force
     journey = in_force.journeys.get(name)
     if journey is None:
-        raise NotFound(f"there is no journey {name!r}")
+        raise not_there("journey", name, in_force.journeys)
     sent = _sent(api, journey, in_force)
     audience = list(audience_of(api, journey))
     would = _would_get(api, journey, in_force, audience)

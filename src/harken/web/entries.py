@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from harken.errors import BadInput, Conflict, NotFound
-from harken.files.words import did_you_mean
 from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES
 from harken.inputs import Enter
 from harken.journeys.entries import way_in
 from harken.web.api import Api
+from harken.web.problems import not_there
 
 MOST_ENTRIES = 2_500
 MOST_BYTES = 20_000_000
@@ -98,7 +98,7 @@ def must_be_by_hand(api: Api, name: str) -> None:
     journeys = api.services.in_force.journeys
     journey = journeys.get(name)
     if journey is None:
-        raise NotFound(f"there is no journey {name!r}{did_you_mean(name, journeys)}")
+        raise not_there("journey", name, journeys)
     if journey.archived:
         raise Conflict(f"the journey {name!r} is archived; apply it again to use it")
     if not journey.by_hand:

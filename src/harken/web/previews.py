@@ -32,6 +32,7 @@ from harken.messages.render import Rendered, render
 from harken.people.profile import Profile, Run, Trigger
 from harken.store.base import LedgerRow
 from harken.web.api import Api
+from harken.web.problems import not_there
 from harken.web.projects import ProjectBody, compiled, faults_of, next_bundle, refuse_faults
 from harken.web.samples import trigger_for
 from harken.workspace import Sender
@@ -183,7 +184,7 @@ def _draft(api: Api, wanted: Wanted, by: str) -> InForce:
 def _message(draft: InForce, wanted: Wanted) -> tuple[LiveJourney, Message, CompiledMessage]:
     journey = draft.journeys.get(wanted.journey)
     if journey is None:
-        raise NotFound(f"there is no journey {wanted.journey!r}")
+        raise not_there("journey", wanted.journey, draft.journeys)
     step = draft.message_step(journey.name, journey.revision, wanted.step)
     words = draft.message(journey.name, journey.revision, wanted.step)
     if step is None or words is None:

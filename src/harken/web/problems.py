@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: the one place where errors get an HTTP status."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -22,7 +23,9 @@ from harken.errors import (
     TooMany,
     Unavailable,
 )
+from harken.files.words import did_you_mean
 from harken.logs import structlog
+from harken.reports.words import counted
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2
@@ -84,6 +87,11 @@ def status_of(error: Exception) -> int:
     return next((status for type_, status in STATUS.items() if isinstance(error, type_)), 500)
 
 
+def not_there(kind: str, name: str, known: Iterable[str]) -> NotFound:
+    """That there is no such thing, with the one that may have been meant."""
+    return NotFound(f"there is no {kind} {name!r}{did_you_mean(name, known)}")
+
+
 def problem_of(error: Exception, request_id: str = "") -> Problem:
     """An error in the form in which the API tells it. An unexpected one tells no details."""
     status = status_of(error)
@@ -91,7 +99,7 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
         title=TITLES.get(status, "Error"), status=status, request_id=request_id, detail=str(error)
     )
     if isinstance(error, BadDefinition):
-        problem.detail = f"{len(error.faults)} faults; nothing was changed"
+        problem.detail = f"{counted(len(error.faults), 'fault')}; nothing was changed"
         problem.faults = list(error.faults)
     elif isinstance(error, BadLines):
         problem.errors = list(error.lines)

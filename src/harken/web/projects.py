@@ -15,6 +15,8 @@ from harken.files.project import JourneyFiles, Project
 from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
+from harken.journeys.entries import ScheduleEntry
+from harken.journeys.occurrences import following
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
@@ -145,6 +147,20 @@ def unknown_names(api: Api, written: Definitions, body: ProjectBody) -> list[Fou
                     found.append(found_in(kind, name, fault))
     except (Unavailable, BadInput) as fault:
         log.warning("no_names", fault=str(fault))
+    return found
+
+
+def past_schedules(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:
+    """Schedules of new and changed journeys that never come round again, as warnings."""
+    found = []
+    for change in changes:
+        if change.kind != "journey" or change.action not in ("new", "changed"):
+            continue
+        entry = draft.journeys[change.name].source.entry
+        if isinstance(entry, ScheduleEntry) and following(entry, draft.zone, since=now) is None:
+            problem = "its time is past already, so it lets nobody in"
+            fault = Fault("$.entry.schedule", problem, warning=True)
+            found.append(found_in("journey", change.name, fault))
     return found
 
 

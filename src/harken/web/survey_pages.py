@@ -126,7 +126,7 @@ def in_their_language(api: Api, survey: Survey, wanted: list[str]) -> tuple[Surv
     from harken.messages.forms import in_language
 
     ours = api.services.in_force.workspace.language
-    said, found = in_language(survey, wanted)
+    said, found = in_language(survey, wanted, ours)
     language = found or ours
     return said, spoken(language) or "en", language
 

@@ -22,6 +22,7 @@ from harken.web.projects import (
     faults_of,
     found_in,
     next_bundle,
+    past_schedules,
     project_of,
     refuse_faults,
     unknown_names,
@@ -176,9 +177,11 @@ def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     faults = faults_of(written, list(data.journeys))
     faults += [found_in("journey", *one) for one in move_faults(current, project)]
     sound = all(fault.warning for fault in faults)
+    warnings = NOTHING
     if sound:
-        faults += unknown_names(api, written, data)
-    warnings = warnings_of(api, compiled(api, written), changes) if sound else NOTHING
+        draft = compiled(api, written)
+        faults += [*unknown_names(api, written, data), *past_schedules(draft, changes, api.now)]
+        warnings = warnings_of(api, draft, changes)
     return Draft(current, written, changes, faults, sound, warnings)
 
 

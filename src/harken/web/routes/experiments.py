@@ -6,14 +6,13 @@ from litestar import Router, get
 from litestar.params import Parameter
 from msgspec import Struct
 
-from harken.errors import NotFound
 from harken.journeys.experiments import in_force
 from harken.reports.experiments import count_all
 from harken.reports.trials import Experiment, experiment
 from harken.segments.sql_writing import Asked
 from harken.web.api import TheApi
 from harken.web.catchup import caught_up
-from harken.web.problems import responses
+from harken.web.problems import not_there, responses
 
 PATIENCE = 2.0
 """Seconds that a report waits for history; then it is told from what is there."""
@@ -36,7 +35,7 @@ def show_experiments(
     definitions = api.services.in_force
     journey = definitions.journeys.get(name)
     if journey is None:
-        raise NotFound(f"there is no journey {name!r}")
+        raise not_there("journey", name, definitions.journeys)
     caught_up(api.services, PATIENCE)
     segments = definitions.known.segments
     asked = Asked(now=api.now, zone=definitions.zone, segments=segments)

@@ -8,12 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from harken.clock import iso
-from harken.errors import Conflict, NotFound
+from harken.errors import Conflict
 from harken.inputs import Definitions, JourneySource
 from harken.web import entries
 from harken.web.api import Api, Asked, TheApi
 from harken.web.entries import Entered, EntryWishes
-from harken.web.problems import responses
+from harken.web.problems import not_there, responses
 from harken.web.routes.definitions import put_in_force
 
 JourneyName = Annotated[str, Parameter(max_length=64, description="the journey's name")]
@@ -178,7 +178,7 @@ def _switch(api: Api, request: Asked, name: str, state: Literal["live", "paused"
 def _found(written: Definitions, name: str) -> JourneySource:
     found = written.journeys.get(name)
     if found is None:
-        raise NotFound(f"there is no journey {name!r}")
+        raise not_there("journey", name, written.journeys)
     return found
 
 

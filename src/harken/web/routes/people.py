@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from harken.channels.addresses import parse_address
 from harken.channels.table import NAMES
 from harken.clock import iso, parse_time
-from harken.errors import BadInput, Conflict, NotFound
+from harken.errors import BadInput, Conflict
 from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES, Accepted, Reader
 from harken.inputs import Consent, Forget, Merge, Unmerge
@@ -26,7 +26,7 @@ from harken.reports.words import Words
 from harken.values import zone
 from harken.web.api import Api, Asked, TheApi, profile_number
 from harken.web.person import Person, person_of, rows_of
-from harken.web.problems import responses
+from harken.web.problems import not_there, responses
 from harken.web.timeline import Line, line_of
 
 LONGEST_ID = 300
@@ -205,7 +205,7 @@ def why_person(
     in_force = api.services.in_force
     live = in_force.journeys.get(journey)
     if live is None:
-        raise NotFound(f"there is no journey {journey!r}")
+        raise not_there("journey", journey, in_force.journeys)
     history, event = api.services.history, live.source.entry.event
     decided = [
         *history.decisions(profile.id, journey),

@@ -7,7 +7,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from harken.clock import iso, parse_time
-from harken.errors import BadInput, NotFound
+from harken.errors import BadInput
 from harken.files.reader import read
 from harken.journeys.kinds import Message, walk
 from harken.journeys.model import Journey
@@ -16,7 +16,7 @@ from harken.messages.surveys import Survey
 from harken.web import page_html, survey_html
 from harken.web.api import Api, TheApi
 from harken.web.catchup import caught_up
-from harken.web.problems import responses
+from harken.web.problems import not_there, responses
 from harken.web.survey_pages import in_their_language
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def preview_survey(
 def _survey(api: Api, name: str) -> Survey:
     found = api.services.in_force.surveys.get(name)
     if found is None:
-        raise NotFound(f"there is no survey {name!r}")
+        raise not_there("survey", name, api.services.in_force.surveys)
     return found
 
 
