@@ -88,20 +88,20 @@ def handle(
         # Someone new, or from before there were definitions: a segment may want just anyone.
         handling.ask(definitions.segments.of_anyone)
     renewed = definitions.tidy(profile)
-    if isinstance(input, Fill):
+    if isinstance(input, Record):
+        handling.upto = min(now, input.received_at)
+        if input.kind == Kind.EVENT:
+            _event(handling, input)
+        else:
+            _command(handling, input, other)
+    elif isinstance(input, WakeUp):
+        handling.upto = min(now, input.due)
+        _wake(handling, input)
+    elif isinstance(input, Fill):
         _fill(handling, input)
         return handling.effects
-    if isinstance(input, Invite):
-        if _invite(handling, input):
-            _settle(handling, renewed=renewed)
+    elif not _invite(handling, input):
         return handling.effects
-    handling.upto = min(now, input.due if isinstance(input, WakeUp) else input.received_at)
-    if isinstance(input, WakeUp):
-        _wake(handling, input)
-    elif input.kind == Kind.EVENT:
-        _event(handling, input)
-    else:
-        _command(handling, input, other)
     _settle(handling, renewed=renewed)
     return handling.effects
 

@@ -8,11 +8,11 @@ make objects of them again.
 """
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from harken.effects import Decision, Effects, Happening
 
@@ -66,9 +66,10 @@ def rows_of(values: Sequence[Happening] | Sequence[Decision], free: str) -> Rows
     """Events or decisions as rows; `free` is the field of free form."""
     if not values:
         return Rows()
-    names = [name for name in values[0].__struct_fields__ if name != free]
-    columns = [list(map(attrgetter(name), values)) for name in names]
-    return Rows(columns, lines_of(list(map(attrgetter(free), values))))
+    turned = zip(*map(astuple, values), strict=True)
+    columns = dict(zip(values[0].__struct_fields__, turned, strict=True))
+    lines = lines_of(columns.pop(free))
+    return Rows(list(map(list, columns.values())), lines)
 
 
 def lines_of(values: Sequence[dict[str, Any]]) -> bytes:
