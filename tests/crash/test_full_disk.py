@@ -39,6 +39,9 @@ def test_a_full_disk_refuses_and_recovers(serving: Callable[..., Harken]) -> Non
     assert len(family) == 3
     early = f"{harken.url}/api/v1/people/early"
     until(lambda: harken.http.get(early).status_code == 200, "the engine has handled them")
+    # A process that is still starting ends when it can open no file, and is started again.
+    customers.does("Cart Abandoned", "early")
+    until(lambda: harken.ledger(user_id="early", state="sent"), "the sender is at work")
     engine.suspend()
     customers.act(["acknowledged"], 20)
 
