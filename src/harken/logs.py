@@ -20,30 +20,27 @@ import structlog  # noqa: E402
 if _without_rich:
     del _modules["rich"]
 
-__all__ = ["TRACEBACK", "Forgiving", "set_up", "structlog"]
+__all__ = ["TRACEBACK", "StandardError", "set_up", "structlog"]
 
 # Without the values of local variables: they hold what customers told us.
 TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-class Forgiving:
-    """A stream whose lines are lost when it cannot take them.
+class StandardError:
+    """Standard error as it is when a line is written; a line that it cannot take is lost.
 
-    Standard error may be a file on the same full disk, or a pipe that nobody reads any more; the
-    work that the line tells of must go on.
+    It may be a file on the same full disk, a pipe that nobody reads any more, or closed; the work
+    that the line tells of must go on.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
     def write(self, text: str) -> int:
-        with suppress(OSError):
-            return self._stream.write(text)
+        with suppress(OSError, ValueError):
+            return sys.stderr.write(text)
         return 0
 
     def flush(self) -> None:
-        with suppress(OSError):
-            self._stream.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def set_up(level: str, role: str) -> None:
@@ -59,7 +56,7 @@ def set_up(level: str, role: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
         ),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Forgiving(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, StandardError())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
