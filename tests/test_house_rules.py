@@ -34,7 +34,10 @@ SENTENCE = (
     ("become messages", "messages"),
     ("what there is to offer", "catalogs"),
     ("what it is handed and asks", "saying definitions supply timing"),
-    ("the one function", "asking calling entering inviting issuing noticing reactions handle"),
+    (
+        "the one function",
+        "asking calling entering inviting issuing joining noticing reactions handle",
+    ),
     ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
     ("the loops", "allocating backfill broadcasts commits stocking engine sending turn"),

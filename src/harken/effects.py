@@ -59,7 +59,7 @@ class CouponChange(Struct, frozen=True, kw_only=True, gc=False):
 
     code: str
     pool: str
-    what: Literal["issued", "redeemed", "expired", "released"]
+    what: Literal["issued", "redeemed", "expired", "released", "handed_over"]
     at: int
     profile_id: int
     journey: str

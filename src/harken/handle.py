@@ -7,7 +7,6 @@ that it ends, journeys that it starts, and events of our own (`$journey_entered`
 from it, which are handled the same way. The document given is changed in place and returned.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +15,7 @@ from harken.calling import answered
 from harken.channels.table import CALL
 from harken.definitions import InForce
 from harken.effects import Effects
-from harken.entering import at_any_time, put_in
+from harken.entering import put_in
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
     Allow,
@@ -39,17 +38,16 @@ from harken.inputs import (
     decode_command,
 )
 from harken.inviting import invite
-from harken.issuing import came_to_nothing, expire, expiring, redeem, redeem_by_event
+from harken.issuing import came_to_nothing, expire, redeem, redeem_by_event
+from harken.joining import join, part
 from harken.noticing import (
     await_dates,
     date_reached,
     dates_touched,
     follow_message,
-    look_around,
     message_ignored,
     note_hour,
     standing,
-    waking,
 )
 from harken.people import merge as merging
 from harken.people.address import found_dead
@@ -257,9 +255,9 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             handling.effects.feedback.append(feedback)
             _told(handling, feedback)
         case Merge(how=how) if other is not None:
-            _merge(handling, other, how, record.received_at)
+            join(handling, other, how, record.received_at)
         case Unmerge() as command if other is not None and other.tombstone is not None:
-            _unmerge(handling, other, command, record.received_at)
+            part(handling, other, command, record.received_at)
         case Forget():
             _forget(handling)
         case Listed(name=name, on=on):
@@ -410,77 +408,3 @@ def _told(handling: Handling, feedback: Feedback) -> None:
         # What a scanner opened says nothing about the customer: kept, but nothing reacts to it.
         silent=feedback.machine,
     )
-
-
-def _merge(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
-    effects, survivor = handling.effects, handling.profile
-    for run in absorbed.runs.values():
-        effects.cancel.append(WakeUp(run.due, absorbed.id, f"run:{run.id}"))
-    for session in (absorbed.session, survivor.session):
-        if session is not None:
-            owner = absorbed if session is absorbed.session else survivor
-            effects.cancel.append(WakeUp(session.due, owner.id, "session"))
-    for profile in (absorbed, survivor):
-        handling.definitions.tidy(profile)
-        if profile.segments_due:
-            effects.cancel.append(WakeUp(profile.segments_due, profile.id, "segments"))
-    survivor.segments_due = 0
-    effects.cancel += standing(absorbed)
-    mine = {run.id: run.due for run in survivor.runs.values()}
-    tombstone, ended = merging.merge(survivor, absorbed, at, how, partial(at_any_time, handling))
-    for run in ended:
-        if run.id in mine:
-            effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
-        handling.decide(run, "ended", "merged")
-    for run in survivor.runs.values():
-        if run.id not in mine:
-            effects.wake.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))
-    effects.wake += waking(survivor, absorbed.unheeded.keys() & survivor.unheeded.keys())
-    effects.wake += expiring(survivor, absorbed.coupons)
-    handling.rewake_session()
-    await_dates(effects, survivor, handling.definitions, handling.upto)
-    look_around(handling, silent=True)
-    effects.wake.append(_grave_closes(tombstone, survivor, at))
-    effects.others.append(tombstone)
-    handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
-    handling.state("merged")
-    handling.ask(handling.definitions.segments.by_name)
-
-
-def _grave_closes(tombstone: Profile, survivor: Profile, merged_at: int) -> WakeUp:
-    """When the merge cannot be undone any more, both documents as they were are let go."""
-    return WakeUp(merged_at + merging.UNDO + 1, survivor.id, f"merged:{tombstone.id}")
-
-
-def _unmerge(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> None:
-    effects, survivor = handling.effects, handling.profile
-    grave = tombstone.tombstone
-    if grave is None or grave.into != survivor.id or at - grave.at > merging.UNDO:
-        return
-    if not grave.absorbed_before:
-        return
-    effects.cancel.append(_grave_closes(tombstone, survivor, grave.at))
-    before, watched = dict(survivor.runs), {*standing(survivor)}
-    restored = merging.unmerge(survivor, tombstone, command.events_since, at)
-    for id, run in before.items():
-        if id not in survivor.runs:
-            effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{id}"))
-    for id, run in survivor.runs.items():
-        if id not in before:
-            effects.wake.append(WakeUp(run.due, survivor.id, f"run:{id}"))
-    for run in restored.runs.values():
-        effects.wake.append(WakeUp(run.due, restored.id, f"run:{run.id}"))
-    effects.cancel += watched - {*standing(survivor)}
-    effects.wake += waking(restored, restored.unheeded)
-    effects.wake += expiring(restored, restored.coupons)
-    look_around(handling, silent=True)
-    for profile in (survivor, restored):
-        await_dates(effects, profile, handling.definitions, handling.upto)
-    restored.session = None
-    restored.segments_due = 0
-    # A first or last time cannot be subtracted: history counts for both again.
-    survivor.traits, restored.traits = {}, {}
-    effects.recount = (survivor.id, restored.id)
-    handling.state("merged")
-    effects.others.append(restored)
-    handling.record("$unmerged", {"absorbed": str(restored.id), "by": command.by}, at=at)

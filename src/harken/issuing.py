@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import iso
-from harken.effects import CouponChange
+from harken.effects import CouponChange, Effects
 from harken.gates.who import control_group
 from harken.inputs import Feedback, Redeem, WakeUp
 from harken.journeys.compile import LiveJourney, Node
@@ -115,11 +115,22 @@ def release(handling: Handling, coupon: Coupon, at: int, why: str) -> None:
     """Take a coupon back: an imported code is free again, a minted one is void."""
     _end(handling, coupon, "released", at)
     run = handling.profile.runs.get(coupon.run)
-    if run is not None and (run.event.answers.get(coupon.step) or {}).get("code") == coupon.code:
-        # What the run says from now on must not name a code that somebody else may get.
+    if run is not None:
+        forget_code(run, coupon)
+    _tell(handling, coupon, "released", at, why=why)
+
+
+def forget_code(run: Run, coupon: Coupon) -> None:
+    """What the run says from now on must not name a code that somebody else may get."""
+    if (run.event.answers.get(coupon.step) or {}).get("code") == coupon.code:
         del run.event.answers[coupon.step]
         run.event.coupon = "" if run.event.coupon == coupon.step else run.event.coupon
-    _tell(handling, coupon, "released", at, why=why)
+
+
+def hand_over(effects: Effects, restored: Profile, at: int) -> None:
+    """An undone merge gives coupons back: one may have been issued while both were one."""
+    changes = (_changed(restored.id, one, "handed_over", at) for one in restored.coupons.values())
+    effects.coupons += changes
 
 
 def expiring(profile: Profile, codes: Iterable[str]) -> Iterator[WakeUp]:
@@ -185,21 +196,23 @@ def _end(handling: Handling, coupon: Coupon, what: str, at: int, **columns: Any)
 
 
 def _change(handling: Handling, coupon: Coupon, what: str, at: int, **columns: Any) -> None:
-    handling.effects.coupons.append(
-        CouponChange(
-            code=coupon.code,
-            pool=coupon.pool,
-            what=what,  # type: ignore[arg-type]  # one of the words above
-            at=at,
-            profile_id=handling.profile.id,
-            journey=coupon.journey,
-            step=coupon.step,
-            run=coupon.run,
-            issued_at=coupon.at,
-            expires_at=coupon.expires_at,
-            imported=coupon.imported,
-            **columns,
-        )
+    handling.effects.coupons.append(_changed(handling.profile.id, coupon, what, at, **columns))
+
+
+def _changed(whose: int, coupon: Coupon, what: str, at: int, **columns: Any) -> CouponChange:
+    return CouponChange(
+        code=coupon.code,
+        pool=coupon.pool,
+        what=what,  # type: ignore[arg-type]  # one of its words
+        at=at,
+        profile_id=whose,
+        journey=coupon.journey,
+        step=coupon.step,
+        run=coupon.run,
+        issued_at=coupon.at,
+        expires_at=coupon.expires_at,
+        imported=coupon.imported,
+        **columns,
     )
 
 

@@ -262,6 +262,7 @@ def test_a_loop_issues_a_coupon_each_time(shop: Shop) -> None:
 
 
 def test_two_profiles_become_one_with_both_their_coupons(minted: Shop) -> None:
+    minted.identify("joon", email="joon@shop.example")
     minted.track("mina", "Go")
     minted.track("joon", "Go")
     mine, theirs = codes(minted, "mina")[0], codes(minted, "joon")[0]

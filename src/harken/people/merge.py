@@ -107,9 +107,12 @@ def unmerge(
             survivor.traits[id] = left
     for name in restored.lists.keys() - before.lists.keys():
         survivor.lists.pop(name, None)
-    # What was redeemed or has expired since the merge stays so.
+    # What was redeemed or has expired since the merge stays so; what a run gave since goes with it.
+    their_runs = restored.runs.keys() - before.runs.keys()
     restored.coupons = {
-        code: survivor.coupons.pop(code) for code in restored.coupons if code in survivor.coupons
+        code: survivor.coupons.pop(code)
+        for code, coupon in list(survivor.coupons.items())
+        if code in restored.coupons or coupon.run in their_runs
     }
     for survey in restored.surveys:
         survivor.surveys.pop(survey, None)

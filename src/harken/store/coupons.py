@@ -40,6 +40,8 @@ UPDATE coupons SET state = CASE ?2 WHEN 1 THEN 'free' ELSE 'void' END, ended_at 
     expires_at = CASE ?2 WHEN 1 THEN 0 ELSE expires_at END
 WHERE code = ?1 AND state = 'issued'
 """
+# Whoever redeems or erases it finds it by the customer who has it now.
+HAND_OVER = "UPDATE coupons SET profile_id = ?2 WHERE code = ?1 AND state = 'issued'"
 # Of an erased customer it is kept that a code was used, but not by whom; one that they still have
 # is good no more, and is never given to anyone else.
 ERASE = """
@@ -69,6 +71,8 @@ def write(sql: Connection, changes: Sequence[CouponChange]) -> None:
         write_rows(sql, END, list(map(_ended, ended)))
     released = [change for change in changes if change.what == "released"]
     sql.executemany(RELEASE, [(one.code, int(one.imported), one.at) for one in released])
+    handed = [change for change in changes if change.what == "handed_over"]
+    sql.executemany(HAND_OVER, [(one.code, one.profile_id) for one in handed])
 
 
 def erase(sql: Connection, profiles: Iterable[tuple[int]]) -> None:
