@@ -176,9 +176,11 @@ def test_what_is_not_our_liquid_is_refused(source: str) -> None:
     ],
 )
 def test_abort(source: str, reason: str) -> None:
-    with pytest.raises(Aborted) as aborted:
-        render(source)
-    assert aborted.value.reason == reason
+    for kind in (TEXT, HTML):
+        with pytest.raises(Aborted) as aborted:
+            render(source, kind)
+        assert aborted.value.reason == reason
+        assert type(aborted.value.reason) is str
 
 
 @pytest.mark.parametrize(

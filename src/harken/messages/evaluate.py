@@ -47,7 +47,8 @@ class Aborted(HarkenError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        # An HTML template's is `Markup`, which nothing that encodes takes for text.
+        self.reason = str(reason)
 
 
 class RenderFault(HarkenError):
