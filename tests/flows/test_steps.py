@@ -166,6 +166,49 @@ def test_an_open_before_the_wait_is_known_to_it(open_shop: Open) -> None:
     assert shop.subjects() == ["hello"]
 
 
+OUTCOMES = """
+  - message: hello
+    channel: email
+    purpose: transactional
+    expires_after: 10m
+    default: {subject: hello, html: "{% if event.properties.gone %}{% abort 'gone' %}{% endif %}"}
+  - wait_for:
+      - {outcome: failed, message: hello, name: failed, then: [{update: {became: failed}}]}
+      - {outcome: not_sent, message: hello, name: unsent, then: [{update: {became: not_sent}}]}
+    at_most: 24h
+    otherwise: [{update: {became: left}}]
+"""
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    ("happens", "became"),
+    [("aborted", "not_sent"), ("failed", "failed"), ("expired", "failed"), ("sent", "left")],
+)
+def test_a_message_that_was_given_up_was_not_sent_and_one_that_was_tried_failed(
+    open_shop: Open, happens: str, became: str, early: bool
+) -> None:
+    """Whether it is known before the run waits for it or while it waits."""
+    late = OUTCOMES.replace("  - wait_for:", "  - wait: 1h\n  - wait_for:")
+    shop = open_shop(cart=journey(steps=late if early else OUTCOMES))
+    customer(shop)
+    if happens == "expired":
+        shop.harken.sender.turn = lambda: 0  # type: ignore[method-assign]
+    shop.track("mina", "Go", gone=happens == "aborted")
+    if happens == "expired":
+        shop.clock.set(shop.now + 11 * 60_000)
+        del shop.harken.sender.turn
+        shop.work()
+    [row] = shop.ledger("mina")
+    if happens == "failed":
+        shop.feedback(row.profile_id, row.id, "failed")
+    shop.advance("1h")
+    waits = happens == "sent"
+    assert shop.profile("mina").attributes.get("became") == (None if waits else became)
+    shop.advance("24h")
+    assert shop.profile("mina").attributes["became"] == became
+
+
 def test_an_exception_ends_a_wait_for_events(open_shop: Open) -> None:
     shop = open_shop(cart=journey(steps=WAIT_FOR, exceptions="[{event: Order Completed}]"))
     customer(shop)

@@ -29,6 +29,9 @@ from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.rules import Rule, lookup
 from harken.segments.words import describe, describe_test, plain
 
+ABORTED = "$message_aborted"
+"""The event by which a message that had passed the gates turns out not to be sent."""
+
 Passes = Callable[[dict[str, Any]], bool]
 """Whether an event's properties pass."""
 
@@ -56,7 +59,7 @@ class Awaited(Struct, frozen=True, kw_only=True):
     """One of the events that a step waits for."""
 
     event: str
-    """Its name; empty for a message that was not sent, which is no event."""
+    """Its name. A message that was given up (`ABORTED`) counts like one that the gates stopped."""
     passes: Passes
     message: str = ""
     """The message step whose outcome it is, when it is one of this run's messages."""
@@ -246,7 +249,7 @@ def _awaited(step: Step) -> tuple[Awaited, ...]:
 def _await(one: AwaitedEvent | AwaitedOutcome) -> Awaited:
     if isinstance(one, AwaitedEvent):
         return Awaited(event=one.event, passes=compile_where(one.where))
-    event = "" if one.outcome == "not_sent" else f"$message_{one.outcome}"
+    event = ABORTED if one.outcome == "not_sent" else f"$message_{one.outcome}"
     return Awaited(event=event, passes=lambda properties: True, message=one.message)
 
 

@@ -205,7 +205,11 @@ class AwaitedEvent(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class AwaitedOutcome(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What becomes of a message that this run sent; `not_sent` is true at once if it sent none."""
+    """What becomes of a message that this run sent.
+
+    `failed`: it was tried, and the provider refused it or its time was over. `not_sent`: it never
+    was, because a gate stopped it (true at once) or its words gave it up.
+    """
 
     key: ClassVar[str] = "outcome"
     outcome: Literal["delivered", "opened", "clicked", "bounced", "failed", "not_sent"]

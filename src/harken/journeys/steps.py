@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from harken.clock import SECOND, from_local, iso, parse_time, to_datetime
 from harken.inputs import Allocation
-from harken.journeys.compile import Node, Way
+from harken.journeys.compile import ABORTED, Node, Way
 from harken.journeys.experiments import Drawn, draw, remember, weights_of
 from harken.journeys.kinds import (
     Add,
@@ -109,8 +109,8 @@ def take_wait_for(node: Node, step: WaitFor, run: Run, now: int) -> Result:
     for awaited, way in zip(node.awaited, node.ways, strict=False):
         if awaited.message:
             known = run.event.answers.get(awaited.message) or {}
-            outcome = awaited.event.removeprefix("$message_")
-            if outcome in known if outcome else awaited.message not in run.sent:
+            unsent = awaited.event == ABORTED and awaited.message not in run.sent
+            if unsent or awaited.event.removeprefix("$message_") in known:
                 return Take(way, now)
     due = run.since + step.at_most
     return Take(node.ways[-1], due) if due <= now else Park(until=due)
