@@ -33,6 +33,11 @@ from harken.clock import SystemClock
 HOST = "127.0.0.1"
 GIFTS = 1_000
 """Codes of gifts for the scenario of a trial."""
+OFFER = {
+    "offer": "15 % off until Sunday",
+    "offer_ko": "일요일까지 15% 할인",
+    "offer_id": "diskon 15% sampai Minggu",
+}
 FIRST_PORT = 8600
 ROOT = HERE.parent.parent
 NOTES = "demo.json"
@@ -255,12 +260,15 @@ def goods_for_sale(shop: str) -> list[dict[str, Any]]:
         {
             "id": one.id,
             "title": one.name["en"],
+            "title_ko": one.name["ko"],
+            "title_id": one.name["id"],
             "category": one.category,
             "brand": one.brand,
             "price": one.price,
             "in_stock": True,
             "url": f"{shop}/product/{one.id}",
-            **({"offer": "15 % off until Sunday"} if one.id == "weekender" else {}),
+            "image_url": f"{shop}/static/art/{one.id}.png",
+            **(OFFER if one.id == "weekender" else {}),
         }
         for one in catalogue().products
     ]

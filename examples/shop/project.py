@@ -22,6 +22,8 @@ OWN = frozenset({"cart-left-behind", "week-receipt"})
 """Journeys that the shop has of its own, with its own mails."""
 FEED = "http://127.0.0.1:8629"
 """The feed of weather; in the demo the shop tells it."""
+SITE = "https://kelana.example"
+"""Where the buttons of the mails lead; in the demo to the shop."""
 TIMES = re.compile(
     r"^(\s*(?:- )?(?:wait|at_most|valid_for): )((?:\d+[smhdw])+)[ \t]*$", re.MULTILINE
 )
@@ -34,6 +36,7 @@ def build(folder: Path, shop: str = FEED) -> None:
     folder.mkdir(parents=True)
     for kind in ("journeys", "segments", "content"):
         shutil.copytree(HERE / kind, folder / kind)
+    written = (".yaml", ".mjml", ".html", ".liquid")
     for source in sorted(SCENARIOS.glob("*/*")):
         target = folder / source.parent.name / source.name
         if source.parent.name == "journeys" and source.stem in OWN:
@@ -41,9 +44,10 @@ def build(folder: Path, shop: str = FEED) -> None:
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             raise FileExistsError(f"{source} has the name of a file of the shop's")
-        if source.suffix == ".yaml":
-            text = in_demo_time(source.read_text("utf-8"))
-            target.write_text(text.replace(FEED, shop), "utf-8")
+        if source.suffix in written:
+            text = source.read_text("utf-8")
+            text = in_demo_time(text) if source.suffix == ".yaml" else text
+            target.write_text(text.replace(FEED, shop).replace(SITE, shop), "utf-8")
         else:
             shutil.copyfile(source, target)
     write(folder / "workspace.yaml", workspace())
@@ -70,6 +74,7 @@ def workspace() -> dict[str, Any]:
             own[key] = value | own.get(key, {})
         else:
             own.setdefault(key, value)
+    own["arbitration"] = faster(own["arbitration"])
     return own
 
 

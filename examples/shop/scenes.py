@@ -11,7 +11,7 @@ from markupsafe import Markup
 from msgspec import Struct, convert
 
 from examples.shop.backend import HarkenDown
-from examples.shop.catalogue import HERE, Text, read_yaml, words
+from examples.shop.catalogue import HERE, LANGUAGES, Text, read_yaml, words
 from examples.shop.floor import Asked, Floor
 from examples.shop.mailbox import person
 from examples.shop.pages import script_json
@@ -19,6 +19,12 @@ from examples.shop.visitors import Visitor
 
 NEW = "{new}"
 """Stands in a call for an id that is another each time."""
+SUNK = frozenset({"atlantis", "아틀란티스"})
+SKIES = {
+    "en": ("sun", "clouds", "rain"),
+    "ko": ("맑음", "흐림", "비"),
+    "id": ("cerah", "berawan", "hujan"),
+}
 SAID = {"nothing": "scenes_nothing", "down": "mailbox_down"}
 
 
@@ -81,19 +87,21 @@ async def play(request: Asked, number: int, place: int) -> Redirect:
     new = uuid.uuid4().hex[:10]
     try:
         for call in every[number].plays[place].calls:
-            await floor.harken.send(visitor.sender(), filled(call, new))
+            await floor.harken.send(visitor.sender(), filled(call, new, visitor.language))
         floor.say(visitor, "scenes_sent")
     except HarkenDown:
         floor.say(visitor, "mailbox_down")
     return floor.go(visitor, f"/scenes#scene-{number}")
 
 
-def filled(value: Any, new: str) -> Any:
-    """A call with its new ids in their places."""
+def filled(value: Any, new: str, language: str) -> Any:
+    """A call with its new ids in their places, and its words in the visitor's language."""
     if isinstance(value, dict):
-        return {key: filled(inner, new) for key, inner in value.items()}
+        if value.keys() == set(LANGUAGES):
+            return value[language]
+        return {key: filled(inner, new, language) for key, inner in value.items()}
     if isinstance(value, list):
-        return [filled(inner, new) for inner in value]
+        return [filled(inner, new, language) for inner in value]
     return new if value == NEW else value
 
 
@@ -120,13 +128,13 @@ async def told_of(floor: Floor, visitor: Visitor, scene: Scene) -> list[dict[str
 
 
 @get("/weather/{city:str}", sync_to_thread=False)
-def weather(city: str) -> Response[dict[str, Any]]:
+def weather(city: str, language: str = "en") -> Response[dict[str, Any]]:
     """A feed of weather, of this shop's own making. It is down for a city that has sunk."""
-    if city.casefold() == "atlantis":
+    if city.casefold() in SUNK:
         return Response({"error": "no weather today"}, status_code=503)
     high = 10 + sum(map(ord, city)) % 15
-    sky = ("sun", "clouds", "rain")[high % 3]
-    rain = 80 if sky == "rain" else 10
+    sky = SKIES.get(language, SKIES["en"])[high % 3]
+    rain = 80 if high % 3 == 2 else 10
     return Response({"sky": sky, "low": high - 7, "high": high, "rain": rain})
 
 

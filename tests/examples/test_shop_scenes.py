@@ -92,7 +92,8 @@ def test_what_was_decided_is_told_below_each_scene(
 def test_the_shop_tells_the_weather_of_the_demo(tmp_path: Path) -> None:
     build(tmp_path / "project", "http://127.0.0.1:9001")
     written = (tmp_path / "project" / "journeys" / "weather.yaml").read_text()
-    assert written.count("http://127.0.0.1:9001/weather/") == 4
+    assert written.count("http://127.0.0.1:9001/weather/") == 6
     assert "8629" not in written
     assert weather.fn("Jeju").content["sky"] in ("sun", "clouds", "rain")
+    assert weather.fn("제주", language="ko").content["sky"] in ("맑음", "흐림", "비")
     assert weather.fn("Atlantis").status_code == 503

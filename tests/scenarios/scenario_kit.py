@@ -1,4 +1,4 @@
-"""The products of `examples/scenarios`, for the scenarios that offer some."""
+"""The folder of the scenarios, and its products for those that offer some."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ from driver import Shop
 
 from harken.catalogs.upload import Form, read, rows
 
-PRODUCTS = Path(__file__).parent.parent.parent / "examples" / "scenarios" / "products.csv"
+PROJECT = Path(__file__).parent.parent.parent / "examples" / "scenarios"
+PRODUCTS = PROJECT / "products.csv"
+LANGUAGES = ("en", "ko", "id")
 
 
 def stock_up(shop: Shop) -> None:

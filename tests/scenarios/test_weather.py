@@ -1,88 +1,16 @@
 """Weather from a live feed in a message, with what is said when the feed is down."""
 
-import json
-import shutil
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from driver import Shop, instant
-
-PROJECT = Path(__file__).parent.parent.parent / "examples" / "scenarios"
-FORECASTS: dict[str, dict[str, Any]] = {
-    "Jeju": {"sky": "rain", "low": 11, "high": 14.5, "rain": 80},
-    "서울": {"sky": "맑음", "low": 3, "high": 12, "rain": 0},
-    "Busan": {"sky": "sun"},
-}
-FEED = "http://127.0.0.1:8629"
-
-
-class Feed(ThreadingHTTPServer):
-    """A real feed: forecasts by city, and what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.asked: list[str] = []
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Feed
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        city = unquote(self.path.removeprefix("/weather/"))
-        self.server.asked.append(city)
-        found = FORECASTS.get(city)
-        body = json.dumps(found or {"error": "unknown city"}).encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-class Running:
-    """The feed, which may be stopped and started on its port."""
-
-    def __init__(self) -> None:
-        self.feed = Feed()
-        self.port = self.feed.server_port
-        self._thread = threading.Thread(target=self.feed.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def stop(self) -> None:
-        if self._thread.is_alive():
-            self.feed.shutdown()
-            self._thread.join()
-            self.feed.server_close()
+from feed_kit import Running
 
 
 @pytest.fixture
-def running() -> Iterator[Running]:
-    made = Running()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def shop(tmp_path: Path, running: Running) -> Iterator[Shop]:
-    project = tmp_path / "scenarios"
-    shutil.copytree(PROJECT, project)
-    journey = project / "journeys" / "weather.yaml"
-    journey.write_text(journey.read_text().replace(FEED, f"http://127.0.0.1:{running.port}"))
-    made = Shop(tmp_path / "shop", "2026-03-02 00:00", private_networks="127.0.0.1")
-    made.use(project, ["weather"])
-    yield made
-    made.close()
+def shop(weather: Shop) -> Shop:
+    return weather
 
 
 def book(shop: Shop, user: str, city: str | None, **traits: Any) -> None:
