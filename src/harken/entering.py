@@ -8,9 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from harken.effects import Decision
+from harken.gates.who import held_out
 from harken.ids import derived_id
-from harken.journeys.compile import LiveJourney
+from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
+from harken.journeys.kinds import EnterJourney
+from harken.journeys.steps import given
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.explain import unmet
 from harken.segments.rules import lookup
@@ -18,6 +21,8 @@ from harken.segments.rules import lookup
 if TYPE_CHECKING:
     from harken.reactions import Handling
 
+DEEPEST = 5
+"""How many events of our own may follow from one another before the chain is cut."""
 KEPT_KEYS = 1_000
 """Entry keys remembered per journey; the oldest are forgotten."""
 RUNS_AT_ONCE = 100
@@ -86,11 +91,45 @@ def _facts_of(event: Trigger) -> dict[str, Any]:
 def put_in(
     handling: Handling, name: str, properties: dict[str, Any], id: str, control: str = ""
 ) -> None:
-    """Enter a journey whose entry is by API. `id` tells this time from another."""
+    """Enter a journey whose entry is by API. `id` tells this time from another.
+
+    That it is by API was checked, but it may have changed until the word came here.
+    """
     journey = handling.definitions.journeys.get(name)
     event = Trigger(name=ENTERED, at=handling.received_at, message_id=id, properties=properties)
-    if journey is not None and journey.by_hand:
+    if journey is None:
+        _note(handling, name, 0, event, "unknown_journey", {})
+    elif not journey.by_hand and not journey.archived:
+        refuse(handling, journey, event, "not_by_hand", {})
+    else:
         enter(handling, journey, event, control=control)
+
+
+def enter_other(handling: Handling, run: Run, node: Node, step: EnterJourney) -> None:
+    """A run puts the customer into another journey. Journeys that put customers into one another
+    are cut like any chain of our own."""
+    properties = given(step.properties, run) if step.properties else run.event.properties
+    depth = max(handling.depth, run.depth)
+    if depth >= DEEPEST:
+        event = Trigger(name=ENTERED, at=handling.received_at, properties=properties)
+        revision = getattr(handling.definitions.journeys.get(step.enter), "revision", 0)
+        facts = {"by": run.journey, "step": node.id, "depth": depth}
+        _note(handling, step.enter, revision, event, "chain_too_long", facts)
+        return
+    before, handling.depth = handling.depth, depth + 1
+    # What follows from a journey is part of what its control group is held back from.
+    control = run.control or _held_out_of(handling, run)
+    put_in(handling, step.enter, properties, derived_id(run.id, node.id, run.turns), control)
+    handling.depth = before
+
+
+def _held_out_of(handling: Handling, run: Run) -> str:
+    """The run's journey, if its control group holds the customer out of it."""
+    journey = handling.definitions.journey(run.journey, run.revision)
+    if journey is None or journey.source.purpose == "transactional":
+        return ""
+    percent = journey.source.control_percent
+    return run.journey if held_out(handling.profile.id, run.journey, percent) else ""
 
 
 def at_any_time(handling: Handling, run: Run) -> bool:
@@ -103,18 +142,29 @@ def refuse(
     handling: Handling, journey: LiveJourney, event: Trigger, reason: str, facts: dict[str, Any]
 ) -> str:
     """Note why the event does not start the journey; the reason."""
+    _note(handling, journey.name, journey.revision, event, reason, facts)
+    return reason
+
+
+def _note(
+    handling: Handling,
+    journey: str,
+    revision: int,
+    event: Trigger,
+    reason: str,
+    facts: dict[str, Any],
+) -> None:
     handling.effects.decisions.append(
         Decision(
             at=handling.now,
             profile_id=handling.profile.id,
-            journey=journey.name,
-            revision=journey.revision,
+            journey=journey,
+            revision=revision,
             outcome="not_entered",
             reason=reason,
             facts={**_facts_of(event), **facts},
         )
     )
-    return reason
 
 
 def _refusal(

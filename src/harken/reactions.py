@@ -12,10 +12,8 @@ from harken.calling import call
 from harken.clock import SECOND
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
-from harken.entering import enter, put_in
+from harken.entering import DEEPEST, enter, enter_other
 from harken.gates import in_order
-from harken.gates.who import held_out
-from harken.ids import derived_id
 from harken.inputs import WakeUp
 from harken.issuing import issue, let_go
 from harken.journeys.compile import LiveJourney, Node
@@ -41,7 +39,6 @@ from harken.journeys.steps import (
     Park,
     Result,
     Take,
-    given,
     take_branch,
     take_exit,
     take_go_to,
@@ -61,8 +58,6 @@ from harken.timing import take_best_hour
 
 ZONE_FACTS = frozenset({"timezone", "country"})
 """What a customer's time zone is known by."""
-DEEPEST = 5
-"""How many events of our own may follow from one another before the chain is cut."""
 
 
 class Handling:
@@ -438,7 +433,7 @@ class Handling:
             case Update() as update:
                 self._update(run, node, update)
             case EnterJourney() as other:
-                self._enter_other(run, node, other)
+                enter_other(self, run, node, other)
         return Go(at=self.now)
 
     def _move(self, run: Run, to: int, at: int) -> None:
@@ -470,27 +465,6 @@ class Handling:
             self.state("location" if "location" in changed else "attributes", *changed)
             now = {name: profile.attributes.get(name) for name in sorted(changed)}
             self.record("$updated", now, at=self.now, journey=run.journey, step=node.id)
-
-    def _enter_other(self, run: Run, node: Node, step: EnterJourney) -> None:
-        """Journeys that put customers into one another are cut like any chain of our own."""
-        if self.depth >= DEEPEST or run.depth >= DEEPEST:
-            return
-        properties = given(step.properties, run) if step.properties else run.event.properties
-        deeper = max(self.depth, run.depth) + 1
-        depth, self.depth = self.depth, deeper
-        # What follows from a journey is part of what its control group is held back from.
-        control = run.control or self._held_out_of(run)
-        id = derived_id(run.id, node.id, run.turns)
-        put_in(self, step.enter, properties, id, control)
-        self.depth = depth
-
-    def _held_out_of(self, run: Run) -> str:
-        """The run's journey, if its control group holds the customer out of it."""
-        journey = self.definitions.journey(run.journey, run.revision)
-        if journey is None or journey.source.purpose == "transactional":
-            return ""
-        percent = journey.source.control_percent
-        return run.journey if held_out(self.profile.id, run.journey, percent) else ""
 
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:
         self.cancel_wake(run)

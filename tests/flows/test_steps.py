@@ -7,6 +7,8 @@ import pytest
 from driver import Shop, instant
 from plain import journey, say
 
+from harken.inputs import Enter
+
 Open = Callable[..., Shop]
 
 
@@ -351,7 +353,47 @@ def test_journeys_that_enter_one_another_come_to_an_end(open_shop: Open) -> None
     customer(shop)
     shop.track("mina", "Go")
     assert shop.profile("mina").runs == {}
-    assert shop.said("mina", "ping").count("entered event") < 10
+    assert Counter(shop.said("mina", "ping")) == {"entered event": 3, "ended completed": 3}
+    pongs = {"entered event": 2, "ended completed": 2, "not_entered chain_too_long": 1}
+    assert Counter(shop.said("mina", "pong")) == pongs
+    assert (
+        "they did not enter when they were put in, because ping put them in when 5 had followed "
+        "from one another without a wait, and chains are cut there"
+    ) in shop.story("mina", "pong")
+
+
+@pytest.mark.parametrize(
+    ("then", "reason", "told"),
+    [
+        (journey("Go", name="other"), "not_by_hand", "nobody is put into it: its entry is no `api"),
+        (None, "archived", "the journey is no longer among the files"),
+        ("paused", "paused", "the journey was paused"),
+    ],
+)
+@pytest.mark.parametrize("by", ["api", "journey"])
+def test_who_is_put_into_a_journey_that_has_changed_is_refused_with_the_reason(
+    open_shop: Open, by: str, then: str | None, reason: str, told: str
+) -> None:
+    """A run goes on by its own revision, and the API's word may have waited in the log."""
+    cart = journey(steps="\n  - wait: 1h\n  - enter: other\n")
+    shop = open_shop(cart=cart, other=OTHER)
+    customer(shop)
+    shop.track("mina", "Go")
+    then = OTHER + "state: paused\n" if then == "paused" else then
+    shop.apply(cart=journey(), **({"other": then} if then else {}))
+    if by == "api":
+        shop.command("mina", Enter("other", "once", {"brand": "Acme"}))
+    else:
+        shop.advance("1h")
+    assert shop.said("mina", "other") == [f"not_entered {reason}"]
+    assert told in shop.story("mina", "other")
+
+
+def test_nobody_is_put_into_a_journey_that_never_was(open_shop: Open) -> None:
+    shop = open_shop(cart=journey())
+    customer(shop)
+    shop.command("mina", Enter("other", "once", {}))
+    assert shop.said("mina", "other") == ["not_entered unknown_journey"]
 
 
 LOOP = (

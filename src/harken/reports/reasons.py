@@ -13,11 +13,14 @@ from harken.channels.table import called
 from harken.effects import Decision
 from harken.reports.ways import (
     cause,
+    chain_too_long,
     no_coupon,
+    not_by_hand,
     not_selected,
     occasion,
     time_passed,
     took,
+    unknown_journey,
 )
 from harken.reports.words import Words, condition, counted, joined, length, met, value
 
@@ -425,6 +428,9 @@ NOT_ENTERED: dict[str, Clause] = {
     "no_key": _no_key,
     "warming": _warming,
     "archived": _archived,
+    "not_by_hand": not_by_hand,
+    "unknown_journey": unknown_journey,
+    "chain_too_long": chain_too_long,
     "time_passed": time_passed,
     "not_selected": not_selected,
 }

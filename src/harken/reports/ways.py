@@ -52,6 +52,25 @@ def occasion(facts: dict[str, Any]) -> str:
     return f"on the event {event}" if event else ""
 
 
+def not_by_hand(decision: Decision, words: Words) -> str:
+    """They were put into a journey that is entered otherwise."""
+    return "nobody is put into it: its entry is no `api: true`"
+
+
+def unknown_journey(decision: Decision, words: Words) -> str:
+    """They were put into a journey that never was applied."""
+    return "there is no such journey"
+
+
+def chain_too_long(decision: Decision, words: Words) -> str:
+    """Journeys that put customers into one another were cut."""
+    by, depth = decision.facts["by"], decision.facts["depth"]
+    return (
+        f"{by} put them in when {depth} had followed from one another without a wait, and chains "
+        "are cut there"
+    )
+
+
 def time_passed(decision: Decision, words: Words) -> str:
     """Of a schedule by everybody's own clock: they came into its audience too late."""
     facts = decision.facts
