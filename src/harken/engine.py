@@ -161,9 +161,9 @@ class Engine:
         upto = min(now, records[-1].received_at) if behind else now
         alone = bool(records) and _ends_batch(records[-1])
         woken = [] if alone else self._commits.due(upto, WAKEUPS)
-        called = any(one.profile_id == NOBODY for one in woken)
+        called = [one for one in woken if one.profile_id == NOBODY]
         if called and not records:
-            return self._call_up(upto)
+            return self._call_up(upto, called)
         woken = [one for one in woken if one.profile_id != NOBODY]
         if not records and not woken:
             done = self._fill() or self._invite()
@@ -176,7 +176,7 @@ class Engine:
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
         if called:
-            self._call_up(upto)
+            self._call_up(upto, called)
         # However busy: else new rules would never come into force.
         self._fill() or self._invite()
         return len(records) + len(woken)
@@ -193,10 +193,12 @@ class Engine:
         self._in_force(self.definitions, filling)
         return max(len(fills), 1)
 
-    def _call_up(self, now: int) -> int:
+    def _call_up(self, now: int, called: list[WakeUp]) -> int:
         """Begin the broadcasts that are due, as of all that was handled before."""
         self._commits.land()
-        self._commit_change(self.broadcasts.due(now, self.definitions), Turn({}), self.offset)
+        change = self.broadcasts.due(now, self.definitions)
+        # Whatever comes of them, they are not due again: the engine would never sleep.
+        self._commit_change(change, Turn({}, woken=called), self.offset)
         return 1
 
     def _invite(self) -> int:

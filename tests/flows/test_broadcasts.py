@@ -7,8 +7,17 @@ import pytest
 from driver import Shop, instant
 from plain import say, wait
 
-from harken.inputs import Forget, PauseBroadcast, ResumeBroadcast, StartBroadcast, StopBroadcast
+from harken.broadcasts import NOBODY
+from harken.inputs import (
+    Forget,
+    PauseBroadcast,
+    ResumeBroadcast,
+    StartBroadcast,
+    StopBroadcast,
+    WakeUp,
+)
 from harken.journeys.broadcasts import Broadcast
+from harken.store.base import Batch
 
 OpenShop = Callable[..., Shop]
 SEGMENTS = {"koreans": "{attribute: country, equals: KR}"}
@@ -255,3 +264,25 @@ def test_new_rules_are_filled_first(station: Station) -> None:
     station.shop.apply(segments=segments, settle=False, news=news())
     station.start(segment="buyers")
     assert (station.find().entered, station.find().refused) == (2, {})
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_wake_up_of_a_broadcast_that_is_not_due_or_gone_comes_once(
+    station: Station, busy: bool
+) -> None:
+    """An engine with nothing to do sleeps, whatever stands among its wake-ups."""
+    station.open(3)
+    shop = station.shop
+    station.start("later", at=shop.now + 3_600_000)
+    engine = shop.harken.engine
+    stale = [WakeUp(shop.now - 1_000, NOBODY, f"broadcast:{id}") for id in ("gone", "later")]
+    shop.harken.store.commit(Batch(engine.offset, [], [], [], stale, [], [], [], b"", {}))
+    if busy:
+        shop.request([shop.item("track", userId="u1", event="Go")], settle=False)
+    assert engine.turn() > 0
+    assert engine.turn() == 0
+    left = [one for one in shop.wakeups() if one[1] == NOBODY]
+    assert left == [(shop.now + 3_600_000, NOBODY, "broadcast:later")]
+    shop.advance("1h")
+    assert station.find("later").entered == 3
+    assert engine.turn() == 0
