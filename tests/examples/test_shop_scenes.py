@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from examples.shop.catalogue import LANGUAGES
+from examples.shop.catalogue import LANGUAGES, read_yaml
 from examples.shop.project import OWN, SCENARIOS, build, in_demo_time
-from examples.shop.scenes import scenes, weather
+from examples.shop.scenes import filled, scenes, weather
 from shop_kit import Recorder
 
 from harken.checking import check
@@ -14,6 +14,7 @@ from harken.files.plan import bundle
 from harken.files.project import load
 from harken.inputs import Definitions
 
+PLACE = {"en": "Jeju", "ko": "제주", "id": "Jeju"}
 MINA = {"first_name": "Mina", "email": "mina@shop.example", "language": "en", "country": "US"}
 
 
@@ -97,3 +98,18 @@ def test_the_shop_tells_the_weather_of_the_demo(tmp_path: Path) -> None:
     assert weather.fn("Jeju").content["sky"] in ("sun", "clouds", "rain")
     assert weather.fn("제주", language="ko").content["sky"] in ("맑음", "흐림", "비")
     assert weather.fn("Atlantis").status_code == 503
+
+
+def test_the_demos_mails_lead_to_the_shop_and_its_slots_are_soon_decided(tmp_path: Path) -> None:
+    build(tmp_path, "http://127.0.0.1:9001")
+    every = [path.read_text("utf-8") for path in tmp_path.glob("*/*")]
+    assert not any("https://kelana.example" in text for text in every)
+    assert any('href="http://127.0.0.1:9001/sign-up"' in text for text in every)
+    assert read_yaml(tmp_path / "workspace.yaml")["arbitration"] == "5s"
+
+
+def test_a_button_speaks_the_visitors_language() -> None:
+    call = {"event": "Trip Booked", "properties": {"id": "{new}", "city": PLACE}}
+    for language, city in PLACE.items():
+        made = {"event": "Trip Booked", "properties": {"id": "x", "city": city}}
+        assert filled(call, "x", language) == made
