@@ -16,7 +16,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 # Milliseconds that datetime can hold in every zone (years 2 to 9998).
 EARLIEST = -62_100_000_000_000
 LATEST = 253_300_000_000_000
@@ -75,7 +75,8 @@ def to_datetime(ms: int, zone: ZoneInfo | None = None) -> datetime:
 
 def from_datetime(at: datetime) -> int:
     """An aware datetime as milliseconds."""
-    return (at - EPOCH) // _MILLISECOND
+    since = at - EPOCH
+    return since.days * DAY + since.seconds * SECOND + since.microseconds // 1_000
 
 
 def from_local(naive: datetime, zone: ZoneInfo) -> int:
@@ -113,14 +114,10 @@ def parse_time(text: str) -> int | None:
     """An ISO 8601 / RFC 3339 time as milliseconds, or None. Without an offset it is UTC."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        since = at - (EPOCH if at.tzinfo is not None else _NAIVE_EPOCH)
+    except (ValueError, OverflowError):
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    try:
-        return from_datetime(at)
-    except OverflowError:
-        return None
+    return since.days * DAY + since.seconds * SECOND + since.microseconds // 1_000
 
 
 def parse_date(value: object) -> int | None:

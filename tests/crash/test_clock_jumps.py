@@ -48,7 +48,7 @@ class Shop:
         now = self.clock.now()
         for body in bodies:
             call = "identify" if b"identify" in body else "track"
-            accepted, rejected = Reader(now, call).read([body], odd=True)
+            accepted, rejected = Reader(now, call).read([body])
             assert not rejected
             self.harken.services.collector.submit(accepted, received_at=now).result()
         self.harken.settle()

@@ -46,7 +46,7 @@ class Kelana:
         every = [msgspec.Raw(json.dumps(call).encode()) for call in calls]
         for at in range(0, len(every), BATCH):
             part = every[at : at + BATCH]
-            accepted, rejected = Reader(self.now, None, Envelope(part)).read(part, True)
+            accepted, rejected = Reader(self.now, None, Envelope(part)).read(part)
             assert not rejected, rejected
             sent = self.harken.services.collector.submit(
                 accepted, received_at=self.now, imported=imported

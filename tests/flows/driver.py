@@ -179,7 +179,7 @@ class Shop:
     ) -> None:
         """One HTTP request's worth of calls."""
         raw = [msgspec.Raw(json.dumps(item).encode()) for item in items]
-        accepted, rejected = Reader(self.now, None, Envelope(raw, **envelope)).read(raw, True)
+        accepted, rejected = Reader(self.now, None, Envelope(raw, **envelope)).read(raw)
         assert not rejected, rejected
         sent = self.harken.services.collector.submit(
             accepted, received_at=self.now, imported=imported

@@ -158,7 +158,7 @@ def records(items: list[dict[str, Any]]) -> list[Record]:
     found = []
     for number, item in enumerate(items):
         body = _json({"userId": "mina", "messageId": f"m{number}", **item})
-        accepted, _ = Reader(NOW).read([body], True)
+        accepted, _ = Reader(NOW).read([body])
         found += [
             Record(profile_id("user", "mina"), NOW, one.timestamp, Kind.EVENT, one.body)
             for one in accepted

@@ -32,7 +32,7 @@ class Server:
             raise ConnectionError("gone")
         assert len(body) <= protocol.BATCH_BYTES
         items = protocol.decode_envelope(body).batch
-        accepted, rejected = protocol.Reader(clock.LATEST).read(items, False)
+        accepted, rejected = protocol.Reader(clock.LATEST).read(items)
         self.events += [protocol.decode_event(event.body) for event in accepted]
         return [(one.index, f"{one.path}: {one.reason}") for one in rejected]
 

@@ -43,7 +43,7 @@ def outcome(calls: Sequence[dict[str, Any]], limits: Limits, folder: Path) -> An
 
     def send(body: bytes) -> list[tuple[int, str]]:
         items = protocol.decode_envelope(body).batch
-        accepted, rejected = protocol.Reader(NOW).read(items, False)
+        accepted, rejected = protocol.Reader(NOW).read(items)
         collected = harken.services.collector.submit(accepted, received_at=NOW, imported=True)
         collected.result()
         return [(one.index, one.reason) for one in rejected]

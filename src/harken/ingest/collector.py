@@ -200,8 +200,8 @@ class Collector:
         self._save(group)
         for request in group:
             request.future.set_result(end)
-            metrics.EVENTS.inc(len(request.events))
-            metrics.REJECTED.inc(len(request.rejected))
+        metrics.EVENTS.inc(sum([len(request.events) for request in group]))
+        metrics.REJECTED.inc(sum([len(request.rejected) for request in group]))
         if records:
             self._ring()
 

@@ -128,7 +128,7 @@ class Ingest:
             reader = Reader(received_at, call, envelope)
         except Refused as refusal:
             raise BadRequest(refusal.reason, refusal.path) from None
-        accepted, rejected = reader.read(items, mending.odd(body))
+        accepted, rejected = reader.read(items)
         if call is None:
             rejected = [_in_batch(row) for row in rejected]
         await self._log(accepted, rejected, received_at, name, path == "/v1/import")

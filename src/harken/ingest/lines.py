@@ -119,10 +119,10 @@ def _with_care(reader: protocol.Reader, line: Line, mark: str) -> tuple[Line, Wh
     item = line.item
     if item.endswith(b"}") and not _own_id(item):
         item = _named(line, mark)
-    accepted, rejected = reader.read([item], True)
+    accepted, rejected = reader.read([item])
     if not accepted:
         # In terms of the line as it stands in the file.
-        rejected = reader.read([line.item], True)[1] or rejected
+        rejected = reader.read([line.item])[1] or rejected
         return line._replace(problem=f"{rejected[0].path}: {rejected[0].reason}"), None
     event = accepted[0]
     who = Who(event.type, event.user_id, event.anonymous_id, event.previous_id)

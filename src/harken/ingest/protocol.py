@@ -9,10 +9,10 @@ Source: https://segment.com/docs/connections/sources/catalog/libraries/server/ht
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from harken import clock, ids
 from harken.ingest import mending
@@ -32,6 +32,9 @@ BLOCKED_IDS = frozenset(
     }
 )  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_NUL = b"\\u0000"
+_BACKSLASH = ord("\\")
 # More accepted names than this are checked again each time; it only bounds memory.
 _NAMES_REMEMBERED = 10_000
 
@@ -123,6 +126,36 @@ class Refused(Exception):
 decode_event: Callable[[bytes | Raw], Event] = msgspec.json.Decoder(Event).decode
 """An event from `Record.body`. Cannot fail on what the collector logged."""
 
+
+def _levels(more: int) -> Any:
+    """The type of JSON without numbers beyond 64 bits that nests so many levels."""
+    scalar = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | float | str | bool | None
+    value: Any = scalar
+    for _ in range(more):
+        value = scalar | list[value] | dict[str, value]
+    return value
+
+
+def _plain(kind: type[Struct], **other: Any) -> Any:
+    """`kind` as most are: its open objects (of any keys) hold nothing large, nor deep."""
+    fields = [
+        (name, dict[str, _levels(3)] | None, None)  # type: ignore[misc]
+        for name, hint in get_type_hints(kind).items()
+        if hint == dict[str, Any] | None
+    ]
+    fields += [(name, hint, None) for name, hint in other.items()]
+    return msgspec.defstruct(
+        f"Plain{kind.__name__}", fields, bases=(kind,), rename="camel", gc=False
+    )
+
+
+# Decoding into types that say it is far faster than a look at the text; msgspec has no recursive
+# ones but structs, so a few levels are written out.
+_decode_plain: Callable[[bytes], Event] = msgspec.json.Decoder(
+    _plain(Event, context=_plain(Context) | None)
+).decode
+"""As `decode_event`, but fails on what may have to be mended."""
+
 decode_envelope: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
 
 _known_names: set[str] = set()
@@ -148,36 +181,30 @@ class Reader:
             common = {"context": envelope.context, "integrations": envelope.integrations}
             self._common = {key: value for key, value in common.items() if value}
 
-    def read(
-        self, items: list[Raw] | list[bytes], odd: bool
-    ) -> tuple[list[Accepted], list[Rejected]]:
-        """Each event either accepted, in order, or refused with its reason.
-
-        `odd` says that the request holds something `mending.odd` found: look closer.
-        """
+    def read(self, items: list[Raw] | list[bytes]) -> tuple[list[Accepted], list[Rejected]]:
+        """Each event either accepted, in order, or refused with its reason."""
         accepted: list[Accepted] = []
         rejected: list[Rejected] = []
         for index, item in enumerate(items):
             body = bytes(item)
             try:
-                accepted.append(self._accept(body, index, odd))
+                accepted.append(self._accept(body, index))
             except Refused as refusal:
                 excerpt = body[:EXCERPT_BYTES]
                 rejected.append(Rejected(index, refusal.reason, refusal.path, excerpt))
         return accepted, rejected
 
-    def _accept(self, body: bytes, index: int, odd: bool) -> Accepted:
+    def _accept(self, body: bytes, index: int) -> Accepted:
         if len(body) > EVENT_BYTES:
             raise Refused(f"the event has {len(body)} bytes; {EVENT_BYTES} is the most")
-        deep = body.count(b"{") + body.count(b"[") > mending.DEPTH
-        if deep or self._common or (odd and mending.odd(body)):
-            body = _mended(body, self._common)
-        try:
-            event = decode_event(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            # A number as id, or a true fault: the mended form tells.
-            body = _mended(body, {})
-            event = _decode(body)
+        event = None
+        if not (self._common or (_BACKSLASH in body and _NUL in body)):
+            try:
+                event = _decode_plain(body)
+            except _UNREADABLE:
+                pass
+        if event is None:
+            body, event = self._look_closer(body)
         changes: dict[str, object] = {}
         kind = event.type
         if self._call is not None and kind != self._call:
@@ -227,6 +254,17 @@ class Reader:
         if changes:
             body = mending.override(body, changes)
         return Accepted(kind, user, anonymous, previous, timestamp, body)
+
+    def _look_closer(self, body: bytes) -> tuple[bytes, Event]:
+        """What is logged of an event that is not plain: often itself, else mended."""
+        deep = body.count(b"{") + body.count(b"[") > mending.DEPTH
+        if not (deep or self._common or mending.odd(body)):
+            try:
+                return body, decode_event(body)
+            except _UNREADABLE:
+                pass  # a number as id, or a true fault: the mended form tells
+        mended = _mended(body, self._common)
+        return mended, _decode(mended)
 
     def _corrected(self, event: Event) -> int:
         """By our clock: receivedAt - (sentAt - originalTimestamp), with the event's own sentAt."""
@@ -296,5 +334,5 @@ def _decode(body: bytes) -> Event:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise Refused(reason, path.rstrip("`") or "$") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise Refused(f"bad JSON: {error}") from None

@@ -18,7 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 from typing import Self
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from harken.errors import Conflict, Damaged, NotFound, Unavailable
 from harken.inputs import Record
@@ -275,14 +276,13 @@ def encode(records: Sequence[Record]) -> bytes:
     """The records as frames."""
     parts: list[bytes] = []
     add = parts.append
-    header, prefix, extra = _HEADER.pack, _PREFIX.pack, _HEADER.size
+    header, prefix = _HEADER.pack, _PREFIX.pack
     for record in records:
-        body = record.body
         flags = _IMPORTED if record.imported else 0
         head = header(record.profile_id, record.received_at, record.timestamp, record.kind, flags)
-        add(prefix(extra + len(body), crc32(body, crc32(head))))
-        add(head)
-        add(body)
+        covered = head + record.body
+        add(prefix(len(covered), crc32(covered)))
+        add(covered)
     return b"".join(parts)
 
 

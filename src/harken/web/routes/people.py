@@ -338,7 +338,7 @@ def identify(
     event = msgspec.json.encode(
         {"type": "identify", "traits": traits, "messageId": id, "timestamp": iso(now), **who}
     )
-    accepted, rejected = Reader(now, "identify").read([event], odd=True)
+    accepted, rejected = Reader(now, "identify").read([event])
     if rejected:
         raise BadInput(f"{rejected[0].path}: {rejected[0].reason}")
     return accepted[0]
