@@ -18,7 +18,7 @@ CODE = ("src", "tests", "bench", "examples")
 # The way of an event, as docs and folders tell it. A module imports from its own row and from the
 # rows above it, never from below; within a row of several names, freely.
 SENTENCE = (
-    ("base", "errors clock ids values metrics bell logs network config folder"),
+    ("base", "errors clock ids values numeric metrics bell logs network config folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
     ("definitions", "segments.rules segments.model channels.table"),
     ("words as written", "messages.content messages.pools messages.surveys"),

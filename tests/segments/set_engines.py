@@ -36,7 +36,15 @@ class Duck:
         self._cursor.execute(duck_write.SCHEMA)
 
     def hold(self, crowd: list[Someone]) -> None:
+        self.clear()
+        self._cursor.execute("DELETE FROM not_numbers WHERE mark >= 0")
+        self.add(crowd)
+
+    def clear(self) -> None:
+        """Delete all rows, but not what is known of the keys that they had."""
         self._cursor.execute("DELETE FROM events; DELETE FROM profiles")
+
+    def add(self, crowd: list[Someone]) -> None:
         pages = {1: Gathering(people=[snapshot(who) for who in crowd]), 2: Gathering()}
         for batch, who, one in numbered(crowd):
             row = Happening(at=one.at, received_at=NOW, profile_id=who.id, name=one.name,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from harken.history import columns, filling
 from harken.history.rows import UNREADABLE, Page, Rekey, Rows, Snapshot, lines_of
+from harken.numeric import ANYWHERE, other_than_numbers
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS taken (upto BIGINT);
@@ -35,7 +36,12 @@ CREATE TABLE IF NOT EXISTS profiles (
     longitude DOUBLE
 );
 CREATE TABLE IF NOT EXISTS segment_sizes (segment VARCHAR, ts BIGINT, size BIGINT);
+CREATE TABLE IF NOT EXISTS not_numbers (mark BIGINT);
+INSERT INTO not_numbers SELECT CASE WHEN EXISTS (FROM events) OR EXISTS (FROM profiles)
+    THEN 0 ELSE -1 END WHERE NOT EXISTS (FROM not_numbers);
 """
+"""In `not_numbers` are the marks of `numeric`, the one for all keys when there were rows before
+the table; -1 says that it was begun."""
 
 INSERT_EVENTS = """
 INSERT INTO events
@@ -74,6 +80,12 @@ WITH RECURSIVE inside(id) AS (
 UPDATE {table} SET profile_id = $1 WHERE origin IN (SELECT id FROM inside)
 """
 TABLES = ("events", "decisions")
+NOTE = """
+INSERT INTO not_numbers SELECT mark FROM (SELECT DISTINCT unnest($1::BIGINT[]) AS mark)
+WHERE mark NOT IN (FROM not_numbers)
+"""
+MOST_NOTED = 100_000
+"""With more marks than these, looking one up would take longer than it saves."""
 
 STATEMENT_BYTES = 2_000_000
 """Text of free form in one INSERT, about; it costs 3 ms however small it is."""
@@ -142,6 +154,7 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
     decisions: list[Rows] = []
     rekeys: list[Rekey] = []
     people: dict[int, Snapshot] = {}
+    _note_others(cursor, pages)
     for number, page in pages:
         happenings.append((number, page.happenings))
         decisions.append(page.decisions)
@@ -158,6 +171,22 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
                 forget(cursor, profile_id)
     _flush(cursor, happenings, decisions, rekeys)
     _show(cursor, list(people.values()))
+
+
+def _note_others(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> None:
+    """Note where something else than a number is written: before anybody sees it there."""
+    others = {other for _, page in pages for other in page.happenings.others}
+    others.update(
+        other_than_numbers(
+            "attributes", [one.attributes for _, page in pages for one in page.people]
+        )
+    )
+    if others:
+        cursor.execute(NOTE, [list(others)])
+        ((found,),) = cursor.execute("SELECT count(*) FROM not_numbers").fetchall()
+        if found > MOST_NOTED:
+            cursor.execute("DELETE FROM not_numbers")
+            cursor.execute("INSERT INTO not_numbers VALUES ($1)", [ANYWHERE])
 
 
 def _flush(
@@ -283,7 +312,7 @@ def repair(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> 
 
     def rows(given: Rows) -> Rows:
         lines = [_readable(cursor, line) for line in given.free.splitlines()]
-        return Rows(given.columns, b"".join(line + b"\n" for line in lines))
+        return replace(given, free=b"".join(line + b"\n" for line in lines))
 
     def person(given: Snapshot) -> Snapshot:
         kept = _readable(cursor, lines_of([given.attributes]).rstrip())

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from harken.effects import Decision, Effects, Happening
+from harken.numeric import other_than_numbers
 
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
@@ -57,6 +58,8 @@ class Rows(Struct, array_like=True):
     columns: list[list[Any]] = field(default_factory=list)
     free: bytes = b""
     """What has free form, as a line of JSON each."""
+    others: list[int] = field(default_factory=list)
+    """Of events: where it has something else than numbers (`numeric`)."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -68,8 +71,9 @@ def rows_of(values: Sequence[Happening] | Sequence[Decision], free: str) -> Rows
         return Rows()
     turned = zip(*map(astuple, values), strict=True)
     columns = dict(zip(values[0].__struct_fields__, turned, strict=True))
-    lines = lines_of(columns.pop(free))
-    return Rows(list(map(list, columns.values())), lines)
+    objects = columns.pop(free)
+    others = other_than_numbers("props", objects) if free == "properties" else []
+    return Rows(list(map(list, columns.values())), lines_of(objects), others)
 
 
 def lines_of(values: Sequence[dict[str, Any]]) -> bytes:

@@ -4,19 +4,23 @@ Only plain casts on a path (`props.x::DOUBLE`) let DuckDB read that path alone, 
 VARIANT: TRY_CAST took four to eight times as long. But such a cast moves into the scan, where no
 guard holds, and there it fails on a text that is no number, and on an object with keys that differ
 in case alone. Anybody may send these. So there are two tables: `DUCKDB` takes the risk, and who
-asks turns to `DUCKDB_CAREFUL` when a cast fails (`questions.ask`). Both tell kinds apart.
+asks turns to `DUCKDB_CAREFUL` when a cast fails (`questions.ask`). Both tell kinds apart: a number
+is cast plainly only where history knows of nothing but numbers (`numeric`).
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
 from harken.clock import DATE_FORM
+from harken.numeric import ANYWHERE, mark
 from harken.people.traits import LONGEST_ID, LONGEST_KEY
 from harken.segments.dialects.base import Place
 
 # Texts that another kind of value could turn into when it is cast to text.
 _AMBIGUOUS = re.compile(r"\s*[-+.\d\[{]|true|false|null|inf|nan", re.IGNORECASE)
-_NUMBERS = "('DOUBLE', 'UINT64', 'INT64')"
+_COLUMNS = {"e.props": "props", "p.attributes": "attributes"}
+_ONLY_NUMBERS = "SELECT count(*) = 0 FROM not_numbers WHERE mark IN ({anywhere}, {mark})"
+_NO_NUMBER = "error('something else than a number')"
 _WALL_CLOCK = r"^[0-9-]{10}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?)?"
 _OFFSET = r"([+-])([0-9]{2}):([0-9]{2})$"
 
@@ -49,11 +53,11 @@ class DuckDB:
         return f"(CASE WHEN variant_type({value}) = 'VARCHAR' THEN {value} END)::VARCHAR"
 
     def number(self, place: Place) -> str:
-        value = _value(place)
-        if self._quick:
-            return f"CASE WHEN variant_type({value}) IN {_NUMBERS} THEN {value}::DOUBLE END"
-        # In JSON a text has quotes, and is not taken for a number.
-        return f"TRY_CAST({value}::JSON::VARCHAR AS DOUBLE)"
+        column = _COLUMNS.get(place.document)
+        if not self._quick or column is None or len(place.keys) != 1:
+            return _any_number(place)
+        only_numbers = _ONLY_NUMBERS.format(anywhere=ANYWHERE, mark=mark(column, place.keys[0]))
+        return f"CASE WHEN ({only_numbers}) THEN {_value(place)}::DOUBLE ELSE {_NO_NUMBER} END"
 
     def flag(self, place: Place, wanted: bool) -> str:
         return f"{_value(place)}::JSON::VARCHAR = '{str(wanted).lower()}'"
@@ -64,7 +68,7 @@ class DuckDB:
         return (
             f"CASE {kind} WHEN 'BOOL_TRUE' THEN 'btrue' WHEN 'BOOL_FALSE' THEN 'bfalse'"
             f" WHEN 'VARCHAR' THEN CASE WHEN {short} THEN 't' || {text} ELSE 'h' || md5({text}) END"
-            f" ELSE 'n' || (({self.number(place)}) + 0.0)::VARCHAR END"
+            f" ELSE 'n' || (({_any_number(place)}) + 0.0)::VARCHAR END"
         )
 
     def text_in(self, place: Place, texts: Mapping[str, str]) -> str:
@@ -170,6 +174,11 @@ class DuckDB:
         return f"list_sort(list(DISTINCT {value}))[1:{count}]"
 
 
+def _any_number(place: Place) -> str:
+    # In JSON a text has quotes, and is not taken for a number.
+    return f"TRY_CAST({_value(place)}::JSON::VARCHAR AS DOUBLE)"
+
+
 def _item_id(json: str) -> str:
     """A JSON value as an id: texts have quotes, whole numbers digits alone."""
     text = f"json_extract_string({json}, '$')"
@@ -199,5 +208,5 @@ def _literal(text: str) -> str:
 
 DUCKDB = DuckDB(quick=True)
 DUCKDB_CAREFUL = DuckDB(quick=False)
-UNCASTABLE = ("Conversion Error", "duplicate name")
-"""What DuckDB says of a cast that fails."""
+UNCASTABLE = ("Conversion Error", "duplicate name", "something else than a number")
+"""What DuckDB says of a cast that fails, or that we did not dare."""
