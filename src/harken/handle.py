@@ -109,7 +109,7 @@ def _settle(handling: Handling, *, renewed: bool) -> None:
     handling.move()
     effects, definitions = handling.effects, handling.definitions
     if (renewed or dates_touched(definitions, handling.touched)) and not effects.forgotten:
-        await_dates(effects, handling.profile, definitions, handling.upto)
+        await_dates(effects, handling.profile, definitions, handling.upto, handling.touched)
 
 
 def _event(handling: Handling, record: Record) -> None:

@@ -3,7 +3,7 @@ are somewhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import to_datetime
@@ -13,8 +13,8 @@ from harken.entering import enter
 from harken.ids import fingerprint
 from harken.inputs import Feedback, WakeUp
 from harken.issuing import expiring
-from harken.journeys.dates import next_occasion
-from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED
+from harken.journeys.dates import next_awaited
+from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED, DateEntry
 from harken.people.apply import seen_before
 from harken.people.hours import with_hour
 from harken.people.place import ZONE_FACTS, zone_of
@@ -47,14 +47,25 @@ def dates_touched(definitions: InForce, attributes: set[str]) -> bool:
     """Whether a change of these attributes may move the dates that let customers in."""
     if not attributes or not definitions.dates:
         return False
-    roots = {entry.date.partition(".")[0] for entry in definitions.dates.values()}
+    roots = {_root(entry) for entry in definitions.dates.values()}
     return not attributes.isdisjoint(roots | ZONE_FACTS)
 
 
-def await_dates(effects: Effects, profile: Profile, definitions: InForce, now: int) -> bool:
+def _root(entry: DateEntry) -> str:
+    return entry.date.partition(".")[0]
+
+
+def await_dates(
+    effects: Effects,
+    profile: Profile,
+    definitions: InForce,
+    now: int,
+    touched: Collection[str] = (),
+) -> bool:
     """Set each journey's next date of a customer, where it has changed; whether any has.
 
-    A date that was due before `now` and is still to be handled stays.
+    A date that was due before `now` and is still to be handled stays. `touched` are the attributes
+    that have changed: whoever only came into another zone neither misses the day nor has it twice.
     """
     if not definitions.dates and not profile.dates:
         return False
@@ -66,16 +77,15 @@ def await_dates(effects: Effects, profile: Profile, definitions: InForce, now: i
         changed = True
     for journey, entry in definitions.dates.items():
         awaited = profile.dates.get(journey, AwaitedDate())
-        after = min(now, awaited.due - 1) if awaited.due else now
         value = attribute_value(profile, entry.date)
-        found = next_occasion(entry, value, zone, after, awaited.reached)
-        due, date = found or (0, "")
-        if (due, date) == (awaited.due, awaited.date):
+        travelled = not ZONE_FACTS.isdisjoint(touched) and _root(entry) not in touched
+        found = next_awaited(entry, value, zone, now, awaited, travelled=travelled)
+        if found == awaited:
             continue
         _unset(effects, profile, journey)
-        profile.dates[journey] = AwaitedDate(due, date, awaited.reached)
-        if due:
-            effects.wake.append(WakeUp(due, profile.id, f"date:{journey}"))
+        profile.dates[journey] = found
+        if found.due:
+            effects.wake.append(WakeUp(found.due, profile.id, f"date:{journey}"))
         changed = True
     return changed
 

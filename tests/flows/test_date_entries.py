@@ -141,6 +141,89 @@ def test_who_flies_west_on_the_day_enters_once(open_shop: Open) -> None:
     assert dates(shop) == [(instant("2027-03-10 09:00", "America/New_York"), "date:cart")]
 
 
+NEW_YORK, SEOUL = "America/New_York", "Asia/Seoul"
+
+
+@pytest.mark.parametrize(
+    ("birthday", "zone", "now", "to", "sent", "date"),
+    [
+        # East over the hour: where they come to it is past.
+        ("1990-03-10", NEW_YORK, "03-10 07:00", SEOUL, "03-10 07:00", "2026-03-10"),
+        # A day with a time is another local day there, but the same day all the same.
+        ("1990-03-10T20:00:00Z", SEOUL, "03-11 02:00", NEW_YORK, "03-11 02:00", "2026-03-10"),
+        ("1990-03-10T20:00:00Z", NEW_YORK, "03-10 10:00", SEOUL, "03-10 09:00", "2026-03-10"),
+        ("1990-03-10T20:00:00Z", SEOUL, "03-11 09:30", NEW_YORK, "03-11 09:00", "2026-03-11"),
+        # Over the whole day, which begins again in the west and is over in the east.
+        ("1990-03-10", "Pacific/Kiritimati", "03-10 09:30", "Pacific/Pago_Pago",
+         "03-10 09:00", "2026-03-10"),
+        ("1990-03-10", "Pacific/Pago_Pago", "03-10 08:30", "Pacific/Kiritimati",
+         "03-10 08:30", "2026-03-10"),
+        # Before the day nothing is missed.
+        ("1990-03-10", NEW_YORK, "03-09 18:00", SEOUL, None, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("learned", [False, True])
+def test_who_flies_on_the_day_enters_once_whichever_way(
+    open_shop: Open,
+    birthday: str,
+    zone: str,
+    now: str,
+    to: str,
+    sent: str | None,
+    date: str | None,
+    learned: bool,
+) -> None:
+    shop = open_shop(cart=BIRTHDAY)
+    told = {} if learned else {"timezone": zone}
+    shop.call(
+        "identify",
+        userId="mina",
+        traits={"email": "mina@shop.example", "birthday": birthday, **told},
+        context={"timezone": zone},
+    )
+    shop.at(f"2026-{now}", zone)
+    if learned:
+        shop.track("mina", "Landed", context={"timezone": to})
+    else:
+        customer(shop, timezone=to)
+    # And back, and there again: it is the same day.
+    for where in (zone, to):
+        shop.advance("1h")
+        customer(shop, timezone=where)
+    shop.advance("3d")
+    first = instant("2026-03-10 09:00", to) if sent is None else instant(f"2026-{sent}", zone)
+    assert times(shop) == [first]
+    [reached] = shop.properties("mina", "$date_reached")
+    assert reached["date"] == (date or "2026-03-10")
+    shop.at("2027-03-20 00:00")
+    assert len(times(shop)) == 2
+
+
+def test_who_flies_and_changes_their_date_at_once_waits_for_the_new_one(open_shop: Open) -> None:
+    shop = open_shop(cart=on_date("date: ends"))
+    customer(shop, ends="2026-03-10", timezone=NEW_YORK)
+    shop.at("2026-03-10 07:00", NEW_YORK)
+    shop.request(
+        [
+            shop.item("identify", userId="mina", traits={"timezone": SEOUL}),
+            shop.item("identify", userId="mina", traits={"ends": "2026-03-12"}),
+        ]
+    )
+    assert times(shop) == []
+    shop.advance("5d")
+    assert times(shop) == [instant("2026-03-12 09:00", SEOUL)]
+
+
+def test_who_flies_twice_within_a_request_enters_once(open_shop: Open) -> None:
+    shop = open_shop(cart=BIRTHDAY)
+    customer(shop, birthday="1990-03-10", timezone=NEW_YORK)
+    shop.at("2026-03-10 07:00", NEW_YORK)
+    zones = (SEOUL, "Asia/Tokyo", NEW_YORK, "Europe/Berlin")
+    shop.request([shop.item("identify", userId="mina", traits={"timezone": z}) for z in zones])
+    shop.advance("5d")
+    assert times(shop) == [instant("2026-03-10 07:00", NEW_YORK)]
+
+
 def test_customers_from_before_get_their_dates_when_the_journey_is_applied(
     open_shop: Open,
 ) -> None:

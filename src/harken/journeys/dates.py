@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from harken.clock import DAY, from_local, parse_date, to_datetime
 from harken.journeys.entries import DateEntry
+from harken.people.profile import AwaitedDate
 from harken.segments.calendar import next_round
 
 BARE = len("2026-01-31")
@@ -26,15 +27,57 @@ def next_occasion(
     entry: DateEntry, value: Any, zone: ZoneInfo, after: int, reached: str = ""
 ) -> Occasion | None:
     """The first time later than `after`, of another date than `reached`; None when none comes."""
+    found = _occasions(entry, value, zone, to_datetime(after, zone).year)
+    return next((one for one in found if one.due > after and one.date != reached), None)
+
+
+def next_awaited(
+    entry: DateEntry,
+    value: Any,
+    zone: ZoneInfo,
+    now: int,
+    awaited: AwaitedDate,
+    *,
+    travelled: bool,
+) -> AwaitedDate:
+    """What a customer awaits who awaited `awaited`. One that was due and is to be handled stays.
+
+    If they only `travelled`, the day is the same one, though a date with a time may be another
+    local day here: it comes once, and at once when its hour is past here but was not there.
+    """
+    reached = awaited.reached
+    if travelled and reached:
+        here = _same_day(entry, value, zone, reached)
+        if here and not (awaited.due and _near(awaited.date, here.date)):
+            reached = here.date
+    here = _same_day(entry, value, zone, awaited.date) if awaited.due else None
+    if here and here.due <= now and here.date != reached:
+        if awaited.due <= now and (travelled or here.date == awaited.date):
+            return AwaitedDate(awaited.due, here.date, reached)
+        if travelled:
+            return AwaitedDate(now, here.date, reached)
+    due, date = next_occasion(entry, value, zone, now, reached) or (0, "")
+    return AwaitedDate(due, date, reached)
+
+
+def _same_day(entry: DateEntry, value: Any, zone: ZoneInfo, date: str) -> Occasion | None:
+    found = _occasions(entry, value, zone, int(date[:4]))
+    return next((one for one in found if _near(one.date, date)), None)
+
+
+def _near(one: str, other: str) -> bool:
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= 1
+
+
+def _occasions(entry: DateEntry, value: Any, zone: ZoneInfo, year: int) -> Iterator[Occasion]:
+    """All of a date, or those around a year when it is yearly."""
     day = local_day(value, zone)
     if day is None or not FIRST_YEAR < day.year < LAST_YEAR:
-        return None
+        return
     shift = timedelta(days=((entry.after or 0) - (entry.before or 0)) // DAY)
-    for one in _days(entry, day, to_datetime(after, zone).year):
+    for one in _days(entry, day, year):
         due = from_local(datetime.combine(one + shift, time()) + timedelta(minutes=entry.at), zone)
-        if due > after and one.isoformat() != reached:
-            return Occasion(due, one.isoformat())
-    return None
+        yield Occasion(due, one.isoformat())
 
 
 def local_day(value: Any, zone: ZoneInfo) -> date | None:
