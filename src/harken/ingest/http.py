@@ -246,7 +246,7 @@ def _inflated(headers: Mapping[bytes, bytes], body: bytes) -> bytes:
 def _envelope(body: bytes) -> Envelope:
     try:
         envelope = protocol.decode_envelope(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except protocol.UNREADABLE as error:
         envelope = _mended_envelope(body, error)
     if len(envelope.batch) > protocol.BATCH_EVENTS:
         raise TooLarge(f"a batch has at most {protocol.BATCH_EVENTS} events")
@@ -301,7 +301,7 @@ def _item_key(items: list[Raw] | list[bytes]) -> str | None:
         return None
     try:
         return _decode_key(items[0]).write_key
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except protocol.UNREADABLE:
         pass
     try:
         item = mending.clean(mending.load(bytes(items[0])))

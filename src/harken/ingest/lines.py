@@ -90,7 +90,7 @@ def events(lines: Iterable[Line], mark: str) -> Iterator[tuple[Line, Who | None]
             continue
         try:
             who = _decode(item)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except protocol.UNREADABLE:
             yield _with_care(reader, line, mark)
             continue
         user, anonymous = who.user_id, who.anonymous_id

@@ -32,7 +32,8 @@ BLOCKED_IDS = frozenset(
     }
 )  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no such event."""
 _NUL = b"\\u0000"
 _BACKSLASH = ord("\\")
 # More accepted names than this are checked again each time; it only bounds memory.
@@ -201,7 +202,7 @@ class Reader:
         if not (self._common or (_BACKSLASH in body and _NUL in body)):
             try:
                 event = _decode_plain(body)
-            except _UNREADABLE:
+            except UNREADABLE:
                 pass
         if event is None:
             body, event = self._look_closer(body)
@@ -261,7 +262,7 @@ class Reader:
         if not (deep or self._common or mending.odd(body)):
             try:
                 return body, decode_event(body)
-            except _UNREADABLE:
+            except UNREADABLE:
                 pass  # a number as id, or a true fault: the mended form tells
         mended = _mended(body, self._common)
         return mended, _decode(mended)
@@ -334,5 +335,5 @@ def _decode(body: bytes) -> Event:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
         raise Refused(reason, path.rstrip("`") or "$") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Refused(f"bad JSON: {error}") from None
