@@ -7,7 +7,7 @@ the effects that pile up.
 from collections.abc import Iterable
 from typing import Any
 
-from harken.asking import ask
+from harken.asking import ask, keep_place
 from harken.calling import call
 from harken.clock import SECOND
 from harken.definitions import InForce
@@ -363,6 +363,7 @@ class Handling:
             place = place_after(moved, journey, run.step)
             run.since, run.due = run.due, 0
         run.revision, run.step = to, place
+        keep_place(run, moved)
         facts = {"from": revision, "to": to}
         self.decide(run, "took", "moved", step=moved.step_id(place), facts=facts)
         return moved
