@@ -6,9 +6,11 @@ order, and after a failure everything behind the last one that was written is ha
 """
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from harken.inputs import WakeUp
+from harken.people.profile import Profile, decode
 from harken.store.base import Batch, Store
 
 
@@ -21,6 +23,7 @@ class Commits:
         self._written: Future[None] | None = None
         self._gone: set[tuple[int, int, str]] = set()
         self._wake: list[WakeUp] = []
+        self._documents: dict[int, bytes] = {}
 
     def now(self, batch: Batch, done: Callable[[], None]) -> None:
         """Commit, and call `done`. Raises also what an earlier batch has failed for."""
@@ -31,13 +34,13 @@ class Commits:
         """Commit, and call `done`, in a thread. Raises what an earlier batch has failed for."""
         self.land()
         self._gone = {_place(wakeup) for wakeup in (*batch.woken, *batch.cancel)}
-        self._wake = batch.wake
+        self._wake, self._documents = batch.wake, dict(batch.profiles)
         self._written = self._thread.submit(self._commit, batch, done)
 
     def land(self) -> None:
         """Wait for the batch that is under way. Raises what it has failed for."""
         written, self._written = self._written, None
-        self._gone, self._wake = set(), []
+        self._gone, self._wake, self._documents = set(), [], {}
         if written is not None:
             written.result()
 
@@ -48,6 +51,13 @@ class Commits:
             del found[place]
         found.update((_place(one), one) for one in self._wake if one.due <= now)
         return sorted(found.values(), key=_due)[:limit]
+
+    def profiles(self, ids: AbstractSet[int]) -> dict[int, Profile]:
+        """The documents that exist, likewise."""
+        under_way = self._documents
+        found = {id: decode(under_way[id]) for id in ids & under_way.keys()}
+        missing = sorted(ids - found.keys())
+        return found | self._store.profiles(missing) if missing else found
 
     def close(self) -> None:
         """Wait for the batch under way, whatever becomes of it, and end the thread."""

@@ -4,19 +4,23 @@ from collections import Counter
 
 from msgspec import Struct, field
 
+from harken.channels.table import CONSENTED
 from harken.effects import CouponChange, Decision, Effects, Outgoing
 from harken.history.rows import Collector
 from harken.inputs import Feedback, WakeUp
-from harken.people.profile import Profile
+from harken.people.profile import Profile, encode
+from harken.people.snapshot import snapshot_of
 
 
 class Turn(Struct):
     """What one batch piles up."""
 
-    documents: dict[int, Profile]
+    documents: dict[int, Profile] = field(default_factory=dict)
     asked_for: set[int] = field(default_factory=set)
-    """Customers that were looked for when the batch began: who is not found then is new."""
+    """Customers that were looked for just before: who of them was not found is new."""
     touched: set[int] = field(default_factory=set)
+    packed: dict[int, bytes] = field(default_factory=dict)
+    """Documents as they are to be written."""
     forgotten: set[int] = field(default_factory=set)
     stated: set[int] = field(default_factory=set)
     """Customers of whom history is to be told anew how they stand."""
@@ -44,6 +48,7 @@ class Turn(Struct):
         self.recount += effects.recount
         for id in effects.forgotten:
             self.forgotten.add(id)
+            self.packed.pop(id, None)
             self.documents[id] = Profile(id=id)
         for wakeup in effects.cancel:
             # One set earlier in this batch is not in the store yet.
@@ -58,3 +63,12 @@ class Turn(Struct):
         if effects.answer:
             self.answers[effects.answer] += 1
         self.history.add(effects)
+
+    def pack(self) -> None:
+        """Make what is to be written of the documents touched so far, and told to history."""
+        for id in sorted(self.touched - self.forgotten):
+            document = self.documents[id]
+            self.packed[id] = encode(document)
+            if id in self.stated and document.tombstone is None:
+                self.history.people([snapshot_of(document, CONSENTED)])
+        self.touched.clear()

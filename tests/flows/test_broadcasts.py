@@ -1,5 +1,7 @@
 """Groups put into a journey by hand: once each, at their pace, and stopped at once."""
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ from driver import Shop, instant
 from plain import say, wait
 
 from harken.broadcasts import NOBODY
+from harken.engine import INVITED
 from harken.inputs import (
     Forget,
     PauseBroadcast,
@@ -211,15 +214,40 @@ def test_stopping_another_calls_off_nothing_else(station: Station) -> None:
 
 
 def test_two_take_turns(station: Station) -> None:
-    station.open(900, news=news(entry_reentry="always"))
+    station.open(1_500, news=news(entry_reentry="always"))
     station.start("one", settle=False)
     station.start("two", settle=False)
     engine = station.shop.harken.engine
     while engine.turn() or station.shop.harken._prepare():
         known = engine.broadcasts.known.now.active
         if len(known) == 2 and all(one.state == "running" for one in known):
-            assert abs(known[0].considered - known[1].considered) <= 400
-    assert [station.find(id).entered for id in ("one", "two")] == [900, 900]
+            assert abs(known[0].considered - known[1].considered) <= INVITED
+    assert [station.find(id).entered for id in ("one", "two")] == [1_500, 1_500]
+
+
+def test_events_of_those_whose_turn_is_being_written(station: Station) -> None:
+    station.open(INVITED + 20)
+    shop, engine = station.shop, station.shop.harken.engine
+    first = min((f"u{n}" for n in range(INVITED + 20)), key=shop.id)
+    station.start(settle=False)
+    station.select()
+    assert engine.turn()
+    lock = sqlite3.connect(shop.settings.state, isolation_level=None, check_same_thread=False)
+    lock.execute("BEGIN IMMEDIATE")
+    assert engine.turn() == INVITED
+    assert (
+        "$journey_entered"
+        not in shop.harken.store.profiles([shop.id(first)])[shop.id(first)].events
+    )
+    shop.request([shop.item("track", userId=first, event="Bought")], settle=False)
+    letting_go = threading.Timer(0.2, lock.execute, ["ROLLBACK"])
+    letting_go.start()
+    shop.work()
+    letting_go.join()
+    lock.close()
+    counted = shop.profile(first).events
+    assert (counted["$journey_entered"].count, counted["Bought"].count) == (1, 1)
+    assert station.mailed() == INVITED + 20
 
 
 def test_who_is_forgotten_meanwhile_stays_so(station: Station) -> None:
