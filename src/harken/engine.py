@@ -37,6 +37,7 @@ from harken.inputs import (
     Merge,
     Record,
     Unmerge,
+    WakeUp,
     allocations_in,
     decode_allocations,
     decode_command,
@@ -197,9 +198,9 @@ class Engine:
     def _call_up(self, now: int, called: list[WakeUp]) -> int:
         """Begin the broadcasts that are due, as of all that was handled before."""
         self._commits.land()
-        change = self.broadcasts.due(now, self.definitions)
         # Whatever comes of them, they are not due again: the engine would never sleep.
-        self._commit_change(change, Turn(woken=called), self.offset)
+        turn = Turn(woken=called)
+        self._commit_change(self.broadcasts.due(now, self.definitions), turn, self.offset)
         return 1
 
     def _invite(self) -> int:
@@ -328,8 +329,7 @@ class Engine:
         return turn.documents.setdefault(id, found)
 
     def _load(self, ids: set[int], turn: Turn) -> dict[int, Profile]:
-        caches = (self._older, self._cache)
-        found = {id: cache[id] for cache in caches for id in ids & cache.keys()}
+        found = {id: one[id] for one in (self._older, self._cache) for id in ids & one.keys()}
         found |= {id: documents.decode(turn.packed[id]) for id in ids & turn.packed.keys()}
         return found | self._commits.profiles(ids - found.keys())
 

@@ -190,9 +190,10 @@ def _refusal(
         known, audience = handling.definitions.known, entry.audience
         failed = unmet(audience, profile, event, handling.now, known) if audience else []
         return "audience", {"failed": failed}
-    in_flight = sum(run.journey == journey.name for run in profile.runs.values())
-    if in_flight >= RUNS_AT_ONCE:
-        return "too_many_runs", {"in_flight": in_flight}
+    if len(profile.runs) >= RUNS_AT_ONCE:
+        in_flight = sum(run.journey == journey.name for run in profile.runs.values())
+        if in_flight >= RUNS_AT_ONCE:
+            return "too_many_runs", {"in_flight": in_flight}
     return _reentry_refusal(handling, journey, event, key)
 
 

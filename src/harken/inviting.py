@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from harken.entering import enter, refuse
 from harken.ids import fingerprint
 from harken.inputs import Call
 from harken.journeys.occurrences import instant_in
-from harken.people.apply import seen_before
+from harken.people.apply import marked_before, seen_before
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
 
@@ -31,7 +32,7 @@ def invite(handling: Handling, call: Call) -> None:
             # History took them for being elsewhere: their own part comes, or at least the last.
             effects.answer, effects.changed = "later", not seen_before(profile, _later(call), now)
             return
-    if seen_before(profile, f"$broadcast {call.broadcast}", now):
+    if marked_before(profile, _mark(call.broadcast), now):
         effects.answer, effects.changed = "twice", False
         return
     event = Trigger(
@@ -48,6 +49,12 @@ def invite(handling: Handling, call: Call) -> None:
         effects.answer = refuse(handling, journey, event, "not_selected", {})
     else:
         effects.answer = enter(handling, journey, event)
+
+
+@lru_cache(maxsize=8)
+def _mark(broadcast: str) -> bytes:
+    """What stands in the documents of those whose turn has been."""
+    return fingerprint(f"$broadcast {broadcast}")
 
 
 def _later(call: Call) -> str:

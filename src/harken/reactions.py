@@ -39,6 +39,7 @@ from harken.journeys.steps import (
     Park,
     Result,
     Take,
+    learn_outcome,
     take_branch,
     take_exit,
     take_go_to,
@@ -51,13 +52,11 @@ from harken.journeys.steps import (
 from harken.noticing import look_around
 from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
+from harken.people.place import ZONE_FACTS
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.members import Group, LiveSegment, moves
 from harken.supply import Supply
 from harken.timing import take_best_hour
-
-ZONE_FACTS = frozenset({"timezone", "country"})
-"""What a customer's time zone is known by."""
 
 
 class Handling:
@@ -129,9 +128,11 @@ class Handling:
         *,
         step: str = "",
         facts: dict[str, Any] | None = None,
-        **columns: Any,
+        gate: str = "",
+        message: str = "",
+        until: int = 0,
     ) -> None:
-        """Note what was decided about a run; `columns` are the other fields of `Decision`."""
+        """Note what was decided about a run."""
         self.effects.decisions.append(
             Decision(
                 at=self.now,
@@ -142,8 +143,10 @@ class Handling:
                 outcome=outcome,
                 reason=reason,
                 step=step,
+                gate=gate,
+                message=message,
+                until=until,
                 facts=facts or {},
-                **columns,
             )
         )
 
@@ -288,7 +291,7 @@ class Handling:
             self._end(run, journey, "exit_when", {"event": event.name})
             return
         if run.sent and event.name.startswith("$message_"):
-            self._learn_outcome(run, event)
+            learn_outcome(run, event)
         node = journey.nodes[run.step] if run.step < len(journey.nodes) else None
         # Once its time is out it has gone by `otherwise`, though nobody may have looked yet.
         if node is not None and node.awaited and run.due > self.upto:
@@ -307,12 +310,6 @@ class Handling:
         else:
             self._move(run, journey.nodes[run.step].after, how.at)
         self.advance(run, journey)
-
-    def _learn_outcome(self, run: Run, event: Trigger) -> None:
-        for step, message in run.sent.items():
-            if message == event.properties.get("message"):
-                known = run.event.answers.setdefault(step, {})
-                known.setdefault(event.name.removeprefix("$message_"), event.at)
 
     # -- runs
 
@@ -351,6 +348,9 @@ class Handling:
         A run whose step is gone moves when it is `due`, to the first step behind it that is left.
         """
         definitions, revision = self.definitions, run.revision
+        latest = definitions.journeys.get(run.journey)
+        if latest is not None and latest.revision == revision:
+            return latest
         journey = definitions.journey(run.journey, revision)
         to = definitions.revision_for(run.journey, revision)
         moved = definitions.journey(run.journey, to) if to != revision else None

@@ -18,6 +18,8 @@ from harken.people.profile import Profile
 
 Gate = Callable[[Candidate, Profile, int, CompiledWorkspace], Verdict]
 
+NO = frozenset({"hold", "drop"})
+
 # Hours and caps agree at once unless messages are dated in the future.
 _TURNS = 100
 
@@ -41,27 +43,31 @@ def check(
     verdicts: list[Verdict] = []
     for gate in GATES:
         verdict = gate(candidate, profile, now, workspace)
-        if verdict.outcome == "hold" and not verdict.until:
-            verdict = _held(verdict, candidate, profile, now, workspace)
+        if verdict.outcome in NO:
+            if verdict.outcome == "hold" and not verdict.until:
+                verdict = _held(verdict, candidate, profile, now, workspace)
+            return [*verdicts, verdict]
         verdicts.append(verdict)
-        if verdict.outcome in ("hold", "drop"):
-            break
     return verdicts
 
 
 def decision(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict that decides: the no, else the control group's, else the last gate's pass."""
-    if verdicts[-1].outcome in ("hold", "drop"):
-        return verdicts[-1]
-    return next((one for one in verdicts if one.outcome == "control"), verdicts[-1])
+    last = verdicts[-1]
+    # Not `next(...)`, here and below: every message asks this, and a generator takes longer.
+    for verdict in verdicts if last.outcome not in NO else ():
+        if verdict.outcome == "control":
+            return verdict
+    return last
 
 
 def demands(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """What the law wants the message to show, for `Outgoing.context["demands"]`."""
-    found: dict[str, Any] = next(
-        (one.facts["demands"] for one in verdicts if "demands" in one.facts), {}
-    )
-    return found
+    for verdict in verdicts:
+        if "demands" in verdict.facts:
+            found: dict[str, Any] = verdict.facts["demands"]
+            return found
+    return {}
 
 
 def open_from(

@@ -81,15 +81,10 @@ def holdout(
     They are `control`, not dropped: the later gates still speak, so that only those who would
     have been sent to are compared with those who were.
     """
-    if candidate.purpose == "transactional":
+    everywhere, here, split = workspace.holdout_percent, candidate.control_percent, candidate.split
+    if candidate.purpose == "transactional" or not (everywhere or here or split):
         return NOT_HELD_OUT
-    found = control_group(
-        profile.id,
-        candidate.journey,
-        workspace.holdout_percent,
-        candidate.control_percent,
-        candidate.split,
-    )
+    found = control_group(profile.id, candidate.journey, everywhere, here, split)
     return found or NOT_HELD_OUT
 
 

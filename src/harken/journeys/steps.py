@@ -126,6 +126,14 @@ def way_of(node: Node, run: Run, event: Trigger) -> Way | None:
     return None
 
 
+def learn_outcome(run: Run, event: Trigger) -> None:
+    """Of one of the run's messages: what has become of it is known to later steps."""
+    for step, message in run.sent.items():
+        if message == event.properties.get("message"):
+            known = run.event.answers.setdefault(step, {})
+            known.setdefault(event.name.removeprefix("$message_"), event.at)
+
+
 def take_go_to(node: Node, run: Run, now: int) -> Result:
     """On at the other step; back at most once in `TURN`."""
     if node.after <= run.step and now < run.turned_at + TURN:

@@ -8,7 +8,7 @@ from harken.people.profile import Profile, Reach
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# The whole check costs 85 microseconds, and each customer's address is met but rarely; this one
+# The whole check costs 85 microseconds; this one costs less than to remember what it has said, and
 # accepts only a part of what that accepts (a test holds it to that).
 _PLAIN = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
 LONGEST = 254
@@ -41,7 +41,6 @@ def form_problem(channel: str, address: str) -> str:
     return address_problem(address) if TABLE[channel].form == "e-mail" else ""
 
 
-@lru_cache(maxsize=10_000)
 def address_problem(address: str) -> str:
     """What is wrong with the form of an e-mail address (RFC 5321, 6531), or "". Asks no DNS.
 
@@ -65,6 +64,7 @@ def _special() -> frozenset[str]:
     return frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 
 
+@lru_cache(maxsize=10_000)
 def _thorough(address: str) -> str:
     # Here and in `_special`, and not at the top: it loads slowly, and no start should wait for it.
     from email_validator import EmailNotValidError, validate_email

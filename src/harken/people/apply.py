@@ -33,12 +33,17 @@ ATTRIBUTE_BYTES = 256 * 1024
 
 
 def seen_before(profile: Profile, message_id: str, now: int) -> bool:
-    """Whether the message id was seen within 48 h; remembers it if not.
+    """Whether the message id was seen within 48 h; remembers it if not."""
+    return marked_before(profile, fingerprint(message_id), now)
+
+
+def marked_before(profile: Profile, mark: bytes, now: int) -> bool:
+    """The same by the message id's fingerprint.
 
     The ids stand in the document as eight bytes of hash and four of the time, oldest first, so
     that a customer's whole memory is one bytes search.
     """
-    mark, second = fingerprint(message_id), now // 1000
+    second = now // 1000
     seen = profile.seen
     if seen and int.from_bytes(seen[8:12], "big") < second - REMEMBERED_SECONDS:
         seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
