@@ -53,7 +53,7 @@ def test_their_own_hour_is_waited_for(open_shop: Open) -> None:
     shop.advance("2d")
     assert sent(shop) == [instant("2026-03-03 08:00")]
     told = "their best hour is 08:00, by when they opened and clicked (3 opens and clicks)"
-    assert f"at wait-1 they wait until 08:00 on 3 March 2026: {told}" in shop.story("mina")
+    assert f"At wait-1 they wait until 08:00 on 3 March 2026: {told}" in shop.story("mina")
 
 
 def test_why_says_that_they_wait(open_shop: Open) -> None:
@@ -83,7 +83,7 @@ def test_in_their_hour_nothing_is_waited_for(open_shop: Open) -> None:
     shop.at("2026-03-03 08:40")
     shop.track("mina", "Go")
     assert sent(shop) == [shop.now]
-    assert "at wait-1 they went on at once: their best hour is 08:00" in shop.story("mina")
+    assert "At wait-1 they went on at once: their best hour is 08:00" in shop.story("mina")
 
 
 def test_two_opens_are_no_habit_and_machines_have_none(open_shop: Open) -> None:

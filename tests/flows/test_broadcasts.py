@@ -89,7 +89,7 @@ def test_a_segment_enters_with_properties(station: Station) -> None:
     assert station.mailed() == 1_100
     station.start("again")
     assert station.find("again").refused == {"reentry": 1_100}
-    assert "they did not enter with the broadcast again" in station.shop.story("u5", "news")
+    assert "They did not enter with the broadcast again" in station.shop.story("u5", "news")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_minted_coupon_is_told_and_good_to_the_end_of_the_third_day(minted: Sh
 def test_why_tells_of_a_coupon(minted: Shop) -> None:
     minted.track("mina", "Go")
     [code] = codes(minted, "mina")
-    assert f"at coupon-1 they were given the coupon {code} of trial, good until" in minted.story(
+    assert f"At coupon-1 they were given the coupon {code} of trial, good until" in minted.story(
         "mina"
     )
 
@@ -219,7 +219,7 @@ def test_control_groups_get_no_coupon(shop: Shop) -> None:
     shop.identify("mina", email="mina@shop.example")
     shop.track("mina", "Go")
     assert codes(shop, "mina") == []
-    assert "a coupon of trial would have been given to them at coupon-1" in shop.story("mina")
+    assert "A coupon of trial would have been given to them at coupon-1" in shop.story("mina")
 
 
 def test_a_message_after_the_code_came_back_does_not_tell_it(shop: Shop) -> None:

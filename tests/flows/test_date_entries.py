@@ -360,7 +360,7 @@ def test_why_says_when_the_date_comes_and_that_it_came(open_shop: Open) -> None:
     coming = "the date that lets them in comes on 10 March 2026 at 09:00 (Asia/Seoul)."
     assert shop.why("mina").answer == f"Not yet: {coming}"
     shop.advance("30d")
-    assert "they entered, because of the date in their birthday (2026-03-10)" in shop.story("mina")
+    assert "They entered, because of the date in their birthday (2026-03-10)" in shop.story("mina")
     customer(shop, "joon")
     assert shop.why("joon").answer == "No date that lies ahead is known of their birthday."
 

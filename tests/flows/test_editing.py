@@ -114,7 +114,7 @@ def test_runs_move_onto_the_new_revision_when_the_editor_says_so(open_shop: Open
     shop.advance("2d")
     assert shop.subjects("mina@shop.example") == ["old hello", "new last"]
     assert shop.subjects("late@shop.example") == ["new hello", "new last"]
-    assert "the run was moved from revision 1 to 2 at second" in shop.story("mina")
+    assert "The run was moved from revision 1 to 2 at second" in shop.story("mina")
     assert shop.profile("late").attributes["half"] is True
     assert "half" not in shop.profile("mina").attributes
 

@@ -195,4 +195,4 @@ def test_why_says_that_it_was_ignored(open_shop: Open) -> None:
     )
     shop.advance("24h")
     because = "because the message hello of welcome was neither opened nor clicked within 1 day"
-    assert f"they entered, {because}" in shop.story("mina")
+    assert f"They entered, {because}" in shop.story("mina")

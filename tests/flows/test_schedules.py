@@ -222,7 +222,7 @@ def test_why_says_that_the_calendar_did_it(shop: Shop) -> None:
     shop.apply(segments=EVERYBODY, news=news("2026-03-03T09:00"))
     shop.at("2026-03-03 12:00")
     story = shop.story("mina", "news")
-    assert "they entered, because the schedule came to 2026-03-03T09:00" in story
+    assert "They entered, because the schedule came to 2026-03-03T09:00" in story
     assert "$scheduled" not in story
 
 

@@ -72,7 +72,7 @@ def test_why_says_which_way_and_because_of_what(open_shop: Open) -> None:
     customer(shop)
     shop.track("mina", "Go", worth=10)
     told = shop.story("mina")
-    assert "at branch-1 they went the way otherwise, because no other was theirs" in told
+    assert "At branch-1 they went the way otherwise, because no other was theirs" in told
     customer(shop, "tom")
     shop.track("tom", "Go", worth=300)
     told = shop.story("tom")
@@ -331,9 +331,9 @@ def test_one_journey_enters_another(open_shop: Open, given: str, subjects: list[
     assert shop.subjects()[1:] == subjects
     told = shop.story("mina", "other")
     if subjects:
-        assert "they entered, because they were put in" in told
+        assert "They entered, because they were put in" in told
     else:
-        assert "they did not enter when they were put in" in told
+        assert "They did not enter when they were put in" in told
         assert "the event had no brand" in told
 
 
@@ -357,7 +357,7 @@ def test_journeys_that_enter_one_another_come_to_an_end(open_shop: Open) -> None
     pongs = {"entered event": 2, "ended completed": 2, "not_entered chain_too_long": 1}
     assert Counter(shop.said("mina", "pong")) == pongs
     assert (
-        "they did not enter when they were put in, because ping put them in when 5 had followed "
+        "They did not enter when they were put in, because ping put them in when 5 had followed "
         "from one another without a wait, and chains are cut there"
     ) in shop.story("mina", "pong")
 

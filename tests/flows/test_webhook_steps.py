@@ -67,7 +67,7 @@ def test_the_answer_is_there_for_later_steps_and_words(open_shop: Open) -> None:
         shop.track("mina", "Go")
         assert shop.profile("mina").attributes["tier"] == "other"
         assert sorted(shop.subjects()) == ["A free mug", "no offer"]
-        assert "the webhook answered at score" in shop.story("mina")
+        assert "The webhook answered at score" in shop.story("mina")
         assert shop.happened("mina")["$webhook_called"] == 2
         # It says nothing to the customer: no message of theirs, no slot of a cap.
         assert shop.happened("mina")["$message_sent"] == 2
@@ -198,7 +198,7 @@ def test_one_that_is_moved_to_a_new_revision_while_it_waits_calls_once(open_shop
         shop.apply(cart=JOURNEY.replace("no offer", "none"), workspace=hooks, move=["cart"])
         shop.advance("1m")
         assert shop.profile("mina").attributes["tier"] == "gold"
-        assert "the run was moved from revision 1 to 2" in shop.story("mina")
+        assert "The run was moved from revision 1 to 2" in shop.story("mina")
         assert len(receiver.once) == 1
 
 

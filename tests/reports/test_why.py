@@ -295,7 +295,8 @@ SENTENCES: list[tuple[Decision, str]] = [
 @pytest.mark.parametrize(("decision", "sentence"), SENTENCES)
 def test_a_decision_as_a_sentence(decision: Decision, sentence: str) -> None:
     [told] = ask([decision]).story
-    assert told.text == ON + sentence
+    assert told.text == sentence[0].upper() + sentence[1:]
+    assert told.when == "3 March 2026 at 14:05"
     assert (told.outcome, told.reason) == (decision.outcome, decision.reason)
 
 
@@ -303,6 +304,11 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"sent_at": AT, "variant": "premium", "why_variant": "cart_value is at least 200"},
         ["was sent to kim@shop.example in the variant premium (cart_value is at least 200)."],
+    ),
+    ({"sent_at": AT, "variant": "default"}, ["was sent to kim@shop.example."]),
+    (
+        {"sent_at": AT, "variant": "default", "why_variant": "no variant's rule holds"},
+        ["was sent to kim@shop.example in its default wording (no variant's rule holds)."],
     ),
     (
         {"state": "delivered", "sent_at": AT, "delivered_at": AT, "opened_at": AT,
@@ -330,7 +336,7 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("fields", "told"), LEDGER)
 def test_what_the_ledger_knows(fields: dict[str, Any], told: list[str]) -> None:
     story = ask([], [row(**fields)]).story
-    assert [sentence.text for sentence in story] == [f"{ON}the message nudge {t}" for t in told]
+    assert [sentence.text for sentence in story] == [f"The message nudge {t}" for t in told]
 
 
 ENTERED = decided("entered", "event", facts={"event": "Cart Abandoned"}, at=AT - HOUR)
@@ -433,7 +439,7 @@ def test_an_entry_is_told_with_what_its_revision_asked_for() -> None:
         ask([decided("entered", "event", facts=facts, revision=n)], entries=ENTRIES).story[0].text
         for n in (1, 2, 3)
     ]
-    lead = f"{ON}they entered, because of the event Cart Abandoned"
+    lead = "They entered, because of the event Cart Abandoned"
     assert texts == [
         f"{lead} with cart value 250, brand Han.",
         f"{lead} with cart.value 250 (at least 100 was asked) and brand Han.",
@@ -484,7 +490,9 @@ def test_when_nothing_was_decided(given: dict[str, Any], answer: str) -> None:
 def test_times_are_in_the_workspaces_zone_when_the_customers_is_not_known() -> None:
     found = ask([decided("ended", "exit")], profile=Profile(id=1))
     assert found.zone == "UTC"
-    assert found.story[0].text.startswith("On 3 March 2026 at 05:05 (UTC) they left")
+    assert found.story[0].text == "They left the journey at an exit step."
+    assert found.story[0].when == "3 March 2026 at 05:05"
+    assert found.answer.startswith("No message was sent. On 3 March 2026 at 05:05 (UTC) they left")
 
 
 def test_other_journeys_are_left_out() -> None:

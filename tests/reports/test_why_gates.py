@@ -19,7 +19,7 @@ from harken.workspace import Cap, QuietHours, Workspace
 
 UTC = ZoneInfo("UTC")
 AT = parse_time("2026-03-03T22:14:00") or 0
-ON = "On 3 March 2026 at 22:14 (UTC) the message nudge was "
+ON = "The message nudge was "
 QUIET = QuietHours(from_=TimeOfDay.parse("21:00"), to=TimeOfDay.parse("09:00"))
 TWO_A_DAY = Cap(at_most=2, per=Duration.parse("1d"), channel="email")
 OPTED_OUT = ConsentChange(

@@ -82,7 +82,9 @@ def test_why(open_shop: Shop) -> None:
     why = open_shop.get("/people/u1/why/abandoned-cart")
     assert why["answer"].startswith("1 message was sent.")
     assert why["zone"] == "Asia/Seoul"
-    assert why["story"][0]["text"].startswith("On 2 March 2026 at 12:00 (Asia/Seoul) they entered")
+    first = why["story"][0]
+    assert first["text"].startswith("They entered, because of the event Cart Abandoned")
+    assert first["when"] == "2 March 2026 at 12:00"
 
 
 def test_attributes_are_stated_and_taken_away(open_shop: Shop) -> None:

@@ -180,7 +180,7 @@ def _show_choice(shown: dict[str, Any]) -> None:
             "channel": shown["channel"],
             "subject": shown["subject"],
             "variant": shown["variant"],
-            "because": "; ".join([shown["why_variant"], *shown["notes"]]),
+            "because": "; ".join(filter(None, [shown["why_variant"], *shown["notes"]])),
             "language": shown["language"],
         }
     )

@@ -131,7 +131,7 @@ def why(customer: Customer, journey: str, /, *, connection: Connection = Connect
         return
     show.sentence(answer["answer"], "bold")
     for one in answer["story"]:
-        show.line("  " + show.one_line(one["text"]))
+        show.line(f"  {one['when']}  {show.one_line(one['text'])}")
 
 
 def enter(

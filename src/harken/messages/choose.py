@@ -15,7 +15,7 @@ Check = Callable[[Profile, Trigger | None, int], bool]
 
 
 class Choice(Struct, frozen=True):
-    """The variant for a customer, and why in a sentence."""
+    """The variant for a customer, and why in a sentence: empty when there was nothing to choose."""
 
     variant: str
     why: str
@@ -66,7 +66,7 @@ class Chooser(Struct, frozen=True, kw_only=True):
             return Choice(drawn.arm, f"the A/B split gave {drawn.arm}: {drawn.said()}", drawn)
         if self.conditions:
             return Choice(DEFAULT, "no variant's rule holds for this customer")
-        return Choice(DEFAULT, "the message has no variants")
+        return Choice(DEFAULT, "")
 
 
 def compile_choice(step: Message, journey: str, compile_rule: Callable[[Rule], Check]) -> Chooser:

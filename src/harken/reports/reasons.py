@@ -4,13 +4,15 @@ A code that is not in the table (a policy pack's, or one of a later version) is 
 its gate, its name and its facts.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from harken.channels.table import called
 from harken.effects import Decision
+from harken.reports import refusals
+from harken.reports.doings import doing, named
+from harken.reports.refusals import Clause
 from harken.reports.ways import (
     cause,
     chain_too_long,
@@ -22,11 +24,7 @@ from harken.reports.ways import (
     took,
     unknown_journey,
 )
-from harken.reports.words import Words, condition, counted, joined, length, met, value
-
-Clause = Callable[[Decision, Words], str]
-
-PACK_NAMES = {"KR": "Korea"}
+from harken.reports.words import Words, condition, joined, length, met, value
 
 
 def clause(decision: Decision, words: Words) -> str:
@@ -40,10 +38,12 @@ def clause(decision: Decision, words: Words) -> str:
 
 def entered(decision: Decision, words: Words) -> str:
     facts = decision.facts
-    text = "they entered"
+    text, event = "they entered", facts.get("event")
     if because := cause(facts):
-        text += f", {because}"
-    elif event := facts.get("event"):
+        said = named(str(event))
+        held = [one for one in conditions(facts) if one["rule"].partition(" is ")[0] not in said]
+        text += f", {because}" + (f" with {joined([met(part) for part in held])}" if held else "")
+    elif event:
         text += f", because of the event {event}"
         if held := conditions(facts):
             text += f" with {joined([met(part) for part in held])}"
@@ -223,8 +223,9 @@ def _dated(decision: Decision, words: Words, name: str, lead: str) -> str:
 
 
 def _exception(decision: Decision, words: Words) -> str:
-    text = f"they left the journey because of {decision.facts.get('event', 'an exception event')}"
-    happened = decision.facts.get("at")
+    event, happened = decision.facts.get("event", "an exception event"), decision.facts.get("at")
+    did = doing(event, {})
+    text = f"they left the journey because {f'they {did}' if did else f'of {event}'}"
     return f"{text} at {words.moment(happened, decision.at)}" if happened else text
 
 
@@ -233,159 +234,13 @@ def _left(why: str) -> Clause:
         found = conditions(decision.facts)
         rule = decision.facts.get("rule")
         if event := decision.facts.get("event"):
-            return f"{why}, on the event {event}"
+            did = doing(event, {})
+            return f"{why}, when they {did}" if did else f"{why}, on the event {event}"
         if found:
             return f"{why}: {joined([met(part) for part in found])}"
         return f"{why}: {rule}" if rule else why
 
     return tell
-
-
-# What the gates say of a message.
-
-
-def _quiet(decision: Decision, words: Words) -> str:
-    opens, _, closes = str(decision.facts.get("allowed", "")).partition("-")
-    # The facts name the hours that are open; quiet are the others.
-    return _hours("quiet hours", f"{closes}-{opens}" if closes else "", decision)
-
-
-def _sending(decision: Decision, words: Words) -> str:
-    name = "hours outside its sending hours" if decision.outcome == "dropped" else "sending hours"
-    return _hours(name, str(decision.facts.get("allowed", "")), decision)
-
-
-def _ad_hours(decision: Decision, words: Words) -> str:
-    return _hours(f"{_law(decision)} on hours for ads", str(decision.facts["allowed"]), decision)
-
-
-def _hours(name: str, hours: str, decision: Decision) -> str:
-    parts = [hours] if hours else []
-    if zone := decision.facts.get("zone"):
-        parts.append(f"in their zone {zone}")
-    text = " ".join(parts)
-    if local := decision.facts.get("local"):
-        text = f"{text}; it was {local}" if text else f"it was {local}"
-    return f"{name} ({text})" if text else name
-
-
-def _cap(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    cap = facts.get("cap")
-    text = _rule(cap if isinstance(cap, dict) else facts)
-    times = [words.moment(_time(sent), decision.at) for sent in facts.get("sent") or []]
-    # Of a control group's members some or all of them only would have been.
-    verb = "would have been sent" if facts.get("control") else "sent"
-    sent = f" ({verb} at {joined(times)})" if times else ""
-    if won := [f"{one['step']} of {one['journey']}" for one in facts.get("won") or []]:
-        sent += f"; the slot went to the message {joined(won)}"
-    return f"{text}{sent}" if decision.outcome == "held" else f"{text} was reached{sent}"
-
-
-def _arbitration(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    rivals = [f"{one['step']} of {one['journey']}" for one in facts.get("rivals") or []]
-    others = f" beside the message {joined(rivals)}" if rivals else ""
-    return f"a more important one may want its slot under {_rule(facts['cap'])}{others}"
-
-
-def _rule(cap: dict[str, Any]) -> str:
-    """`the cap of 2 e-mails tagged news in 1 day`."""
-    thing = called(cap.get("channel") or "message")
-    tag = f" tagged {cap['tag']}" if cap.get("tag") else ""
-    return f"the cap of {counted(cap['at_most'], thing)}{tag} in {length(cap['per'])}"
-
-
-def _time(sent: Any) -> int:
-    """The time of a counted message: `[id, at]`, `{"at": ...}`, or the time itself."""
-    if isinstance(sent, dict):
-        return int(sent["at"])
-    return int(sent[1] if isinstance(sent, list | tuple) else sent)
-
-
-def _control(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    group = facts.get("group") or ("global" if "global" in decision.reason else "journey")
-    text = f"they are in the {'global control group' if group == 'global' else 'control group'}"
-    if group != "global":
-        text += " of this journey"
-    percent = facts.get("percent")
-    return f"{text} ({percent:g} % of customers)" if percent else text
-
-
-def _split_control(decision: Decision, words: Words) -> str:
-    return f"they are in the control group of the experiment {decision.facts.get('split', '')}"
-
-
-def _no_address(decision: Decision, words: Words) -> str:
-    channel = decision.facts.get("channel", "email")
-    return f"no {called(channel)} address of theirs is known"
-
-
-def _bad_address(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    text = (
-        f"their address {facts['address']} can be none"
-        if "address" in facts
-        else ("their address can be none")
-    )
-    return f"{text} ({str(facts['problem']).rstrip('.')})" if facts.get("problem") else text
-
-
-def _unreachable(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    why = facts.get("why") or decision.reason
-    since = f" since {words.moment(facts['since'], decision.at)}" if facts.get("since") else ""
-    detail = f"; {facts['detail']}" if facts.get("detail") else ""
-    return f"their address must not be written to any more{since} ({why}{detail})"
-
-
-def _opted_out(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    text = f"they opted out of {_consented(facts)}"
-    if facts.get("since"):
-        text += f" at {words.moment(facts['since'], decision.at)}"
-    how = [f"by {facts['by']}"] if facts.get("by") else []
-    how += [str(facts["how"])] if facts.get("how") else []
-    return f"{text} ({', '.join(how)})" if how else text
-
-
-def _no_consent(decision: Decision, words: Words) -> str:
-    return f"they have not opted in to {_consented(decision.facts)}, and the workspace asks for it"
-
-
-def _consented(facts: dict[str, Any]) -> str:
-    channel = facts.get("channel", "")
-    purpose = facts.get("purpose", "messages")
-    if not channel or channel == "all":
-        return f"all {purpose}" if channel else str(purpose)
-    return f"{purpose} by {called(channel)}"
-
-
-def _law(decision: Decision) -> str:
-    pack = decision.facts.get("pack", "")
-    return f"the law of {PACK_NAMES.get(pack, pack or 'their country')}"
-
-
-def _no_express_consent(decision: Decision, words: Words) -> str:
-    facts = decision.facts
-    text = f"{_law(decision)} asks for their express consent to ads"
-    if state := facts.get("state"):
-        text += f" (it is {str(state).replace('_', ' ')})"
-    if facts.get("purchase_until"):
-        until = words.moment(facts["purchase_until"], decision.at)
-        text += f"; what they bought allowed ads until {until}"
-    return text
-
-
-def _not_reconfirmed(decision: Decision, words: Words) -> str:
-    given = decision.facts.get("since")
-    text = f"{_law(decision)} asks to have consent confirmed every two years"
-    return f"{text}; theirs is of {words.date(given)}" if given else text
-
-
-def _alimtalk(why: str) -> Clause:
-    return lambda decision, words: f"an AlimTalk {why}"
 
 
 def _not_live(decision: Decision, words: Words) -> str:
@@ -457,29 +312,29 @@ BLOCKED: dict[str, Clause] = {
     "journey_ended": _ended_before,
     "expired": _too_late,
     "audience": _audience,
-    "global_control": _control,
-    "global_holdout": _control,
-    "journey_control": _control,
-    "split_control": _split_control,
-    "no_address": _no_address,
-    "bad_address": _bad_address,
-    "unreachable": _unreachable,
-    "bounced": _unreachable,
-    "complained": _unreachable,
-    "suppressed": _unreachable,
-    "opted_out": _opted_out,
-    "no_consent": _no_consent,
-    "not_opted_in": _no_consent,
-    "no_express_consent": _no_express_consent,
-    "consent_not_reconfirmed": _not_reconfirmed,
-    "alimtalk_promotion": _alimtalk("may not carry an ad"),
-    "alimtalk_template": _alimtalk("needs an approved template"),
-    "ad_hours": _ad_hours,
-    "quiet_hours": _quiet,
-    "sending_hours": _sending,
-    "step_sending_hours": _sending,
-    "frequency_cap": _cap,
-    "arbitration": _arbitration,
+    "global_control": refusals.control,
+    "global_holdout": refusals.control,
+    "journey_control": refusals.control,
+    "split_control": refusals.split_control,
+    "no_address": refusals.no_address,
+    "bad_address": refusals.bad_address,
+    "unreachable": refusals.unreachable,
+    "bounced": refusals.unreachable,
+    "complained": refusals.unreachable,
+    "suppressed": refusals.unreachable,
+    "opted_out": refusals.opted_out,
+    "no_consent": refusals.no_consent,
+    "not_opted_in": refusals.no_consent,
+    "no_express_consent": refusals.no_express_consent,
+    "consent_not_reconfirmed": refusals.not_reconfirmed,
+    "alimtalk_promotion": refusals.alimtalk("may not carry an ad"),
+    "alimtalk_template": refusals.alimtalk("needs an approved template"),
+    "ad_hours": refusals.ad_hours,
+    "quiet_hours": refusals.quiet,
+    "sending_hours": refusals.sending,
+    "step_sending_hours": refusals.sending,
+    "frequency_cap": refusals.cap,
+    "arbitration": refusals.arbitration,
 }
 OUTCOMES: dict[str, Clause] = {
     "entered": entered,

@@ -7,7 +7,6 @@ from harken.journeys.entries import (
     DATE_REACHED,
     ENTERED,
     IGNORED,
-    PLACE_ENTERED,
     SCHEDULED,
     ApiEntry,
     DateEntry,
@@ -17,6 +16,7 @@ from harken.journeys.entries import (
     ScheduleEntry,
 )
 from harken.people.profile import Profile
+from harken.reports.doings import doing
 from harken.reports.words import Words, length, value
 
 
@@ -25,8 +25,6 @@ def cause(facts: dict[str, Any]) -> str:
     seen, event = facts.get("properties") or {}, facts.get("event")
     if event == DATE_REACHED and "attribute" in seen:
         return f"because of the date in their {seen['attribute']} ({seen['date']})"
-    if event == PLACE_ENTERED and "place" in seen:
-        return f"because they came to the place {seen['place']}"
     if event == IGNORED and "within" in seen:
         message = f"the message {seen['step']} of {seen['journey']}"
         return f"because {message} was neither opened nor clicked within {length(seen['within'])}"
@@ -37,7 +35,8 @@ def cause(facts: dict[str, Any]) -> str:
         return f"because the broadcast {id} put them in{given}"
     if event == ENTERED:
         return "because they were put in" + (f" with {value(seen)}" if seen else "")
-    return ""
+    did = doing(str(event), seen)
+    return f"because they {did}" if did else ""
 
 
 def occasion(facts: dict[str, Any]) -> str:
@@ -49,6 +48,8 @@ def occasion(facts: dict[str, Any]) -> str:
         return f"with the broadcast {id}"
     if event == ENTERED:
         return "when they were put in"
+    if did := doing(str(event), facts.get("properties") or {}):
+        return f"when they {did}"
     return f"on the event {event}" if event else ""
 
 
@@ -145,7 +146,8 @@ def took(decision: Decision, words: Words) -> str:
     if key == "wait_for":
         because = f"because {said}" if said else "because nothing that it waits for came in time"
         if event := facts.get("event"):
-            because = f"because of the event {event}"
+            did = doing(event, facts.get("properties") or {})
+            because = f"because they {did}" if did else f"because of the event {event}"
     elif key == "webhook":
         if way == "answered":
             return f"the webhook answered at {decision.step}"

@@ -10,11 +10,12 @@ from msgspec import UNSET, Struct
 from harken.channels.table import CALL
 from harken.effects import Decision
 from harken.journeys.entries import Entry
+from harken.journeys.experiments import DEFAULT
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
 from harken.reports.ways import not_yet
-from harken.reports.words import Words, counted
+from harken.reports.words import Words, capital, counted
 from harken.segments.rules import lookup
 from harken.segments.words import describe_test
 from harken.store.base import LedgerRow
@@ -28,6 +29,8 @@ class Sentence(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One thing that happened. `at` in ms; the rest tells programs what the text tells people."""
 
     at: int
+    when: str
+    """The time in words, in the zone of the answer: `3 March 2026 at 14:05`."""
     text: str
     outcome: str
     """The decision's outcome, or the state that the message came to."""
@@ -79,6 +82,7 @@ def why(
         answer = waiting or _nothing(profile, words, entry_event, applied_at, state)
     else:
         answer = _answer(story, rows, _runs(profile, journey), words)
+    story = [msgspec.structs.replace(one, text=capital(one.text)) for one in story]
     return Why(journey=journey, zone=zone.key, answer=answer, story=story)
 
 
@@ -103,7 +107,8 @@ def _at(properties: dict[str, Any], path: str) -> Any:
 def _told(decision: Decision, words: Words) -> Sentence:
     return Sentence(
         at=decision.at,
-        text=f"{words.on(decision.at)} {reasons.clause(decision, words)}.",
+        when=words.when(decision.at),
+        text=f"{reasons.clause(decision, words)}.",
         outcome=decision.outcome,
         reason=decision.reason,
         gate=decision.gate,
@@ -128,7 +133,8 @@ def _told_of(row: LedgerRow, words: Words) -> list[Sentence]:
     return [
         Sentence(
             at=at,
-            text=f"{words.on(at)} the message {row.step} {what}.",
+            when=words.when(at),
+            text=f"the message {row.step} {what}.",
             outcome=outcome,
             step=row.step,
             message=row.id,
@@ -147,7 +153,9 @@ ENDINGS = {
 
 def _sent(row: LedgerRow) -> str:
     text = f"was sent to {row.address}"
-    if row.variant:
+    if row.variant == DEFAULT and row.why_variant:
+        text += " in its default wording"
+    elif row.variant and row.variant != DEFAULT:
         text += f" in the variant {row.variant}"
     return f"{text} ({row.why_variant})" if row.why_variant else text
 
@@ -176,18 +184,23 @@ def _answer(story: list[Sentence], rows: list[LedgerRow], runs: list[Run], words
     sent = sum(bool(row.sent_at) or row.state in SENT for row in rows)
     if sent:
         last_sent = [sentence for sentence in story if sentence.outcome in SENT][-1:]
-        told = "".join(f" {sentence.text}" for sentence in last_sent)
+        told = "".join(f" {_dated(sentence, words)}" for sentence in last_sent)
         return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}"
     last = _deciding(story)
-    waits = [run for run in runs if run.due]
+    told, waits = _dated(last, words), [run for run in runs if run.due]
     if last.outcome == "held":
-        return f"No message was sent yet. {last.text}"
+        return f"No message was sent yet. {told}"
     if waits and last.outcome == "entered":
         due = min(run.due for run in waits)
-        return f"No message was sent yet. {last.text} The next step is due {words.on(due)[3:]}."
+        return f"No message was sent yet. {told} The next step is due {words.on(due)[3:]}."
     if last.outcome in ("passed", "queued") or (waits and last.outcome == "took"):
-        return f"No message was sent yet. {last.text}"
-    return f"No message was sent. {last.text}"
+        return f"No message was sent yet. {told}"
+    return f"No message was sent. {told}"
+
+
+def _dated(sentence: Sentence, words: Words) -> str:
+    """`On 3 March 2026 at 14:05 (Asia/Seoul) they entered.`"""
+    return f"{words.on(sentence.at)} {sentence.text}"
 
 
 def _deciding(story: list[Sentence]) -> Sentence:

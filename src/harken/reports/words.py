@@ -19,7 +19,11 @@ class Words:
 
     def on(self, at: int) -> str:
         """`On 3 March 2026 at 14:05 (Asia/Seoul)`."""
-        return f"On {self.date(at)} at {self.clock(at)} ({self.zone.key})"
+        return f"On {self.when(at)} ({self.zone.key})"
+
+    def when(self, at: int) -> str:
+        """`3 March 2026 at 14:05`."""
+        return f"{self.date(at)} at {self.clock(at)}"
 
     def moment(self, at: int, beside: int) -> str:
         """`14:05`, and the date too when it is another day than that of `beside`."""
@@ -70,6 +74,11 @@ def value(found: Any) -> str:
     return shortened(str(found))
 
 
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
 def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
@@ -85,6 +94,8 @@ def condition(failed: Any) -> str:
     if asked == "known":
         return f"{name} was {seen}"
     if found and not rule.startswith(("did ", "not ")):
+        if asked == seen:
+            return f"{name} was {seen}"
         return f"{name} was {seen} ({asked.replace(' and is ', ' and ')} was asked)"
     return f'"{rule}" was asked (it was {seen})'
 

@@ -7,38 +7,12 @@ from msgspec import Struct
 
 from harken.clock import iso
 from harken.effects import Decision, Happening
+from harken.reports.doings import OURS
 from harken.reports.reasons import clause
 from harken.reports.words import Words, value
 
 _SHOWN = 6
 """Properties told in a line; all of them stand beside it."""
-
-OURS = {
-    "$identify": "said who they are",
-    "$group": "joined a group",
-    "$alias": "took another id",
-    "$session_started": "began a session",
-    "$session_ended": "ended a session",
-    "$journey_entered": "entered the journey {journey}",
-    "$message_sent": "were sent the message {step} of {journey}",
-    "$message_failed": "could not be sent the message {step} of {journey}",
-    "$message_aborted": "were not sent the message {step} of {journey}: it was given up",
-    "$message_unsure": "may or may not have been sent the message {step} of {journey}",
-    "$message_delivered": "got the message {step} of {journey}",
-    "$message_opened": "opened the message {step} of {journey}",
-    "$message_clicked": "clicked in the message {step} of {journey}",
-    "$message_bounced": "could not be reached: the message {step} of {journey} bounced",
-    "$message_complained": "complained about the message {step} of {journey}",
-    "$message_unsubscribed": "unsubscribed by the message {step} of {journey}",
-    "$webhook_called": "had a webhook called at {step} of {journey}",
-    "$unsubscribed": "opted out of {purpose} by {channel}",
-    "$consent_given": "consented to {purpose} by {channel}",
-    "$address_allowed": "may be written to again by {channel}",
-    "$back_in_stock": "could be told that {id} of {catalog} is in stock again",
-    "$price_dropped": "could be told that {id} of {catalog} costs {new} instead of {old}",
-    "$merged": "were joined with another profile",
-    "$unmerged": "were parted from another profile",
-}
 
 
 class Line(Struct, kw_only=True):

@@ -95,6 +95,8 @@ class Story(Struct, kw_only=True):
     """One thing that happened on the way."""
 
     at: str
+    when: str
+    """The time in words, in the answer's `zone`."""
     text: str
     outcome: str
     reason: str
@@ -225,6 +227,7 @@ def why_person(
     story = [
         Story(
             at=iso(line.at),
+            when=line.when,
             text=line.text,
             outcome=line.outcome,
             reason=line.reason,
