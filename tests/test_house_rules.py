@@ -40,7 +40,7 @@ SENTENCE = (
     ),
     ("leave by channels", "channels checking feeds fetching"),
     ("reports read it", "reports"),
-    ("the loops", "allocating backfill broadcasts commits stocking engine sending turn"),
+    ("the loops", "allocating concerned backfill broadcasts commits stocking engine sending turn"),
     ("web", "web"),
     ("together", "services app"),
     ("processes", "processes roles serve"),

@@ -2,18 +2,20 @@
 
 When definitions change, `renew` plans a pass over all customers. History works out what each new
 trait counted up to then, one statement a trait, in a thread of its own; then the engine takes a
-slice of customers at a time, as inputs like any other, between its batches. The place of the pass
-is committed with each slice: a restart goes on where it was.
+slice of customers at a time, as inputs like any other, between its batches: all, or those whom it
+may concern (`concerned`). The place of the pass is committed with each slice: a restart goes on
+where it was.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from harken.clock import Clock
+from harken.concerned import Concerned
 from harken.definitions import InForce
 from harken.history.base import History
 from harken.inputs import Fill
@@ -63,12 +65,22 @@ class Backfill:
         self._dropped = -1
         self._bell = threading.Event()
         self.filling = Filling()
+        self._concerned = Concerned()
         self.reload()
+        # Who changed before this engine began, since a pass was planned, nobody has noted.
+        self._concerned = Concerned(known=not self.filling.passes)
 
     def reload(self) -> None:
         """Go back to what was committed."""
         note = self._store.note(NOTE)
         self.filling = msgspec.msgpack.decode(note, type=Filling) if note else Filling()
+        self._concerned.again()
+
+    def changed(self, ids: Iterable[int], notes: Collection[str]) -> None:
+        """These documents change with a commit that has these notes."""
+        # By something else than a slice of ours: of those everybody was told.
+        if self.filling.passes and NOTE not in notes:
+            self._concerned.note(ids)
 
     def renew(self, before: InForce, definitions: InForce) -> Filling:
         """What is to be filled once `definitions` are in force. Takes hold when `committed`."""
@@ -76,7 +88,15 @@ class Backfill:
         revision = definitions.written.revision
         traits = filling.renew(definitions.counted(), revision)
         segments = definitions.changed_segments(before)
+        sparse = (
+            not definitions.dates_differ(before)
+            and segments.isdisjoint([*filling.named, *before.segments.by_name])
+            and definitions.fail_for_nothing(segments, traits)
+        )
+        filling.named = sorted({*filling.named, *definitions.segments.by_name})
         total = self._store.count_profiles()
+        if not filling.passes:
+            self._concerned = Concerned()
         if total and (traits or segments or definitions.dates_differ(before)):
             # Of a segment that changed again, only the latest rule is of interest.
             for one in filling.passes:
@@ -87,6 +107,7 @@ class Backfill:
                     traits=traits,
                     segments=tuple(sorted(segments)),
                     journeys=tuple(sorted(definitions.journeys_reading(traits))),
+                    sparse=sparse,
                     total=total,
                 )
             )
@@ -132,17 +153,27 @@ class Backfill:
         be passed by.
         """
         now, *later = self.filling.passes
+        ids, upto, done = self._next(now, limit)
+        if not ids:
+            log.info("back-fill is done", customers=now.done, segments=len(now.segments))
+            return [], replace(self.filling, passes=later, over=now)
+        states = self._states(now, upto)
+        fills = [Fill(id, states.get(id, {}), now.segments) for id in ids if id not in now.skip]
+        ahead = replace(now, cursor=upto, done=done)
+        return fills, replace(self.filling, passes=[ahead, *later])
+
+    def _next(self, now: Pass, limit: int) -> tuple[list[int], int, int]:
+        """The next customers, up to which id they are all to be told, how many then were."""
+        if now.sparse and self._concerned.known:
+            tables = list(self._tables(now))
+            ids, upto = self._concerned.take(now.number, self._history, tables, now.cursor, limit)
+            # Ids are hashes, evenly spread.
+            return ids, upto, now.total * (upto + 1) >> 63
         if now.only:
             ids = [id for id in now.only if id > now.cursor][:limit]
         else:
             ids = self._store.profile_ids(now.cursor, limit)
-        if not ids:
-            log.info("back-fill is done", customers=now.done, segments=len(now.segments))
-            return [], replace(self.filling, passes=later, over=now)
-        states = self._states(now, ids[-1])
-        fills = [Fill(id, states.get(id, {}), now.segments) for id in ids if id not in now.skip]
-        ahead = replace(now, cursor=ids[-1], done=now.done + len(ids))
-        return fills, replace(self.filling, passes=[ahead, *later])
+        return ids, ids[-1] if ids else now.cursor, now.done + len(ids)
 
     def prepare(self) -> bool:
         """Let history work out the first pass; False when that must wait, or is not needed."""

@@ -43,6 +43,7 @@ from harken.segments.filling import Filling
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
+from harken.segments.nothing import fails_for_nothing
 from harken.segments.rules import All, InSegment, Rule
 from harken.workspace import Sender, Workspace
 
@@ -166,6 +167,11 @@ class InForce:
             if entry.within and entry.journey == journey and entry.message in (None, step)
         }
         return sorted(asked)
+
+    def fail_for_nothing(self, segments: Iterable[str], traits: Collection[str]) -> bool:
+        """Whether nobody is in one of the segments of whom these traits have counted nothing."""
+        rules = self._traits.segments
+        return all(fails_for_nothing(rules[name], traits, self._traits) for name in segments)
 
     def dates_differ(self, before: "InForce") -> bool:
         """Whether the dates at which customers enter journeys may be others than before."""

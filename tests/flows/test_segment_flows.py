@@ -168,10 +168,70 @@ def test_a_back_fill_goes_on_after_a_restart(shop: Shop, monkeypatch: pytest.Mon
     shop.harken.engine.turn()
     assert len([user for user in users if shop.segments(user)]) == 3
     shop.reopen()
-    assert [one.done for one in shop.harken.engine.definitions.filling.passes] == [3]
+    assert [0 < one.done < 10 for one in shop.harken.engine.definitions.filling.passes] == [True]
     shop.work()
     assert all(shop.segments(user) == ["keen"] for user in users)
     assert all(looked_at(shop, user) == [3] for user in users)
+
+
+def to_be_told(shop: Shop, users: list[str]) -> list[str]:
+    """Who of the users are looked at by the pass that is ready."""
+    fills, _ = shop.harken.engine.backfill.slice(1_000)
+    shop.harken.engine.backfill.reload()
+    return [user for user in users if shop.id(user) in {fill.profile_id for fill in fills}]
+
+
+def test_only_those_are_looked_at_whom_a_new_rule_may_concern(shop: Shop) -> None:
+    users = [f"u{number}" for number in range(9)]
+    for user in users:
+        shop.track(user, "Visit")
+    look(shop, "u1")
+    shop.apply(segments={"keen": THRICE}, settle=False)
+    shop.harken.engine.turn()
+    shop.request([shop.item("track", userId="u5", event="Visit")], settle=False)
+    begin_to_fill(shop)
+    assert to_be_told(shop, users) == ["u1", "u5"]
+    shop.work()
+    assert looked_at(shop, "u1") == [1]
+
+
+def test_who_does_it_while_the_rule_is_new_is_in_without_a_past(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harken.engine.FILLS", 1)
+    users = [f"u{number}" for number in range(9)]
+    for user in users:
+        shop.track(user, "Visit")
+    look(shop, "u1", times=3)
+    shop.apply(segments={"keen": THRICE}, settle=False)
+    begin_to_fill(shop)
+    for _ in range(3):
+        views = [
+            shop.item("track", userId=user, event="Product Viewed", properties={"product": "A"})
+            for user in ("u2", "u3", "u4")
+        ]
+        shop.request(views, settle=False)
+        shop.harken.engine.turn()
+    shop.work()
+    assert [user for user in users if shop.segments(user)] == ["u1", "u2", "u3", "u4"]
+
+
+@pytest.mark.parametrize("rule", [f"{{not: {THRICE}}}", f"{{any: [{{did: Visit}}, {THRICE}]}}"])
+def test_all_are_looked_at_where_a_rule_may_hold_for_anybody(shop: Shop, rule: str) -> None:
+    users = [f"u{number}" for number in range(5)]
+    for user in users:
+        shop.track(user, "Visit")
+    shop.apply(segments={"keen": rule})
+    assert [user for user in users if shop.segments(user)] == users
+
+
+def test_a_segment_that_comes_back_by_another_rule_keeps_nobody(shop: Shop) -> None:
+    shop.apply(segments={"keen": "{did: Visit}"})
+    shop.track("u", "Visit")
+    assert shop.segments("u") == ["keen"]
+    shop.apply(workspace="workspace: shop")
+    shop.apply(segments={"keen": THRICE})
+    assert shop.segments("u") == []
 
 
 def test_a_changed_rule_is_asked_of_everybody(shop: Shop) -> None:

@@ -25,6 +25,8 @@ class Pass(Struct):
     """With a rule that reads one of the traits."""
     only: tuple[int, ...] = ()
     """Just these customers: what they did is theirs alone again after a merge was undone."""
+    sparse: bool = False
+    """Of whom its traits have counted nothing, nobody comes into one of its segments."""
     skip: tuple[int, ...] = ()
     """Not these: a later pass tells them all, because a merge was undone since."""
     cursor: int = -1
@@ -50,6 +52,8 @@ class Filling(Struct):
     """The last one that was made: what history worked out for it is to be let go."""
     planned: int = 0
     """How many passes there ever were."""
+    named: list[str] = field(default_factory=list)
+    """Every segment that there ever was: documents may still hold that they are in it."""
 
     def renew(self, traits: Iterable[str], revision: int) -> list[str]:
         """Take note of the traits that a revision needs; those that are new with it."""
