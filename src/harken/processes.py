@@ -177,16 +177,16 @@ def take_orders() -> tuple[Orders, Bells]:
     return orders, Bells(Bell(engine_read, engine_write), Bell(sender_read, sender_write))
 
 
-def follow_parent(stop: Callable[[], None]) -> None:
-    """In a child: call `stop` when asked to finish, or when the parent is gone."""
+def follow_parent(stop: Callable[[str], None]) -> None:
+    """In a child: call `stop` with why, when asked to finish or when the parent is gone."""
 
     def asked(signal_number: int, frame: FrameType | None) -> None:
-        stop()
+        stop(signal.Signals(signal_number).name)
 
     def orphaned() -> None:
         # Not through `sys.stdin`: a thread that holds its lock would crash the exit.
         os.read(0, 1)
-        stop()
+        stop("the parent is gone")
 
     signal.signal(signal.SIGTERM, asked)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

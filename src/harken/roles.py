@@ -37,7 +37,11 @@ def main(role: str) -> None:
     stopping = threading.Event()
     bell = bells.engine if role == "engine" else bells.sender
 
-    def stop() -> None:
+    reasons: list[str] = []
+
+    def stop(why: str) -> None:
+        # It may be a signal's handler: what it says is logged when nothing is half written.
+        reasons.append(why)
         stopping.set()
         bell.ring()
 
@@ -52,6 +56,7 @@ def main(role: str) -> None:
         run_engine(orders.settings, bells, stopping)
     else:
         run_sender(orders, bells, stopping)
+    log.info("stopped", reason=reasons[0])
 
 
 def alone(place: Path, stopping: threading.Event) -> bool:

@@ -42,7 +42,8 @@ log = structlog.get_logger("serve")
 
 
 def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises BadInput and Conflict when it cannot start."""
+    """Run until SIGTERM, SIGINT or SIGHUP. Raises BadInput and Conflict when it cannot start, and
+    Unavailable when it comes to an end that nobody asked for."""
     _check(settings)
     with held(settings.data), listening(settings.host, settings.port, "--port") as listener:
         settings = replace(settings, port=listener.getsockname()[1])
@@ -59,8 +60,12 @@ def serve(settings: Settings) -> None:
         family.start_engine()
         try:
             _answer(settings, bells, family, listener)
+        except BaseException as fault:
+            log.error("stopping", error=type(fault).__name__, fault=str(fault))
+            raise
         finally:
             family.stop()
+            log.info("stopped")
 
 
 def _check(settings: Settings) -> None:
@@ -148,13 +153,21 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    server = Server(config)
+    server, parent, asked = Server(config), os.getppid(), False
 
-    def stop() -> None:
-        server.should_exit = True
+    def stop(one: signal.Signals) -> None:
+        nonlocal asked
+        if not asked:
+            # Some are sent by the kernel when the parent ends: then it is another one by now.
+            log.info("stopping", signal=one.name, parent_gone=os.getppid() != parent)
+        server.should_exit = asked = True
 
-    for one in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(one, stop)
+    followed = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Else it was started by `nohup`.
+        followed.append(signal.SIGHUP)
+    for one in followed:
+        asyncio.get_running_loop().add_signal_handler(one, stop, one)
     beside = [asyncio.create_task(one(services)) for one in (_upkeep, _share_out)]
     try:
         await server.serve(sockets=[listener])
@@ -165,6 +178,8 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
                 await task
     if not server.started:
         raise Unavailable("the web process could not start; its log says why")
+    if not asked:
+        raise Unavailable("the web process came to an end, though no signal asked it to")
 
 
 async def _upkeep(services: "Services") -> None:

@@ -1,15 +1,27 @@
 """`harken serve`: start, refusal to start, stop."""
 
+import asyncio
+import json
 import os
 import re
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+import pytest
+import uvicorn
 from cli_kit import Running, harken
+
+from harken.app import Embedded
+from harken.clock import SettableClock
+from harken.config import Settings
+from harken.errors import Unavailable
+from harken.serve import _loop, listening
 
 
 def test_first_start_prints_keys_once_and_they_work(tmp_path: Path) -> None:
@@ -63,6 +75,39 @@ def test_its_children_end_with_it(tmp_path: Path) -> None:
     gone, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, alive
     assert len(gone) == 2
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_is_logged_what_it_stopped_for(tmp_path: Path, asked: signal.Signals) -> None:
+    running = Running(tmp_path / "data").wait_until_ready()
+    running.process.send_signal(asked)
+    assert running.process.wait(60) == 0
+    logged = [json.loads(line) for line in running.told().splitlines() if line[:1] == "{"]
+    [stopping] = [line for line in logged if line["event"] == "stopping"]
+    assert (stopping["signal"], stopping["role"], stopping["level"]) == (asked.name, "web", "info")
+    assert stopping["parent_gone"] is False
+    ended = {line["role"]: line.get("reason") for line in logged if line["event"] == "stopped"}
+    assert ended == {"engine": "SIGTERM", "sender": "SIGTERM", "web": None}
+
+
+def test_an_end_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    embedded = Embedded(Settings(data=tmp_path / "data"), SettableClock(1))
+    # uvicorn ends of itself after so many requests.
+    config = uvicorn.Config(page, lifespan="off", log_config=None, limit_max_requests=1)
+    try:
+        with listening("127.0.0.1", 0, "--port") as listener:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            asking = threading.Thread(target=httpx.get, args=(address,))
+            asking.start()
+            with pytest.raises(Unavailable, match="though no signal asked it to"):
+                asyncio.run(_loop(embedded.services, config, listener))
+            asking.join()
+    finally:
+        embedded.close()
 
 
 def test_a_child_that_died_is_started_again(tmp_path: Path) -> None:
