@@ -87,7 +87,9 @@ def test_it_is_logged_what_it_stopped_for(tmp_path: Path, asked: signal.Signals)
     assert (stopping["signal"], stopping["role"], stopping["level"]) == (asked.name, "web", "info")
     assert stopping["parent_gone"] is False
     ended = {line["role"]: line.get("reason") for line in logged if line["event"] == "stopped"}
-    assert ended == {"engine": "SIGTERM", "sender": "SIGTERM", "web": None}
+    # A child that was told before it had begun ends without a word.
+    assert ended.pop("web") is None
+    assert set(ended.values()) <= {"SIGTERM"}
 
 
 def test_an_end_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
