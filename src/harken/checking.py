@@ -17,6 +17,7 @@ from harken.errors import Fault
 from harken.files.content import plain_steps
 from harken.files.kinds import plain_of
 from harken.files.reader import try_read
+from harken.files.references import unmet
 from harken.files.remnants import beside, readable
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.kinds import Message
@@ -47,6 +48,7 @@ def check(written: Definitions, *, guarded: bool = True) -> list[Placed]:
     for name, journey in written.journeys.items():
         faults = [*_misnamed(journey.source, "journey", name), *_words_faults(journey)]
         found += [("journey", name, fault) for fault in faults]
+    found += unmet(written)
     for one, named in plain_of(written):
         for name, source in named.items():
             found += [(one.kind, name, fault) for fault in _misnamed(source, one.kind, name)]

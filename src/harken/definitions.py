@@ -481,8 +481,8 @@ def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
     workspace, others = there.workspace, there.journeys
     match step:
         case IssueCoupon(coupon=name) if name not in there.coupons:
-            problem = f"there is no coupon pool `{name}`{did_you_mean(name, there.coupons)}"
-            yield Fault(f"{path}.coupon", f"{problem}; a pool is a file coupons/NAME.yaml")
+            hint = did_you_mean(name, there.coupons) or "; a pool is a file coupons/NAME.yaml"
+            yield Fault(f"{path}.coupon", f"there is no coupon pool `{name}`{hint}")
         case Message() | CallWebhook():
             yield from naming_faults(step, path, workspace)
         case EnterJourney(enter=name) if name not in others:

@@ -42,6 +42,7 @@ from harken.catalogs.settings import Catalogs
 from harken.files.words import did_you_mean
 from harken.messages.connected import ConnectedNode
 from harken.messages.evaluate import MOST_ITERATIONS, path_text
+from harken.messages.filters import literal_fault
 from harken.messages.liquid import Template
 from harken.messages.offers import OfferNode, offer_fault
 from harken.messages.syntax import every
@@ -334,6 +335,10 @@ class _Walk:
         for part in every(expression):
             if isinstance(part, Path):
                 self._known(part, at or part.token)
+        for one in getattr(expression, "filters", None) or ():
+            given = one.args[0].value if one.args else None
+            if isinstance(given, StringLiteral) and (fault := literal_fault(one.name, given.value)):
+                self._add(fault, one.token)
 
     def _known(self, path: Path, at: Token | None) -> None:
         root = path.path[0]

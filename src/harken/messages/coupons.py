@@ -11,7 +11,7 @@ from harken.journeys.compile import LiveJourney, lay_out
 from harken.journeys.kinds import IssueCoupon, walk
 from harken.journeys.model import Journey
 from harken.messages.evaluate import path_text
-from harken.messages.pools import CouponPool, example_of, names_of, values_of
+from harken.messages.pools import OWN, CouponPool, example_of, names_of, values_of
 from harken.people.profile import Trigger
 from harken.segments.live import Traits
 from harken.store.base import CouponRow
@@ -60,8 +60,10 @@ def certain_coupons(journey: Journey, pools: Mapping[str, CouponPool]) -> dict[s
     if not issuing:
         return {}
     nodes = lay_out(journey.steps, Traits())
+    # Of a pool that is misspelt or broken that is told; not also, that it gives nothing.
+    anything = set(OWN).union(*(pool.facts for pool in pools.values()))
     names = {
-        node.id: names_of(pools[node.step.coupon]) if node.step.coupon in pools else {"code"}
+        node.id: names_of(pools[node.step.coupon]) if node.step.coupon in pools else anything
         for node in nodes
         if isinstance(node.step, IssueCoupon)
     }

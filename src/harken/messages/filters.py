@@ -21,6 +21,7 @@ from liquid.undefined import Undefined
 from markupsafe import Markup
 
 from harken import clock
+from harken.files.words import did_you_mean
 from harken.messages.josa import particle
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _SECONDS_END = 100_000_000_000
 """Numbers below are seconds since 1970 (until the year 5138), those above milliseconds."""
 _FRACTION = re.compile(r"0(\.[0#]+)?(?=[^0#.,]|$)")
 _STYLES = ("short", "medium", "long", "full")
+STYLES = (*_STYLES, "day", "weekday", "time", "datetime")
+"""What `date` knows by name."""
 # What strftime would write in the server's language.
 _NAMES = {"%A": "EEEE", "%a": "EEE", "%B": "LLLL", "%b": "LLL", "%h": "LLL", "%p": "a"}
 _CURRENCIES: frozenset[str] = frozenset(list_currencies())
@@ -106,10 +109,7 @@ def date(value: object, style: object = "medium", *, context: "Context") -> str:
             return format_time(at, "short", at.tzinfo, locale)
         return format_datetime(at, "medium", at.tzinfo, locale)
     if not isinstance(style, str) or "%" not in style:
-        raise ValueError(
-            f"{str(style)[:20]!r} is no style; short, medium, long, full, day, weekday, time, "
-            "datetime, '%d.%m.'"
-        )
+        raise ValueError(f"{str(style)[:20]!r} is no style; {', '.join(STYLES)}, '%d.%m.'")
     pattern = str(style)[:200]
     for directive, babel_pattern in _NAMES.items():
         if directive in pattern:
@@ -173,6 +173,22 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "join": join,
     "times": times,
 }
+
+
+def literal_fault(name: str, written: str) -> str:
+    """What is wrong with the text that a filter is given first in a template; empty for nothing."""
+    match name:
+        case "date" if "%" not in written and written not in STYLES:
+            hint = did_you_mean(written, STYLES) or f"; it is one of {', '.join(STYLES)}"
+            return f"`{written[:20]}` is no style of dates{hint}"
+        case "money" if written.upper() not in _CURRENCIES:
+            return f"`{written[:20]}` is no currency; write one such as 'KRW'"
+        case "josa":
+            try:
+                particle("", written)
+            except ValueError as fault:
+                return str(fault)
+    return ""
 
 
 def _decimals(given: object) -> int | None:
