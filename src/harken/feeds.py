@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from harken.clock import SECOND, Clock
 from harken.messages.outside import Feed, Unanswered
-from harken.network import Closed, Networks, Unresolved, address_of
+from harken.network import Closed, Networks, Unresolved, address_of, said
 
 LARGEST = 1_000_000
 """Bytes of an answer."""
@@ -206,8 +206,7 @@ class Feeds:
                 answer = client.send(request, stream=True)
                 body = _body(answer, url.host, deadline)
             except httpx.HTTPError as fault:
-                what = str(fault) or type(fault).__name__
-                raise Failed(f"{url.host} does not answer: {what}", trouble=True) from None
+                raise Failed(f"{url.host} does not answer: {said(fault)}", trouble=True) from None
             except (httpx.InvalidURL, UnicodeError, ValueError) as wrong:
                 raise Failed(f"{url.host} cannot be asked: {wrong}") from None
         return _read(body, answer.headers.get("content-type", ""), url.host), len(body)

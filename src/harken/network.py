@@ -6,6 +6,7 @@ the name might lead elsewhere by then.
 """
 
 import ipaddress
+import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -15,6 +16,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 EVERYWHERE: Networks = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
+_NUMBERED = re.compile(r"^\[Errno -?\d+\] ")
 _GLOBAL = IPv6Network("2000::/3")
 """All IPv6 that is given out (RFC 4291): translations such as NAT64's 64:ff9b::/96 lie outside."""
 _CLOSED: Networks = (
@@ -68,6 +70,12 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address not in _GLOBAL:
         return False
     return address.is_global and not address.is_multicast
+
+
+def said(fault: Exception) -> str:
+    """A failed connection in words: `connection refused`, without the system's number of it."""
+    text = _NUMBERED.sub("", str(fault)) or type(fault).__name__
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
 
 
 def networks(text: str) -> Networks:

@@ -91,7 +91,11 @@ def test_a_dry_run_tells_and_changes_nothing(shop: Shop) -> None:
     ("kind", "text", "says"),
     [
         ("text/csv", "", "there is no `id` in: none"),
-        ("text/csv", "a,b\n1,2\n", "there is no `id` in: `a`, `b`"),
+        (
+            "text/csv",
+            "a,b\n1,2\n",
+            "there is no `id` in: `a`, `b`; name the column of the ids with --id-column",
+        ),
         ("text/csv", "id,a,a\n1,2,3\n", "two columns are called `a`"),
         ("text/csv", b"id\n\xff\n", "no UTF-8"),
         ("text/csv", 'id,a\n1,"x\n', "no CSV"),
@@ -198,3 +202,17 @@ def test_recommendations_are_shown(shop: Shop) -> None:
         refused = shop.ask("GET", f"/api/v1/recommendations/{path}")
         assert refused.status_code == 400
         assert says in refused.json()["detail"]
+
+
+def test_a_misspelt_name_is_told_before_it_becomes_a_catalog(shop: Shop) -> None:
+    shop.apply(project())
+    answer = shop.ask(
+        "PUT",
+        "/api/v1/catalogs/prodcts",
+        content='{"id": "a"}\n',
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert answer.status_code == 400
+    assert "names no catalog `prodcts`; did you mean `products`?" in answer.text
+    assert shop.get("/catalogs")["catalogs"] == []
+    assert made(ndjson(shop, '{"id": "a"}')) == (1, 1, 1, 0, 0)

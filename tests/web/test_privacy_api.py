@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import pytest
 from web_kit import PROJECT, Shop
 
 DIET = "{{ profile.attributes.diet | default: 'all' }}"
@@ -38,6 +39,10 @@ def test_a_sensitive_attribute_is_refused_until_somebody_answers_for_it(shop: Sh
     assert (given["by"], given["reason"]) == ("key environment", "they chose it")
     assert given["at"] == "2026-03-02T03:00:00.000Z"
     assert refused(shop, project()) == []
+    assert given.pop("notes") == [
+        "there is no journey `abandoned-cart` yet",
+        "nothing makes `Diet` more than ordinary yet",
+    ]
     assert shop.get("/approvals")["approvals"] == [given]
     shop.post("/approvals", {**APPROVAL, "reason": "asked again"})
     assert [one["reason"] for one in shop.get("/approvals")["approvals"]] == ["asked again"]
@@ -53,6 +58,28 @@ def test_an_approval_may_stand_in_the_workspace(shop: Shop) -> None:
     assert refused(shop, made) == []
     [shown] = shop.get("/approvals")["approvals"]
     assert (shown["by"], shown["at"]) == ("Ana", None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "notes"),
+    [
+        ({}, []),
+        ({"journey": "abandoned-crat"}, [
+            "there is no journey `abandoned-crat` yet; did you mean `abandoned-cart`?"]),
+        ({"message": "nudeg"}, [
+            "`abandoned-cart` has no message `nudeg` yet; did you mean `nudge`?"]),
+        ({"attribute": "relligion"}, [
+            "nothing makes `relligion` more than ordinary yet; did you mean `religion`?"]),
+        ({"attribute": "religion"}, []),
+        ({"attribute": "*"}, []),
+    ],
+)  # fmt: skip
+def test_names_that_nothing_has_are_told(
+    shop: Shop, changed: dict[str, str], notes: list[str]
+) -> None:
+    assert refused(shop, project("Hello")) == []
+    given = shop.post("/approvals", {**APPROVAL, **changed, "reason": "they chose it"})
+    assert given["notes"] == notes
 
 
 def test_an_approval_needs_a_reason(shop: Shop) -> None:

@@ -98,7 +98,7 @@ def _problem(id: str | None, fields: Item, form: Form, seen: dict[str, int]) -> 
         where = "column" if form.csv else "field"
         return (
             f"no id in the {where} `{form.id}`: a text of 1 to {LONGEST_ID} printable characters"
-            " (or a whole number), without blanks around it"
+            " (or a whole number), without blanks around it; --id-column names another"
         )
     if id in seen:
         return f"{id} stands in line {seen[id]} already"
@@ -166,7 +166,10 @@ def _check_head(columns: Sequence[str], form: Form) -> None:
     named = [column for column in columns if column]
     for column in (form.id, *form.text):
         if column not in named:
-            raise BadInput(f"the first line names the columns; there is no `{column}` in: {shown}")
+            hint = "; name the column of the ids with --id-column" if column == form.id else ""
+            raise BadInput(
+                f"the first line names the columns; there is no `{column}` in: {shown}{hint}"
+            )
     twice = sorted({column for column in named if named.count(column) > 1})
     if twice:
         raise BadInput(f"two columns are called `{twice[0][:40]}`")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import httpx
 
 from harken.errors import BadInput, HarkenError
-from harken.network import EVERYWHERE, Closed, Unresolved, address_of
+from harken.network import EVERYWHERE, Closed, Unresolved, address_of, said
 
 LONGEST_URL = 2_000
 TOLERANCE = 300
@@ -212,7 +212,7 @@ def _read(answer: httpx.Response, end: float) -> bytes:
 
 
 def _silent(url: httpx.URL, fault: Exception) -> str:
-    return f"{url.host} does not answer: {str(fault) or type(fault).__name__}"
+    return f"{url.host} does not answer: {said(fault)}"
 
 
 def post(

@@ -60,7 +60,14 @@ def import_catalog(
             text=list(text),
             dry_run="true" if dry_run else "",
         )
+        made = None if dry_run else client.get(f"/catalogs/{quoted(name)}")
     _tell(connection, name, done, "would be" if dry_run else "is")
+    if made is not None and not made["in_workspace"] and not connection.json:
+        show.line(
+            "workspace.yaml does not name it: templates cannot say it before it stands there, below"
+            " `catalogs`.",
+            "yellow",
+        )
 
 
 @catalogs_app.command(name="list")

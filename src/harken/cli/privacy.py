@@ -46,6 +46,8 @@ def approve(
         return
     done = "is approved no longer" if withdraw else f"is approved by {answer['by']}"
     show.line(f"{answer['attribute']} in {journey}/{message} {done}.", "green")
+    for note in answer.get("notes", ()):
+        show.line(f"Note: {note}", "yellow")
 
 
 def approvals(*, connection: Connection = Connection()) -> None:

@@ -29,7 +29,7 @@ _BUILT_IN: dict[str, Declared] = {
     "avatar": Declared(purpose="to show an account", benefit="sees that the account is theirs"),
 }
 # Regulation (EU) 2016/679, article 9 and 10, and what identifies or ruins a person by itself.
-_SENSITIVE = """
+SENSITIVE = """
 religion faith belief ethnicity race ethnic_origin nationality_origin political_opinion
 political_party politics trade_union union_member sexual_orientation sexuality sex_life health
 health_condition diagnosis disease illness disability medication allergy allergies pregnant
@@ -94,4 +94,4 @@ def folded(name: str) -> str:
     return same if same in STANDARD else same.lower().replace("_", "").replace("-", "")
 
 
-_SENSITIVE_KEYS = frozenset(map(folded, _SENSITIVE))
+_SENSITIVE_KEYS = frozenset(map(folded, SENSITIVE))

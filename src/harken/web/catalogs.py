@@ -12,6 +12,7 @@ from harken.catalogs.rows import Catalog, Version
 from harken.catalogs.settings import CatalogSettings
 from harken.catalogs.upload import Form
 from harken.errors import BadInput, Conflict, NotFound
+from harken.files.words import nearest
 from harken.messages.offers import KINDS, TOGETHER
 from harken.messages.outside import Kind, Wish
 from harken.values import Name
@@ -44,12 +45,25 @@ def write(
     catalogs = api.services.catalogs
     lines = upload.read(body, form)
     with api.shelving:
+        _not_misspelt(api, name)
         if whole:
             rows = upload.rows(lines)
         else:
             version = catalogs.get(name).version
             rows = upload.changed_rows(lines, lambda id: _fields(api, name, id, version))
         return _made(api, name, rows, whole=whole, by=by, dry=dry)
+
+
+def _not_misspelt(api: Api, name: str) -> None:
+    """Raises BadInput for a new catalog that is called almost as one of the workspace's is."""
+    named = api.services.in_force.workspace.catalogs
+    if name in named or any(one.name == name for one in api.services.catalogs.all()):
+        return
+    if near := nearest(name, named):
+        raise BadInput(
+            f"workspace.yaml names no catalog `{name}`; did you mean `{near}`? If it is another"
+            " one, write it there below `catalogs` and apply that first"
+        )
 
 
 def remove_item(api: Api, name: str, id: str, by: str) -> Version:

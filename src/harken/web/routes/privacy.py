@@ -1,22 +1,30 @@
 """What messages say of people: the report, and approvals of what would else be refused."""
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated
 
 from litestar import Router, get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from harken.clock import iso
 from harken.errors import NotFound
+from harken.files.content import plain_steps
 from harken.files.reader import read
+from harken.files.words import did_you_mean
 from harken.inputs import Approved, Definitions
 from harken.messages.approvals import approval_of, approvals
+from harken.people.privacy import EVERYTHING, SENSITIVE, Register
 from harken.web.api import Api, Asked, TheApi
 from harken.web.creepiness_model import Creepiness
 from harken.web.problems import responses
 from harken.web.routes.definitions import put_in_force
 from harken.workspace import Workspace
+
+ALIKE = 0.8
+"""Short names resemble one another: `diet` is no misspelt `debt`."""
 
 JourneyName = Annotated[str, Parameter(max_length=64, description="the journey's name")]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -32,6 +40,13 @@ class ApprovalShown(Struct, kw_only=True):
     reason: str
     at: str | None
     """None for one that stands in workspace.yaml."""
+
+
+class ApprovalGiven(ApprovalShown, kw_only=True):
+    """What was approved just now."""
+
+    notes: list[str]
+    """Names that nothing in force has: they may be to come, or misspelt."""
 
 
 class Approvals(Struct):
@@ -66,10 +81,11 @@ def list_approvals(api: TheApi) -> Approvals:
 
 
 @post("/approvals", status_code=200, responses=responses(), sync_to_thread=True)
-def approve(api: TheApi, request: Asked, data: ApprovalWish) -> ApprovalShown:
+def approve(api: TheApi, request: Asked, data: ApprovalWish) -> ApprovalGiven:
     """Let a message show an attribute, or choose its words by it; before it is saved or after.
 
     The key's name, the time and the reason are kept. A later approval takes an earlier one's place.
+    `notes` tells names that nothing in force has.
     """
     given = Approved(
         journey=data.journey,
@@ -84,7 +100,28 @@ def approve(api: TheApi, request: Asked, data: ApprovalWish) -> ApprovalShown:
         before = approval_of(current.approvals, data.journey, data.message, data.attribute)
         kept = [one for one in current.approvals if one != before]
         _put(api, current, [*kept, given], given.by)
-    return _shown(given)
+        notes = list(_unknown(current, data))
+    return ApprovalGiven(**asdict(_shown(given)), notes=notes)
+
+
+def _unknown(current: Definitions, data: ApprovalWish) -> Iterator[str]:
+    """Names of an approval that nothing has: the message may be to come, or be misspelt."""
+    journey = current.journeys.get(data.journey)
+    if journey is None:
+        near = did_you_mean(data.journey, current.journeys)
+        yield f"there is no journey `{data.journey}` yet{near}"
+    else:
+        steps = plain_steps(journey.source.get("steps"))
+        messages = [str(step["message"]) for _, step in steps if "message" in step]
+        if data.message not in messages:
+            near = did_you_mean(data.message, messages)
+            yield f"`{data.journey}` has no message `{data.message}` yet{near}"
+    declared = read(current.workspace, Workspace).attributes
+    standing = Register(declared).standing(data.attribute)
+    if data.attribute != EVERYTHING and not standing.declared and standing.is_ == "ordinary":
+        alike = get_close_matches(data.attribute, [*declared, *SENSITIVE], 1, ALIKE)
+        hint = f"; did you mean `{alike[0]}`?" if alike else ""
+        yield f"nothing makes `{data.attribute}` more than ordinary yet{hint}"
 
 
 @post("/approvals/withdraw", status_code=200, responses=responses(404), sync_to_thread=True)
