@@ -13,14 +13,15 @@ from harken import definitions
 from harken.channels.addresses import parse_mailbox
 from harken.channels.hooks import webhook_faults
 from harken.channels.transports import faults_of, transport_faults
-from harken.errors import Fault
+from harken.errors import BadDefinition, Fault
 from harken.files.content import plain_steps
 from harken.files.kinds import plain_of
 from harken.files.reader import try_read
 from harken.files.references import unmet
 from harken.files.remnants import beside, readable
+from harken.gates import CompiledWorkspace, compile_workspace, step_faults
 from harken.inputs import Definitions, JourneySource
-from harken.journeys.kinds import Message
+from harken.journeys.kinds import Message, walk
 from harken.journeys.model import Journey
 from harken.people.merge import UNDO
 from harken.people.profile import Profile, Trigger
@@ -45,8 +46,11 @@ def check(written: Definitions, *, guarded: bool = True) -> list[Placed]:
     if workspace.typed:
         sending = beside(_workspace_faults(workspace.typed), workspace.removed)
         found += [("workspace", "", fault) for fault in sending]
+    gates = _gates(workspace.typed or Workspace())
     for name, journey in written.journeys.items():
         faults = [*_misnamed(journey.source, "journey", name), *_words_faults(journey)]
+        if not journey.archived:
+            faults += _gates_faults(journey, gates)
         found += [("journey", name, fault) for fault in faults]
     found += unmet(written)
     for one, named in plain_of(written):
@@ -68,6 +72,12 @@ def _stands(one: Placed, removed: Sequence[str]) -> bool:
 
 
 def _workspace_faults(workspace: Workspace) -> Iterator[Fault]:
+    # Not at the top: what knows languages takes longer to load than Harken may take to start.
+    from harken.messages.filters import known_locale
+
+    if not known_locale(workspace.language):
+        problem = f"{workspace.language[:40]!r} is no language tag; write one such as ko or pt-BR"
+        yield Fault("$.language", problem)
     kept = workspace.retention.history
     if kept is not None and kept <= UNDO:
         problem = "must be more than 30d: to undo a merge takes the history since"
@@ -80,6 +90,24 @@ def _workspace_faults(workspace: Workspace) -> Iterator[Fault]:
         yield from transport_faults(transport, f"$.transports[{index}]")
     for name, hook in workspace.webhooks.items():
         yield from webhook_faults(hook, f"$.webhooks.{name}")
+
+
+def _gates(workspace: Workspace) -> CompiledWorkspace:
+    """What the gates know of the workspace; nothing, while it tells them what cannot be."""
+    try:
+        return compile_workspace(workspace)
+    except BadDefinition:
+        return compile_workspace(Workspace())
+
+
+def _gates_faults(journey: JourneySource, gates: CompiledWorkspace) -> Iterator[Fault]:
+    """What is wrong with what the messages of a well-formed journey tell the gates."""
+    read, _ = try_read(journey.source, Journey)
+    if read is None:
+        return
+    for path, step in walk(read.steps):
+        if isinstance(step, Message):
+            yield from step_faults(step, step.purpose or read.purpose, gates, path)
 
 
 def _misnamed(source: dict[str, Any], kind: str, name: str) -> Iterator[Fault]:

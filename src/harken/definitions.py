@@ -44,7 +44,7 @@ from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
 from harken.segments.nothing import fails_for_nothing
-from harken.segments.rules import All, InSegment, Rule
+from harken.segments.rules import All, Rule
 from harken.workspace import Sender, Workspace
 
 if TYPE_CHECKING:
@@ -442,9 +442,7 @@ class There(NamedTuple):
 def _check_journey(journey: Journey, source: JourneySource, there: There) -> list[Fault]:
     faults = journey_faults(journey)
     if not source.archived:
-        faults += _entry_faults(journey.entry, there.workspace, there.journeys)
-    if isinstance(journey.entry, SegmentEntry):
-        faults += rule_faults(InSegment(journey.entry.segment), "$.entry", there.segments)
+        faults += _entry_faults(journey.entry, there)
     for path, step in walk(journey.steps):
         faults += _step_faults(step, path, there)
     for path, rule in rules_of(journey):
@@ -458,11 +456,13 @@ def _check_journey(journey: Journey, source: JourneySource, there: There) -> lis
     return faults
 
 
-def _entry_faults(
-    entry: Entry, workspace: Workspace, others: Mapping[str, Journey | None]
-) -> Iterator[Fault]:
+def _entry_faults(entry: Entry, there: There) -> Iterator[Fault]:
     """What a way in names that is not there."""
+    workspace, others = there.workspace, there.journeys
     match entry:
+        case SegmentEntry(segment=name) if name not in there.segments:
+            near = did_you_mean(name, there.segments)
+            yield Fault("$.entry.segment", f"there is no segment `{name}`{near}")
         case PlaceEntry(place=name) if name not in workspace.places:
             near = did_you_mean(name, workspace.places)
             yield Fault("$.entry.place", f"the workspace has no place `{name}`{near}")

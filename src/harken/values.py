@@ -7,6 +7,7 @@ documents and rows, and MessagePack takes no subclasses.
 
 import re
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, ClassVar, Self, cast
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -106,7 +107,9 @@ class ZoneName(str):
     @classmethod
     def parse(cls, text: object) -> Self:
         if not isinstance(text, str) or zone(text) is None:
-            raise ValueError(f"{text!r} is no IANA time zone; write one such as Asia/Seoul")
+            near = _nearest_zone(text)
+            wanted = f"did you mean `{near}`?" if near else "write one such as Asia/Seoul"
+            raise ValueError(f"{text!r} is no IANA time zone; {wanted}")
         return cast(Self, text)
 
 
@@ -143,3 +146,15 @@ def zone(name: object) -> ZoneInfo | None:
             return None
         _ZONES[name] = ZoneInfo(name)
     return _ZONES[name]
+
+
+def _nearest_zone(text: object) -> str:
+    """The zone that a wrong name may have meant, by its whole name or its city, or empty."""
+    if not isinstance(text, str):
+        return ""
+    known: dict[str, str] = {}
+    for name in sorted(name for name in available_timezones() if "/" in name):
+        known.setdefault(name.lower(), name)
+        known.setdefault(name.rpartition("/")[2].lower(), name)
+    found = get_close_matches(text[:100].lower().replace(" ", "_"), known, n=1, cutoff=0.75)
+    return known[found[0]] if found else ""

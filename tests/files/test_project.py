@@ -323,3 +323,25 @@ def test_no_block_is_read_from_outside(tmp_path: Path) -> None:
     (root / "blocks" / "b.html").symlink_to(outside)
     told = "a link that leads out of the folder; copy the file instead"
     assert faults(root) == [f"blocks/b.html: $: {told}"]
+
+
+def test_definitions_that_stand_where_none_are_read_are_warned_of(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "workspace.yaml": "workspace: shop\n",
+            "vip.yaml": SEGMENT.format(name="vip"),
+            "journey/a.yaml": mail("subject: s, text: 't t'"),
+            "journeys/ads/b.yaml": mail("subject: s, text: 't t'", "b"),
+            "journeys/c.yaml": mail("subject: s, text: 't t'", "c"),
+            "data/prices.yaml": "prices: {journey: 3}\n",
+            ".github/workflow.yaml": "journey: x\n",
+        },
+    )
+    project = load(root)
+    assert project.errors == []
+    assert [str(fault) for fault in project.faults] == [
+        "journey/a.yaml: warning: $: is not read here; a journey stands in journeys/",
+        "journeys/ads/b.yaml: warning: $: is not read here; a journey stands in journeys/",
+        "vip.yaml: warning: $: is not read here; a segment stands in segments/",
+    ]

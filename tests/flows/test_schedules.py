@@ -101,6 +101,16 @@ def test_every_week_and_measured_from_the_occurrence(shop: Shop) -> None:
     ]  # fmt: skip
 
 
+def test_a_rule_may_name_the_minute(shop: Shop) -> None:
+    """Calendars write `BYHOUR` and `BYMINUTE` out, whatever `starts_at` says."""
+    shop.identify("mina", email="mina@x.kr")
+    rule = weekly("FREQ=DAILY;BYHOUR=9;BYMINUTE=30;BYSECOND=0", "2026-03-03T08:00")
+    shop.apply(segments=EVERYBODY, news=news(rule, entry_reentry="always"))
+    shop.at("2026-03-04 12:00")
+    due = [instant("2026-03-03 09:30"), instant("2026-03-04 09:30")]
+    assert [at for _, at in mails(shop)] == due
+
+
 def test_an_occurrence_that_nobody_could_begin_in_time_is_missed(shop: Shop) -> None:
     shop.identify("mina", email="mina@x.kr")
     rule = weekly("FREQ=DAILY", "2026-03-03T09:00")

@@ -56,7 +56,6 @@ def faults(**parts: Any) -> list[str]:
             "$.steps[0].wait",
             "not both",
         ),
-        ({"steps": [{**MESSAGE, "pace": {"at_most": 0, "per": "1m"}}]}, "$.steps[0].pace", "1 or"),
         ({"steps": [{**MESSAGE, "priority": 100}]}, "$.steps[0].priority", "from 1 to 99"),
     ],
 )

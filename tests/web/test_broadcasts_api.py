@@ -139,7 +139,15 @@ def test_refused(station: Shop, path: str, body: Any, status: int, said: str) ->
         ({"schedule": {"rrule": "EVERY=DAY", "starts_at": "2026-01-01T09:00"}}, "RFC 5545"),
         (
             {"schedule": {"rrule": "FREQ=MINUTELY", "starts_at": "2026-01-01T09:00"}},
-            "every hour at most",
+            "once an hour at most",
+        ),
+        (
+            {"schedule": {"rrule": "FREQ=HOURLY;BYMINUTE=0,30", "starts_at": "2026-01-01T09:00"}},
+            "once an hour at most",
+        ),
+        (
+            {"schedule": {"rrule": "FREQ=DAILY;BYSECOND=30", "starts_at": "2026-01-01T09:00"}},
+            "leave out BYSECOND",
         ),
         (
             {"schedule": {"rrule": "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",

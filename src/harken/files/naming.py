@@ -17,7 +17,8 @@ def naming_faults(step: Message | CallWebhook, path: str, workspace: Workspace) 
         if step.sender and step.sender not in workspace.senders:
             known = ", ".join(workspace.senders) or "none"
             problem = f"the workspace has no sender `{step.sender}` (it has: {known})"
-            yield Fault(f"{path}.sender", problem)
+            near = did_you_mean(step.sender, workspace.senders)
+            yield Fault(f"{path}.sender", f"{problem}{near}")
         if "webhook" not in step.by:
             return
         key, name = "hook", workspace.hook(step.hook)

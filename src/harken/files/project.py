@@ -1,5 +1,6 @@
 """A folder of definitions: the workspace, journeys, all other kinds, and content files."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,9 @@ _TYPES: dict[Kind, type[Struct]] = {
     **{one.kind: one.type for one in PLAIN},
 }
 _FOLDERS: dict[Kind, str] = {"journey": "journeys", **{one.kind: one.folder for one in PLAIN}}
+
+_BEGINS = re.compile(rf"^({'|'.join(_FOLDERS)}):", re.MULTILINE)
+"""The line by which a definition is told from any other YAML file."""
 
 
 class JourneyFiles(NamedTuple):
@@ -107,6 +111,7 @@ class _Loading:
         for kind, folder in _FOLDERS.items():
             for path in self.definitions(self.root / folder, None):
                 self.one(kind, path)
+        self.unread()
         self.project.faults.sort(key=lambda fault: (fault.file, fault.line))
 
     def definitions(self, folder: Path, stems: set[str] | None) -> Iterator[Path]:
@@ -127,6 +132,26 @@ class _Loading:
                 self.fault(path, "$", "is no plain file")
             else:
                 yield path
+
+    def unread(self) -> None:
+        """Warns of definitions that stand where none are read: none is missed in silence."""
+        found = [path for depth in ("", "*/", "*/*/") for path in self.root.glob(f"{depth}*.y*ml")]
+        for path in sorted(found):
+            where = path.relative_to(self.root).parts
+            if any(part.startswith(".") for part in where) or not content.is_inside(
+                path, self.root
+            ):
+                continue
+            if where == ("workspace.yaml",) or (len(where) == 2 and where[0] in _FOLDERS.values()):
+                continue
+            try:
+                begins = _BEGINS.search(content.read_text(path))
+            except ValueError:
+                continue
+            if begins:
+                kind: Any = begins[1]
+                stands = f"a {kind} stands in {_FOLDERS[kind]}/"
+                self.fault(path, "$", f"is not read here; {stands}", warning=True)
 
     def one(self, kind: Kind, path: Path) -> None:
         document = self.document(path)

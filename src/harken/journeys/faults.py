@@ -194,8 +194,6 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
 
 
 def _message_faults(step: Message, path: str) -> Iterator[Fault]:
-    if step.pace and step.pace.at_most < 1:
-        yield Fault(f"{path}.pace.at_most", "must be 1 or more")
     if isinstance(step.priority, int) and not 1 <= step.priority <= 99:
         problem = "must be `low`, `normal`, `high` or a number from 1 to 99"
         yield Fault(f"{path}.priority", problem)

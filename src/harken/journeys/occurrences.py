@@ -17,7 +17,6 @@ from harken.journeys.entries import Recurring, ScheduleEntry
 
 HORIZON = timedelta(days=12 * 366)
 """How far ahead a rule is looked through: the longest gap is of 29 February, over 2100."""
-TOO_OFTEN = ("MINUTELY", "SECONDLY", "BYMINUTE", "BYSECOND")
 FORM = "%Y-%m-%dT%H:%M"
 
 
@@ -30,10 +29,19 @@ def rule_problem(recurring: Recurring) -> str:
         rule, count = _rule(recurring, _start(recurring))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as wrong:
         return f"{wrong or 'it cannot be read'}; {example}"
-    if any(often in recurring.rrule.upper() for often in TOO_OFTEN):
-        return "it may come round every hour at most"
+    if problem := _too_often(recurring.rrule.upper().replace(" ", "")):
+        return problem
     if (count is not None and count < 1) or next(iter(rule), None) is None:
         return "it never comes round"
+    return ""
+
+
+def _too_often(rule: str) -> str:
+    parts = dict(part.partition("=")[::2] for part in rule.split(";"))
+    if parts.get("FREQ") in ("MINUTELY", "SECONDLY") or "," in parts.get("BYMINUTE", ""):
+        return "it may come round once an hour at most: FREQ=HOURLY, and one BYMINUTE"
+    if parts.get("BYSECOND", "0").strip("0"):
+        return "it comes round at full minutes; leave out BYSECOND"
     return ""
 
 
