@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from harken.errors import Fault
 from harken.files.reader import read
 from harken.inputs import JourneySource
-from harken.journeys.kinds import CallWebhook, Message, walk
+from harken.journeys.faults import learning
+from harken.journeys.kinds import CallWebhook, IssueCoupon, Message, walk
 from harken.journeys.model import Journey
-from harken.messages.pools import CouponPool
+from harken.messages.pools import OWN, CouponPool
 from harken.segments.live import Traits, compile_rule
 from harken.workspace import Workspace
 
@@ -38,6 +39,13 @@ def compile_messages(
     compiled: dict[str, CompiledMessage] = {}
     faults: list[Fault] = []
     certain = certain_coupons(journey, named.pools)
+    around = Surroundings(
+        NOTHING,
+        named.surveys,
+        workspace.catalogs,
+        steps=learning(journey),
+        coupons=_of_coupons(journey, named.pools),
+    )
     for path, step in walk(journey.steps):
         if isinstance(step, Message):
             compiled[step.message], found = compile_message(
@@ -48,7 +56,7 @@ def compile_messages(
                 journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
-                around=Surroundings(certain.get(path, NOTHING), named.surveys, workspace.catalogs),
+                around=around._replace(certain=certain.get(path, NOTHING)),
             )
             faults += found
         elif isinstance(step, CallWebhook):
@@ -58,6 +66,14 @@ def compile_messages(
                 name="",
                 path=path,
                 workspace_language=workspace.language,
-                around=Surroundings(NOTHING, named.surveys, workspace.catalogs),
+                around=around,
             )[1]
     return compiled, faults
+
+
+def _of_coupons(journey: Journey, pools: Mapping[str, CouponPool]) -> set[str] | None:
+    """What the coupons of a journey have; None while one of their pools is missing or broken."""
+    given = [step.coupon for _, step in walk(journey.steps) if isinstance(step, IssueCoupon)]
+    if not all(name in pools for name in given):
+        return None
+    return {*OWN, *(fact for name in given for fact in pools[name].facts)}

@@ -98,6 +98,14 @@ MISSING = "`coupon.code` may be missing"
         ([TELL % "{{ links.survey.tatse }}"], "there is no survey `tatse`; did you mean `taste`?"),
         ([TELL % "{{ links.survey }}"], "name the survey that it leads to"),
         ([TELL % "{{ links.servey.taste }}"], "did you mean `survey`?"),
+        ([GIVE, TELL % "{{ coupon.note }}"], ""),
+        ([GIVE, TELL % "{{ coupon.facts.note | default: 1 }}"], "`coupon` has no `facts`"),
+        ([GIVE, TELL % "{{ coupon.cod | default: 1 }}"], "no `cod`; did you mean `code`?"),
+        (
+            [GIVE, TELL % "{{ answers.coupon-2.code | default: 1 }}"],
+            "no step `coupon-2` learns anything; did you mean `coupon-1`?",
+        ),
+        ([TELL % "{{ answers.tell.opened | default: 1 }}"], ""),
         (["{coupon: gift, id: g}", "{update: {code: {answer: g.code}}}"], ""),
         (["{update: {code: {answer: g.code}}}"], "no step `g` learns anything"),
     ],
@@ -106,7 +114,7 @@ def test_what_a_journey_says_of_them(tmp_path: Path, steps: list[str], says: str
     found = faults(
         tmp_path,
         journeys__j=journey(*steps),
-        coupons__gift=POOL + "mint: {}\npercent: 5\n",
+        coupons__gift=POOL + "mint: {}\npercent: 5\nfacts: {note: not on sale}\n",
         surveys__taste=SURVEY + OPTIONS,
     )
     assert (found == []) if not says else any(says in fault for fault in found), found
@@ -115,3 +123,14 @@ def test_what_a_journey_says_of_them(tmp_path: Path, steps: list[str], says: str
 def test_a_broken_pool_is_not_called_unknown(tmp_path: Path) -> None:
     found = faults(tmp_path, journeys__j=journey(GIVE), coupons__gift=POOL + "mint: {length: x}\n")
     assert not any("no coupon pool" in fault for fault in found), found
+
+
+def test_a_name_that_links_do_not_have_is_one_fault(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, journeys__j=journey(TELL % "{{ links.unsubscrib }}"))
+    assert "`links` has no `unsubscrib`; did you mean `unsubscribe`?" in fault
+
+
+def test_of_a_broken_pool_nothing_is_called_unknown(tmp_path: Path) -> None:
+    steps = journey(GIVE, TELL % "{{ coupon.note }}")
+    found = faults(tmp_path, journeys__j=steps, coupons__gift=POOL + "mint: {}\nfacts: 5\n")
+    assert not any("has no `note`" in fault for fault in found), found

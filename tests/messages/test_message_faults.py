@@ -30,6 +30,8 @@ PLAIN = Content(subject="Hello", html="<p>Hello</p>")
         (Content(subject="x", html="{{ profile.brand | default: 1 }}"), "custom attributes are `profile.attributes.brand`"),
         (Content(subject="x", html="{{ event.brand | default: 1 }}"), "its properties are `event.properties.brand`"),
         (Content(subject="x", html="<p>\n{{ 5 | mony: 'KRW' }}"), "$.steps[0].default.html: line 2: this is not Liquid: there is no filter `mony`; did you mean `money`?"),
+        (Content(subject="x", html="{% blok 'a' %}"), "$.steps[0].default.html: this is not Liquid: unexpected tag 'blok'; did you mean `block`?"),
+        (Content(subject="x", html="{% fro i in x %}"), "$.steps[0].default.html: this is not Liquid: unexpected tag 'fro'; did you mean `for`?"),
         (Content(subject="x", html="<p>\n\n{% if a %}"), "$.steps[0].default.html: this is not Liquid: expected"),
         (Content(subject="{{ 'a", html="x"), "$.steps[0].default.subject: this is not Liquid"),
         (Content(subject="x", preheader="{{ profile.city }}", html="x"), "$.steps[0].default.preheader: a default content"),

@@ -270,13 +270,18 @@ def _experiment_faults(
         yield Fault(f"{path}.winner.evidence", "must be more than 0.5 and less than 1, as in 0.95")
 
 
-def _answers_faults(source: Journey) -> Iterator[Fault]:
-    """Answers of steps that are none: `step-id.path` begins with one that learns something."""
-    ids = [
+def learning(source: Journey) -> list[str]:
+    """The ids of the steps of which a run remembers what came of them."""
+    return [
         step_id(step, place)
         for place, (_, step) in enumerate(walk(source.steps))
         if isinstance(step, LEARNING)
     ]
+
+
+def _answers_faults(source: Journey) -> Iterator[Fault]:
+    """Answers of steps that are none: `step-id.path` begins with one that learns something."""
+    ids = learning(source)
     asked = [
         (f"{place}.answer", inner.answer)
         for path, rule in rules_of(source)

@@ -91,6 +91,10 @@ class Surroundings(NamedTuple):
     """Those that it may link to; None when they are not known."""
     catalogs: Catalogs | None = None
     """The workspace's; None when these are not known."""
+    steps: Collection[str] | None = None
+    """Those whose `answers` it may say; None when they are not known."""
+    coupons: Collection[str] | None = None
+    """What coupons have, of whatever pool; None when that is not known."""
 
 
 def examine(
@@ -321,7 +325,9 @@ class _Walk:
         if part.path[:2] == ["links", "survey"]:
             return None
         root = str(part.path[0])
-        if root not in ROOTS and root not in self._locals:
+        inside = self._inside(root) if len(part.path) > 1 else None
+        unknown = root not in ROOTS or (inside is not None and part.path[1] not in inside)
+        if unknown and root not in self._locals:
             return None  # already told
         if (
             root in self._fallback
@@ -351,12 +357,15 @@ class _Walk:
                 known = f"; did you mean `profile.{root}`?"
             self._add(f"a message has no `{root}`{known}", at)
             return
-        inside = ROOTS[root]
+        inside = self._inside(root)
         if inside is None or len(path.path) < 2:
             return
         name = path.path[1]
         if isinstance(name, str) and name not in inside:
             hint = did_you_mean(name, inside)
+            if root == "answers":
+                self._add(f"no step `{name[:64]}` learns anything{hint}", at)
+                return
             if root == "profile":
                 hint = hint or f"; custom attributes are `profile.attributes.{name}`"
             elif root == "event":
@@ -364,6 +373,12 @@ class _Walk:
             self._add(f"`{root}` has no `{name}`{hint}", at)
         elif (root, name) == ("links", "survey"):
             self._survey(path, at)
+
+    def _inside(self, root: str) -> Collection[str] | None:
+        """The names in a root; None where these may be any."""
+        if root == "answers":
+            return self._around.steps
+        return self._around.coupons if root == "coupon" else ROOTS.get(root)
 
     def _survey(self, path: Path, at: Token | None) -> None:
         known, name = self._around.surveys, path.path[2] if len(path.path) == 3 else None

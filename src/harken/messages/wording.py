@@ -260,7 +260,7 @@ class Wordings:
         try:
             return Template(source.text, env)
         except LiquidError as error:
-            problem = f"this is not Liquid: {error.message}"
+            problem = f"this is not Liquid: {error.message}{_nearest_tag(str(error.message), env)}"
             self._fault(source.path, problem, *source.place(_offset(error.token)))
         return None
 
@@ -276,6 +276,11 @@ class Wordings:
         if seen not in self._told:
             self._told.add(seen)
             self.faults.append(fault)
+
+
+def _nearest_tag(message: str, env: Environment) -> str:
+    found = re.fullmatch(r"unexpected tag '(?!end)(\w+)'", message)
+    return did_you_mean(found[1], (*env.tags, "block")) if found else ""
 
 
 def _offset(token: Token | None) -> int:
