@@ -28,9 +28,9 @@ from harken.handle import handle
 from harken.history.base import History
 from harken.history.rows import Collector
 from harken.inputs import (
+    FOUND,
     SHARES,
     Command,
-    Findings,
     Forget,
     Input,
     Kind,
@@ -44,6 +44,7 @@ from harken.inputs import (
     decode_definitions,
     decode_findings,
     decode_wish,
+    findings_in,
 )
 from harken.logs import structlog
 from harken.people import profile as documents
@@ -68,7 +69,6 @@ TOGETHER = 32
 MOST_BYTES = 1 << 20
 FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST, Kind.ALLOCATIONS)
 """Records that are handled by themselves, between two batches."""
-FINDINGS = "findings"
 CACHED = 2_000
 """When so many documents are kept decoded, those not used since the last time are let go of."""
 
@@ -97,7 +97,7 @@ class Engine:
         self.definitions = InForce(store.definitions(), store.journey_revision, sender)
         self.definitions.allocations = allocations_in(store.note(SHARES))
         self.backfill = Backfill(store, history, clock, on_filling)
-        self.definitions.findings = self._load_findings()
+        self.definitions.findings = findings_in(self.store.note(FOUND))
         self.broadcasts = Runner(store, history, clock, on_filling)
         self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
@@ -245,7 +245,7 @@ class Engine:
         self.definitions.filling = self.backfill.filling
         self.broadcasts.reload()
         with suppress(Exception):
-            self.definitions.findings = self._load_findings()
+            self.definitions.findings = findings_in(self.store.note(FOUND))
 
     def _handle_slice(self, inputs: Sequence[Input], now: int) -> Turn:
         """Handle inputs of which each is for another customer. Their documents are held a few at
@@ -451,13 +451,9 @@ class Engine:
 
     def _find(self, record: Record, end: int) -> None:
         """What all customers together do is known anew."""
-        turn = Turn(notes={FINDINGS: record.body})
+        turn = Turn(notes={FOUND: record.body})
         self.definitions.findings = decode_findings(record.body)
         self._commit(turn, end)
-
-    def _load_findings(self) -> Findings:
-        note = self.store.note(FINDINGS)
-        return decode_findings(note) if note else Findings()
 
     def _steer(self, record: Record, end: int) -> None:
         """An operator's word about a broadcast."""

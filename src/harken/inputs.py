@@ -369,3 +369,12 @@ SHARES = "experiments"
 def allocations_in(note: bytes) -> dict[str, Allocation]:
     """What the engine's note of the latest `Allocations` holds; nothing when there is none."""
     return decode_allocations(note).experiments if note else {}
+
+
+FOUND = "findings"
+"""The note in the store that keeps the latest `Findings`."""
+
+
+def findings_in(note: bytes) -> Findings:
+    """What the engine's note of the latest `Findings` holds; nothing when there is none."""
+    return decode_findings(note) if note else Findings()

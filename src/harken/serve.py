@@ -232,11 +232,10 @@ def tidy(services: "Services") -> None:
 
 def find_out(services: "Services") -> None:
     """Once a day: when customers open and click, all together, told to the engine by the log."""
-    from harken.inputs import Findings, decode_findings
+    from harken.inputs import FOUND, Findings, findings_in
     from harken.reports.hours import hours_of_all
 
-    now, note = services.clock.now(), services.store.note("findings")
-    before = decode_findings(note) if note else Findings()
+    now, before = services.clock.now(), findings_in(services.store.note(FOUND))
     if before.at and now - before.at < clock.DAY:
         return
     hours = hours_of_all(services.history, now, services.in_force.zone)

@@ -15,7 +15,7 @@ from harken.ingest.collector import Collector
 from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
-from harken.inputs import SHARES, allocations_in
+from harken.inputs import FOUND, SHARES, allocations_in, findings_in
 from harken.messages.links import Links
 from harken.store.catalogs import Catalogs
 from harken.store.log import Log, LogReader
@@ -81,6 +81,7 @@ class Services:
         if self._in_force is None or self._in_force.written.revision != written.revision:
             self._in_force = InForce(written, self.store.journey_revision, self.settings.sender)
         self._in_force.allocations = allocations_in(self.store.note(SHARES))
+        self._in_force.findings = findings_in(self.store.note(FOUND))
         return self._in_force
 
     def share_out(self) -> bool:

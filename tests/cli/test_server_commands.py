@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from cli_kit import WRITE_KEY, Running, harken
 
+from harken.cli.people import _show_person
+
 NUMBERS = count(1)
 
 JOURNEY = """\
@@ -73,6 +75,24 @@ def test_profile_and_timeline_of_a_customer(server: Running, ada: str) -> None:
     shown = server.cli("profile", ada).stdout
     assert f"{ada}@example.com" in shown
     assert "Product Viewed" in shown
+
+
+def test_profile_shows_at_which_hours_a_customer_opens(
+    server: Running, ada: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "Opens and clicks" not in server.cli("profile", ada).stdout
+    counts = [0] * 24
+    counts[9], counts[21] = 6, 2
+    person = server.json("profile", ada)
+    person["best_hour"] = {"hour": "09:00", "whose": "own", "opens": 8, "counts": counts}
+    capsys.readouterr()
+    _show_person(person)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "Opens and clicks by the hour of their day (best: 09:00, by their own habit)" in lines
+    assert [line.split() for line in lines if line.startswith(("09:", "21:"))] == [
+        ["09:00", "6", "#" * 30],
+        ["21:00", "2", "#" * 10],
+    ]
 
 
 def test_a_customer_whom_nobody_knows(server: Running) -> None:

@@ -52,6 +52,23 @@ def test_history_is_kept_as_long_as_the_workspace_says(
     assert shop.get("/people/u1")["events"]["Old"]["count"] == 1
 
 
+def test_the_best_hour_of_a_customer_and_whose_it_is(shop: Shop) -> None:
+    """It is 03:00 in UTC, and noon in Seoul, where the workspace is."""
+    shop.apply()
+    shop.customer("u1")
+    shop.customer("u2")
+    none = {"hour": "10:00", "whose": "setting", "opens": 0, "counts": []}
+    assert shop.get("/people/u1")["best_hour"] == none
+    opened(shop, "u1", 60)
+    own = shop.get("/people/u1")["best_hour"]
+    assert (own["hour"], own["whose"], own["opens"]) == ("12:00", "own", 60)
+    assert own["counts"] == [0] * 12 + [60] + [0] * 11
+    find_out(shop.services)
+    shop.harken.settle()
+    of_all = {"hour": "12:00", "whose": "all", "opens": 60, "counts": []}
+    assert shop.get("/people/u2")["best_hour"] == of_all
+
+
 def test_when_customers_open_is_found_out_once_a_day(shop: Shop) -> None:
     """It is 03:00 in UTC, and noon in Seoul, where the workspace is."""
     shop.apply()

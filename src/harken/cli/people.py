@@ -11,6 +11,13 @@ from harken.cli.client import Client, Connection, property_of, quoted
 from harken.errors import BadInput
 
 LATEST = 10
+BAR = 30
+"""Characters of the longest bar."""
+WHOSE = {
+    "own": "their own habit",
+    "all": "the habit of all customers",
+    "setting": "the workspace's setting",
+}
 
 Customer = Annotated[str, Parameter(help="A user id, `anonymous:ID` or `profile:NUMBER`.")]
 """How commands name a customer."""
@@ -77,9 +84,25 @@ def _show_where(person: dict[str, Any]) -> None:
         show.heading("Dead addresses")
         rows = [(channel, *found.values()) for channel, found in person["unreachable"].items()]
         show.table(("channel", "address", "why", "since", "detail"), rows, "none")
+    _show_hours(person["best_hour"])
     if person["absorbed"]:
         show.heading("Profiles joined into this one")
         show.table(("profile", "when"), person["absorbed"].items(), "none")
+
+
+def _show_hours(best: dict[str, Any]) -> None:
+    counts = best["counts"]
+    if not any(counts):
+        return
+    show.heading(f"Opens and clicks by the hour of their day (best: {best['hour']}, by "
+                 f"{WHOSE[best['whose']]})")  # fmt: skip
+    longest = max(counts)
+    rows = [
+        (f"{hour:02}:00", count, "#" * -(-count * BAR // longest))
+        for hour, count in enumerate(counts)
+        if count
+    ]
+    show.table(("hour", "count", ""), rows, "none")
 
 
 def timeline(

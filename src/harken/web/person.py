@@ -1,6 +1,6 @@
 """Everything known of a customer, as the API shows it."""
 
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -10,6 +10,7 @@ from harken.definitions import InForce
 from harken.people.place import zone_of
 from harken.people.profile import ConsentChange, ConsentState, Profile, Session
 from harken.store.base import LedgerRow
+from harken.timing import habit_of
 from harken.web.api import Api
 from harken.web.ledger import Message, message_of, moment
 
@@ -77,6 +78,19 @@ class SessionNow(Struct, kw_only=True):
     products: list[dict[str, Any]]
 
 
+class BestHour(Struct, kw_only=True):
+    """At which hour of their day a customer is best spoken to, and by what that is known."""
+
+    hour: str
+    """`09:00`, on their own clock."""
+    whose: Literal["own", "all", "setting"]
+    """Their own opens and clicks, those of all customers, or the workspace's setting."""
+    opens: int
+    """How many opens and clicks it rests on."""
+    counts: list[int]
+    """Their own, by the hour of their day, 0 to 23; empty when there are none."""
+
+
 class Person(Struct, kw_only=True):
     """A customer: the document, and their latest messages."""
 
@@ -104,6 +118,7 @@ class Person(Struct, kw_only=True):
     messages: list[Message]
     unreachable: dict[str, DeadAddress]
     session: SessionNow | None
+    best_hour: BestHour
     absorbed: dict[str, str]
     """Profiles that were joined into this one, and when."""
     created_at: str | None
@@ -140,9 +155,17 @@ def person_of(api: Api, profile: Profile) -> Person:
             for channel, r in profile.unreachable.items()
         },
         session=_session(profile.session),
+        best_hour=_best_hour(profile, in_force),
         absorbed={str(id): iso(at) for id, at in profile.absorbed.items()},
         created_at=moment(profile.created_at),
         seen_at=moment(profile.seen_at),
+    )
+
+
+def _best_hour(profile: Profile, in_force: InForce) -> BestHour:
+    habit = habit_of(profile, in_force)
+    return BestHour(
+        hour=f"{habit.best:02}:00", whose=habit.whose, opens=habit.opens, counts=profile.hours
     )
 
 
