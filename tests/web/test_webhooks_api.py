@@ -61,6 +61,42 @@ def test_webhooks_are_listed_with_the_keys_that_harken_made(open_shop: Shop) -> 
     assert (erp["signing_secret"], erp["trouble"]) == (None, "NO_URL is not set")
 
 
+def test_variables_that_are_not_set_where_harken_runs_are_warned_of(
+    open_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = {
+        "transports": [
+            {"name": "main", "url": "smtp://localhost:25"},
+            {"name": "spare", "url_env": "NO_SMTP", "dkim": {
+                "domain": "shop.example", "selector": "s", "key_env": "NO_DKIM"}},
+        ],
+        "webhooks": {
+            "crm": {"url": "https://crm.example/", "secret_env": "NO_KEY"},
+            "erp": {"url_env": "NO_URL", "secret_env": "NO_KEY"},
+            "kept": {"url": "sandbox:", "secret_env": "NO_KEY"},
+        },
+        "connected": {
+            "weather": {"url": "https://w.example/", "header": "X-Key", "secret_env": "NO_WEATHER"}
+        },
+    }  # fmt: skip
+    waits = "until it is mended and Harken started again"
+    warned = {
+        "transports[1].url_env": f"NO_SMTP is not set; {waits}, all e-mail waits",
+        "transports[1].dkim": f"NO_DKIM, the DKIM key of shop.example, is not set; {waits}, "
+        "all e-mail waits",
+        "webhooks.crm.secret_env": f"NO_KEY is not set; {waits}, what is for it waits",
+        "webhooks.erp.url_env": f"NO_URL is not set; {waits}, what is for it waits",
+        "connected.weather.secret_env": f"NO_WEATHER is not set; {waits}, its feeds answer nothing",
+    }
+    applied = open_shop.apply({"workspace": workspace, "journeys": {}, "segments": {}})
+    told = {f["path"]: f["problem"] for f in applied["faults"] if f["kind"] == "workspace"}
+    assert told == {f"$.{path}": problem for path, problem in warned.items()}
+    assert open_shop.get("/status")["warnings"] == warned
+    monkeypatch.setenv("NO_KEY", "secret")
+    [said] = [text for path, text in open_shop.get("/status")["warnings"].items() if "crm" in path]
+    assert said.startswith("NO_KEY is no signing key; it is whsec_ and at least 24 bytes")
+
+
 def test_what_a_webhook_tells_is_believed_when_it_signs(open_shop: Shop) -> None:
     use(open_shop, crm={"url": "sandbox:"})
     open_shop.send("track", userId="mina", event="Cart Abandoned")

@@ -293,7 +293,7 @@ def build(
             for fault in transport_faults(one, ""):
                 if not fault.warning:
                     raise BadInput(f"{fault.path[1:]}: {fault.problem}".removeprefix(": "))
-            url = _url(one, environment)
+            url = url_of(one, environment)
             if url == SANDBOX_URL:
                 made.append(SandboxTransport(sandbox, clock, one.name))
                 continue
@@ -345,7 +345,8 @@ def faults_of(parse: Callable[[str], object], text: str, path: str) -> Iterator[
         yield Fault(path, str(wrong))
 
 
-def _url(one: definitions.Transport, environment: Mapping[str, str]) -> str:
+def url_of(one: definitions.Transport, environment: Mapping[str, str]) -> str:
+    """Where it is. Raises BadInput when the variable is not set."""
     if one.url_env is None:
         return one.url or ""
     if not environment.get(one.url_env):

@@ -1,11 +1,13 @@
 """Definitions: check, plan, apply, and the schemas of the files."""
 
+import os
 from typing import Annotated, Any, NamedTuple
 
 from litestar import Router, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
+from harken.channels.lacking import lacking
 from harken.clock import iso
 from harken.errors import NotFound
 from harken.files.kinds import Kind, plain_of
@@ -181,6 +183,8 @@ def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     if sound:
         draft = compiled(api, written)
         faults += [*unknown_names(api, written, data), *past_schedules(draft, changes, api.now)]
+        missing = lacking(draft.workspace, os.environ)
+        faults += [found_in("workspace", "", fault) for fault in missing]
         warnings = warnings_of(api, draft, changes)
     return Draft(current, written, changes, faults, sound, warnings)
 

@@ -1,5 +1,6 @@
 """What operators ask: how Harken is, what was refused, and a copy of everything."""
 
+import os
 from typing import Annotated
 
 from litestar import Router, get, post
@@ -7,6 +8,7 @@ from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 import harken
+from harken.channels.lacking import lacking
 from harken.channels.sandbox import SANDBOX_URL
 from harken.clock import iso
 from harken.web import coupons
@@ -73,7 +75,7 @@ class Status(Struct, kw_only=True):
     """The processes besides the web process, and whether they run."""
     troubles: dict[str, str]
     warnings: dict[str, str]
-    """What will be missing soon: codes of coupons."""
+    """What is missing or soon will be: codes of coupons, variables that the workspace names."""
     transports: list[Transport]
     bounces_hook: str
     """Where providers are to post bounces."""
@@ -124,10 +126,15 @@ def show_status(api: TheApi) -> Status:
         messages=services.store.message_states(),
         children=api.children(),
         troubles=api.troubles(),
-        warnings=coupons.warnings(api),
+        warnings=coupons.warnings(api) | _lacking(api),
         transports=_transports(api),
         bounces_hook=f"{services.settings.base_url}/hooks/bounces/{hook_token(api)}",
     )
+
+
+def _lacking(api: Api) -> dict[str, str]:
+    found = lacking(api.services.in_force.workspace, os.environ)
+    return {fault.path.removeprefix("$."): fault.problem for fault in found}
 
 
 def _transports(api: Api) -> list[Transport]:
