@@ -65,19 +65,19 @@ class Harken:
         """What Harken knows of a person; None when it does not know them."""
         return await self._get(f"/api/v1/people/{quote(person, safe=':')}")
 
-    async def why(self, person: str) -> list[dict[str, Any]]:
+    async def why(self, person: str, language: str) -> list[dict[str, Any]]:
         """What was decided about a person, by journey."""
         journeys = (await self._get("/api/v1/journeys") or {}).get("journeys", [])
         found = []
         for journey in journeys:
-            answer = await self.why_of(person, journey["name"])
+            answer = await self.why_of(person, journey["name"], language)
             found.append({"journey": journey["name"], **(answer or {})})
         return found
 
-    async def why_of(self, person: str, journey: str) -> dict[str, Any] | None:
+    async def why_of(self, person: str, journey: str, language: str) -> dict[str, Any] | None:
         """What was decided lately about a person in one journey; None when either is not known."""
         path = f"/api/v1/people/{quote(person, safe=':')}"
-        found = await self._get(f"{path}/why/{quote(journey, safe='')}")
+        found = await self._get(f"{path}/why/{quote(journey, safe='')}?language={language}")
         return found and found | {"story": found.get("story", [])[-MOST_LINES:]}
 
     async def _get(self, path: str) -> dict[str, Any] | None:

@@ -50,7 +50,7 @@ async def mailbox_data(request: Asked) -> dict[str, Any]:
     try:
         found["mails"] = await floor.harken.mails()
         known = await floor.harken.person(person(visitor))
-        found["why"] = await floor.harken.why(person(visitor)) if known else None
+        found["why"] = await floor.harken.why(person(visitor), visitor.language) if known else None
         found["segments"] = await segments(floor, known or {})
     except HarkenDown:
         found |= {"mails": None, "why": None, "segments": None}

@@ -120,7 +120,7 @@ async def told_of(floor: Floor, visitor: Visitor, scene: Scene) -> list[dict[str
     """Harken's answers to why, of the journeys that have something to tell."""
     found = []
     for journey in scene.journeys:
-        answer = await floor.harken.why_of(person(visitor), journey)
+        answer = await floor.harken.why_of(person(visitor), journey, visitor.language)
         if answer and answer.get("story"):
             story = [{"at": line["at"], "text": line["text"]} for line in answer["story"]]
             found.append({"journey": journey, "answer": answer["answer"], "story": story})

@@ -139,16 +139,26 @@ def _show_timeline(lines: list[dict[str, Any]]) -> None:
         show.line("nothing yet", "dim")
 
 
-def why(customer: Customer, journey: str, /, *, connection: Connection = Connection()) -> None:
+def why(
+    customer: Customer,
+    journey: str,
+    /,
+    *,
+    language: Literal["en", "ko", "id"] = "en",
+    connection: Connection = Connection(),
+) -> None:
     """Say why a customer did or did not get a message of a journey.
 
     Parameters
     ----------
     journey
         The journey's name.
+    language
+        The language to say it in; English tells most.
     """
     with connection.open() as client:
-        answer = client.get(f"/people/{quoted(customer)}/why/{quoted(journey)}")
+        path = f"/people/{quoted(customer)}/why/{quoted(journey)}"
+        answer = client.get(path, language=language)
     if connection.json:
         show.as_json(answer)
         return

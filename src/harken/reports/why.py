@@ -1,7 +1,7 @@
 """Why a customer did or did not get a message, in plain sentences with times and values."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,6 +14,7 @@ from harken.journeys.experiments import DEFAULT
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
+from harken.reports.tongues.telling import TONGUES, Tongue
 from harken.reports.ways import not_yet
 from harken.reports.words import Words, capital, counted
 from harken.segments.rules import lookup
@@ -61,28 +62,34 @@ def why(
     entries: Mapping[int, Entry] | None = None,
     applied_at: int = 0,
     state: Literal["live", "paused", "archived"] = "live",
+    language: str = "en",
 ) -> Why:
     """What became of a customer in a journey.
 
     `decisions` and `messages` may be of other journeys too; those are left out. `entries` is who
     enters, by revision: what an entry was asked to pass. `entry_event`, `applied_at` (ms, when the
     journey was first applied) and `state` explain a customer about whom nothing was decided.
+    `language` is one of `telling.LANGUAGES`; what its table does not have is said in English.
     """
     zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
     words = Words(zone)
+    tongue = Tongue(language, zone) if language in TONGUES else None
     decided = [_with_where(one, entries or {}) for one in decisions if one.journey == journey]
     rows = [row for row in messages if row.journey == journey and row.channel != CALL]
-    story = [_told(one, words) for one in decided]
+    story = [_told(one, words, tongue) for one in decided]
     for row in rows:
-        story += _told_of(row, words)
+        story += _told_of(row, words, tongue)
     story.sort(key=lambda sentence: sentence.at)
-    if not story:
+    if tongue is not None:
+        answer = _answer_in(tongue, _verdict(story, rows, _runs(profile, journey)))
+    elif not story:
         latest = (entries or {}).get(max(entries or (0,)))
         waiting = not_yet(latest, profile, journey, words) if profile and latest else ""
         answer = waiting or _nothing(profile, words, entry_event, applied_at, state)
     else:
-        answer = _answer(story, rows, _runs(profile, journey), words)
-    story = [msgspec.structs.replace(one, text=capital(one.text)) for one in story]
+        answer = _answer(_verdict(story, rows, _runs(profile, journey)), words)
+    if tongue is None:
+        story = [msgspec.structs.replace(one, text=capital(one.text)) for one in story]
     return Why(journey=journey, zone=zone.key, answer=answer, story=story)
 
 
@@ -104,11 +111,18 @@ def _at(properties: dict[str, Any], path: str) -> Any:
     return None if found is UNSET else found
 
 
-def _told(decision: Decision, words: Words) -> Sentence:
+def _told(decision: Decision, words: Words, tongue: Tongue | None) -> Sentence:
+    text = f"{reasons.clause(decision, words)}."
+    if tongue is not None:
+        try:
+            text = tongue.decision(decision)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            # Its table has not this one, or not these facts: told in English it is told.
+            text = capital(text)
     return Sentence(
         at=decision.at,
-        when=words.when(decision.at),
-        text=f"{reasons.clause(decision, words)}.",
+        when=(tongue or words).when(decision.at),
+        text=text,
         outcome=decision.outcome,
         reason=decision.reason,
         gate=decision.gate,
@@ -117,7 +131,7 @@ def _told(decision: Decision, words: Words) -> Sentence:
     )
 
 
-def _told_of(row: LedgerRow, words: Words) -> list[Sentence]:
+def _told_of(row: LedgerRow, words: Words, tongue: Tongue | None) -> list[Sentence]:
     """What the ledger knows of a message, one sentence a time."""
     found = [
         (row.sent_at, "sent", _sent(row)),
@@ -133,8 +147,8 @@ def _told_of(row: LedgerRow, words: Words) -> list[Sentence]:
     return [
         Sentence(
             at=at,
-            when=words.when(at),
-            text=f"the message {row.step} {what}.",
+            when=(tongue or words).when(at),
+            text=tongue.message(row, outcome) if tongue else f"the message {row.step} {what}.",
             outcome=outcome,
             step=row.step,
             message=row.id,
@@ -179,28 +193,51 @@ def _runs(profile: Profile | None, journey: str) -> list[Run]:
     return [run for run in runs if run.journey == journey]
 
 
-def _answer(story: list[Sentence], rows: list[LedgerRow], runs: list[Run], words: Words) -> str:
-    """The verdict, and the sentence that it rests on."""
+class _Verdict(NamedTuple):
+    """What the answer says: how many were sent, and the sentence that it rests on."""
+
+    sent: int
+    rests_on: Sentence | None
+    """None when nothing was decided, or nothing is told of what was sent."""
+    yet: bool = False
+    """None was sent, but one may be."""
+    due: int = 0
+    """When a run that waits goes on, where that is what there is to say."""
+
+
+def _verdict(story: list[Sentence], rows: list[LedgerRow], runs: list[Run]) -> _Verdict:
     sent = sum(bool(row.sent_at) or row.state in SENT for row in rows)
     if sent:
-        last_sent = [sentence for sentence in story if sentence.outcome in SENT][-1:]
-        told = "".join(f" {_dated(sentence, words)}" for sentence in last_sent)
-        return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}"
-    last = _deciding(story)
-    told, waits = _dated(last, words), [run for run in runs if run.due]
-    if last.outcome == "held":
-        return f"No message was sent yet. {told}"
+        told = [sentence for sentence in story if sentence.outcome in SENT]
+        return _Verdict(sent, told[-1] if told else None)
+    if not story:
+        return _Verdict(0, None)
+    last, waits = _deciding(story), [run for run in runs if run.due]
     if waits and last.outcome == "entered":
-        due = min(run.due for run in waits)
-        return f"No message was sent yet. {told} The next step is due {words.on(due)[3:]}."
-    if last.outcome in ("passed", "queued") or (waits and last.outcome == "took"):
-        return f"No message was sent yet. {told}"
-    return f"No message was sent. {told}"
+        return _Verdict(0, last, True, min(run.due for run in waits))
+    yet = last.outcome in ("held", "passed", "queued") or bool(waits and last.outcome == "took")
+    return _Verdict(0, last, yet)
 
 
-def _dated(sentence: Sentence, words: Words) -> str:
-    """`On 3 March 2026 at 14:05 (Asia/Seoul) they entered.`"""
-    return f"{words.on(sentence.at)} {sentence.text}"
+def _answer(verdict: _Verdict, words: Words) -> str:
+    sent, last = verdict.sent, verdict.rests_on
+    told = f" {words.on(last.at)} {last.text}" if last else ""
+    if sent:
+        return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}"
+    due = f" The next step is due {words.on(verdict.due)[3:]}." if verdict.due else ""
+    return f"No message was sent{' yet' if verdict.yet else ''}.{told}{due}"
+
+
+def _answer_in(tongue: Tongue, verdict: _Verdict) -> str:
+    last, known = verdict.rests_on, {"count": str(verdict.sent)}
+    if last is not None:
+        known |= {"on": last.when, "told": last.text}
+    elif not verdict.sent:
+        return tongue.say("answer.nothing", {})
+    if verdict.due:
+        known["due"] = tongue.when(verdict.due)
+    kind = "sent" if verdict.sent else "yet" if verdict.yet else "none"
+    return tongue.say(f"answer.{kind}", known)
 
 
 def _deciding(story: list[Sentence]) -> Sentence:

@@ -1,6 +1,6 @@
 """Customers: what is known of them, why, and what an operator may change."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -201,6 +201,7 @@ def why_person(
     api: TheApi,
     person_id: PersonId,
     journey: Annotated[str, Parameter(max_length=LONGEST_WORD)],
+    language: Literal["en", "ko", "id"] = "en",
 ) -> WhyAnswer:
     """Why a customer did or did not get a message of a journey, in plain sentences."""
     profile = api.person(person_id)
@@ -223,6 +224,7 @@ def why_person(
         entries={live.revision: live.source.entry},
         applied_at=in_force.written.applied_at if live.revision == 1 else 0,
         state="archived" if live.archived else live.source.state,
+        language=language,
     )
     story = [
         Story(

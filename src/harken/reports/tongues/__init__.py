@@ -1,0 +1,1 @@
+"""The story of `why` in other languages than English: a table of sentences for each."""

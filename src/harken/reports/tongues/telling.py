@@ -1,0 +1,143 @@
+"""Sentences of a language filled in with what a decision or a message knows.
+
+The tables are shorter than English: they leave out what only an operator wants to know (the rules
+as written, a server's words). What no table has is told in English.
+"""
+
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+
+from harken.clock import to_datetime
+from harken.effects import Decision
+from harken.reports.reasons import conditions
+from harken.reports.tongues import indonesian, korean
+from harken.reports.words import value
+from harken.store.base import LedgerRow
+from harken.values import UNITS, Duration
+
+TONGUES: dict[str, ModuleType] = {"ko": korean, "id": indonesian}
+LANGUAGES = ("en", *TONGUES)
+TIMES = ("entered_at", "again_at", "starts_at", "ends_at", "expires_at", "since")
+PLAIN = ("key", "in_flight", "depth", "allowed", "local", "split", "address", "way", "pool", "code",
+         "from", "to", "best", "percent")  # fmt: skip
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+
+
+class Tongue:
+    """One language and zone."""
+
+    def __init__(self, language: str, zone: ZoneInfo) -> None:
+        self.language, self.zone = language, zone
+        self._table = TONGUES[language]
+
+    def when(self, at: int) -> str:
+        """A day and a time in words."""
+        local = to_datetime(at, self.zone)
+        date = format_date(local, "long", self.language)
+        clock = format_time(local.time(), self._table.CLOCK, locale=self.language)
+        return str(self._table.DATE.format(date=date, clock=clock))
+
+    def say(self, key: str, values: Mapping[str, Any]) -> str:
+        """The sentence of a key. Raises KeyError when there is none, or a value is missing."""
+        return _filled(self._table.SENTENCES[key], values)
+
+    def decision(self, decision: Decision) -> str:
+        """A decision in a sentence. Raises KeyError for one that the tables do not know."""
+        known = {**self._values(decision), "step": decision.step}
+        outcome, reason = decision.outcome, decision.reason
+        match outcome:
+            case "ended":
+                return self.say(f"end.{reason}", known)
+            case "took":
+                return self.say(_way_key(decision), known)
+            case "entered" | "passed":
+                return self.say(outcome, known)
+        return self.say(outcome, {**known, "why": self.say(f"why.{reason}", known)})
+
+    def message(self, row: LedgerRow, what: str) -> str:
+        """What became of a message. Raises KeyError likewise."""
+        known = {"step": row.step, "address": row.address, "attempts": row.attempts}
+        if row.variant and row.variant != "default":
+            known["variant"] = row.variant
+        if row.reason:
+            known["reason"] = row.reason
+        if row.not_before:
+            known["not_before"] = self.when(row.not_before)
+        return self.say(what, known)
+
+    def _values(self, decision: Decision) -> dict[str, Any]:
+        facts = decision.facts
+        known = {name: value(facts[name]) for name in PLAIN if facts.get(name) is not None}
+        known |= {
+            name: self.when(facts[name]) for name in TIMES if isinstance(facts.get(name), int)
+        }
+        if isinstance(facts.get("expires_at"), str):
+            known["expires_at"] = facts["expires_at"]
+        if isinstance(facts.get("since"), int):
+            known["since_day"] = self.when(facts["since"])
+        if isinstance(facts.get("at"), int):
+            known["happened"] = self.when(facts["at"])
+        if decision.until:
+            known["until"] = self.when(decision.until)
+        if event := facts.get("event"):
+            known["doing"] = self._doing(str(event), facts.get("properties") or {})
+        if held := conditions(facts):
+            texts = [f"{_name(one['rule'])} {value(one.get('value'))}" for one in held]
+            known["seen" if decision.outcome == "entered" else "unmet"] = ", ".join(texts)
+        return known | self._cap(facts)
+
+    def _doing(self, event: str, properties: Mapping[str, Any]) -> str:
+        table: dict[str, str] = self._table.DOINGS
+        told = {name: value(one) for name, one in properties.items()}
+        return _filled(table.get(event, table[""]), {**told, "event": event})
+
+    def _cap(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        cap = facts.get("cap")
+        if not isinstance(cap, dict):
+            return {}
+        known = {"at_most": cap["at_most"], "per": self._per(cap["per"])}
+        if cap.get("tag"):
+            known["tag"] = cap["tag"]
+        for name in ("won", "rivals"):
+            if steps := [f"{one['step']} ({one['journey']})" for one in facts.get(name) or []]:
+                known[name] = ", ".join(steps)
+        if sent := [one[1] for one in facts.get("sent") or [] if isinstance(one, list | tuple)]:
+            known["sent"] = ", ".join(self.when(at) for at in sent)
+        return known
+
+    def _per(self, per: Any) -> str:
+        units: dict[str, str] = self._table.UNITS
+        if per in units:
+            return units[per]
+        length = Duration.parse(per) if isinstance(per, str) else int(per)
+        unit = next((one for one in ("w", "d", "h", "m") if length % UNITS[one] == 0), "s")
+        return units[unit].format(n=length // UNITS[unit])
+
+
+def _way_key(decision: Decision) -> str:
+    facts, reason = decision.facts, decision.reason
+    if reason == "wait_for":
+        return "took.wait_for" if facts.get("event") or facts.get("said") else "took.timeout"
+    if reason == "coupon":
+        return "took.coupon" if facts.get("way") == "issued" else "took"
+    return f"took.{reason}" if reason in ("split", "moved", "best_hour") else "took"
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    """A template with its values, and without the brackets that lack one."""
+
+    def part(found: re.Match[str]) -> str:
+        names = re.findall(r"\{(\w+)\}", found[1])
+        return found[1] if all(name in values for name in names) else ""
+
+    return _OPTIONAL.sub(part, template).format_map(values)
+
+
+def _name(rule: str) -> str:
+    """What a condition is about: `cart_value is at least 100` asks of `cart_value`."""
+    return rule.partition(" is ")[0]
