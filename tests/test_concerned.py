@@ -18,6 +18,11 @@ def history(tmp_path: Path) -> DuckHistory:
     return history
 
 
+def note(those: Concerned, *ids: int) -> None:
+    for id in ids:
+        those.note(id)
+
+
 def slices(
     those: Concerned, history: DuckHistory | None, tables: list[str], limit: int, number: int = 1
 ) -> list[list[int]]:
@@ -39,7 +44,7 @@ def test_each_comes_once_and_in_order(
 ) -> None:
     monkeypatch.setattr(concerned, "AHEAD", ahead)
     those = Concerned()
-    those.note([7, 30, 31, 32, 33, 34, 95, 96])
+    note(those, 7, 30, 31, 32, 33, 34, 95, 96)
     wanted = sorted({*range(10, 100, 10), 5, 7, 30, 31, 32, 33, 34, 95, 96})
     found = slices(those, history, ["a", "b"], limit)
     assert [id for ids in found for id in ids] == wanted
@@ -53,7 +58,7 @@ def test_who_changes_behind_is_not_waited_for_and_who_changes_ahead_is(
     those = Concerned()
     ids, upto = those.take(1, history, ["a"], -1, 3)
     assert (ids, upto) == ([10, 20, 30], 30)
-    those.note([15, 35])
+    note(those, 15, 35)
     ids, upto = those.take(1, history, ["a"], upto, 3)
     assert (ids, upto) == ([35, 40, 50, 60], 60)
     # The next pass began before either changed.
@@ -63,7 +68,7 @@ def test_who_changes_behind_is_not_waited_for_and_who_changes_ahead_is(
 
 def test_what_was_not_committed_is_taken_again(history: DuckHistory) -> None:
     those = Concerned()
-    those.note([15])
+    note(those, 15)
     first = those.take(1, history, ["a"], -1, 3)
     those.again()
     assert those.take(1, history, ["a"], -1, 3) == first
@@ -75,7 +80,7 @@ def test_more_changes_than_can_be_remembered_are_not_believed(
 ) -> None:
     monkeypatch.setattr(concerned, "MOST_CHANGED", 3)
     those = Concerned()
-    those.note([1, 2, 3])
+    note(those, 1, 2, 3)
     assert those.known
-    those.note([4])
+    note(those, 4)
     assert not those.known

@@ -8,7 +8,7 @@ where it was.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -24,10 +24,18 @@ from harken.people.traits import Trait
 from harken.segments.dialects.duckdb import DUCKDB
 from harken.segments.filling import Filling, Pass
 from harken.segments.sql_traits import state_from, trait_states
+from harken.turn import Turn
 
 log = structlog.get_logger("backfill")
 
 NOTE = "filling"
+SHARE = 7
+"""Beside other work, slices take one part in so many of the time at most. It is measured in what
+they have of the processor: the busier a machine is, the longer they would seem to take."""
+LATE = 500
+"""So many ms that a slice came late are made up for."""
+QUIET = 1_000
+"""After so many ms without other work they may have all of it."""
 RETRY = 1.0
 """Seconds until history is asked again whether it has all that was before."""
 
@@ -63,6 +71,10 @@ class Backfill:
         self._ready = -1
         """The number of the pass that history is ready for."""
         self._dropped = -1
+        self._busy = 0
+        """Until then (ms) there is other work, as far as one can tell."""
+        self._again = 0
+        """When (ms) the next slice may be taken beside other work."""
         self._bell = threading.Event()
         self.filling = Filling()
         self._concerned = Concerned()
@@ -76,11 +88,16 @@ class Backfill:
         self.filling = msgspec.msgpack.decode(note, type=Filling) if note else Filling()
         self._concerned.again()
 
-    def changed(self, ids: Iterable[int], notes: Collection[str]) -> None:
-        """These documents change with a commit that has these notes."""
-        # By something else than a slice of ours: of those everybody was told.
-        if self.filling.passes and NOTE not in notes:
-            self._concerned.note(ids)
+    def changed(self, turn: Turn) -> None:
+        """What came of a batch or a slice is about to be committed."""
+        # Who is in a slice of ours is told by it.
+        if not self.filling.passes or NOTE in turn.notes:
+            return
+        new = {id for one in self.filling.passes for id in one.traits}
+        for id in turn.packed:
+            document = turn.documents.get(id)
+            if document is None or not new.isdisjoint(document.traits):
+                self._concerned.note(id)
 
     def renew(self, before: InForce, definitions: InForce) -> Filling:
         """What is to be filled once `definitions` are in force. Takes hold when `committed`."""
@@ -145,6 +162,17 @@ class Backfill:
         """Whether there are slices to take."""
         passes = self.filling.passes
         return bool(passes) and self._ready == passes[0].number
+
+    def due(self, now: int, *, busy: bool) -> bool:
+        """Whether slices may be taken now. `busy`: there is other work at present."""
+        if busy:
+            self._busy = now + QUIET
+        return self.ready() and now >= min(self._busy, self._again)
+
+    def took(self, began: int, worked: float) -> None:
+        """A slice was handled: when that began, and for how many ms it had the processor."""
+        late = began - LATE <= self._again <= began
+        self._again = (self._again if late else began) + int(worked * SHARE)
 
     def slice(self, limit: int) -> tuple[list[Fill], Filling]:
         """The next customers, and how far the passes are after them. To be asked when `ready`.

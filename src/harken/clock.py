@@ -35,6 +35,9 @@ class Clock(Protocol):
 
     def now(self) -> int: ...
 
+    def worked(self) -> float:
+        """Milliseconds for which this thread had the processor."""
+
 
 class SystemClock:
     """The machine's clock, which never goes back while the process lives.
@@ -50,6 +53,9 @@ class SystemClock:
         self._latest = max(self._latest, time.time_ns() // 1_000_000)
         return self._latest
 
+    def worked(self) -> float:
+        return time.thread_time_ns() / 1e6
+
 
 class SettableClock:
     """A clock for tests and simulations: it moves only when told to."""
@@ -59,6 +65,10 @@ class SettableClock:
 
     def now(self) -> int:
         return self._now
+
+    def worked(self) -> float:
+        """No work takes any time here."""
+        return 0.0
 
     def set(self, now: int) -> None:
         self._now = now

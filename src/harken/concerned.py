@@ -2,10 +2,9 @@
 
 Of most customers a new trait has counted nothing, and most rules fail for all of those
 (`segments.nothing`): their documents need not even be read. Who is left are those of whom history
-counted something, and those whose documents have changed since the rules came.
+counted something, and those of whom the trait itself has since it came.
 """
 
-from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from harken.history.base import History
@@ -13,7 +12,7 @@ from harken.history.base import History
 AHEAD = 10_000
 """Ids that are read at once."""
 MOST_CHANGED = 500_000
-"""Customers remembered to have changed: 50 MB."""
+"""Customers remembered of whom something was counted: 50 MB."""
 LAST = (1 << 63) - 1
 """No id is above it."""
 
@@ -23,10 +22,10 @@ class Concerned:
 
     def __init__(self, *, known: bool = True) -> None:
         self.known = known
-        """Whether all who changed since the oldest pass was planned are known here."""
+        """Whether all are known here of whom something was counted since the oldest pass."""
         self._changed: set[int] = set()
         self._waiting: list[int] = []
-        """A heap of those who changed and were not taken yet."""
+        """A heap of those of them who were not taken yet."""
         self._pass = -1
         """The number of the pass that is being made."""
         self._ids: list[int] = []
@@ -34,14 +33,12 @@ class Concerned:
         self._upto = -1
         """How far those were read."""
 
-    def note(self, changed: Iterable[int]) -> None:
-        """These documents have changed."""
-        if not self.known:
+    def note(self, id: int) -> None:
+        """A new trait has counted something of this customer."""
+        if not self.known or id in self._changed:
             return
-        for id in changed:
-            if id not in self._changed:
-                self._changed.add(id)
-                heappush(self._waiting, id)
+        self._changed.add(id)
+        heappush(self._waiting, id)
         if len(self._changed) > MOST_CHANGED:
             self.known, self._changed, self._waiting = False, set(), []
 

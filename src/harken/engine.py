@@ -23,7 +23,7 @@ from harken.commits import Commits
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outgoing
 from harken.errors import Unavailable
-from harken.gates.pace import Pacer
+from harken.gates.pace import load_pacer
 from harken.handle import handle
 from harken.history.base import History
 from harken.history.rows import Collector
@@ -109,7 +109,7 @@ class Engine:
         self._cache: dict[int, Profile] = {}
         self._older: dict[int, Profile] = {}
         self._paced_note = store.note("pace")
-        self._pacer = _load_pacer(self._paced_note)
+        self._pacer = load_pacer(self._paced_note)
         self._stocking = Stocking(store, secret)
         self._saved = (self.offset, self._paced_note)
         """As of the last batch that was committed."""
@@ -165,7 +165,7 @@ class Engine:
             return self._call_up(upto, called)
         woken = [one for one in woken if one.profile_id != NOBODY]
         if not records and not woken:
-            done = self._fill() or self._invite()
+            done = self._fill(busy=False) or self._invite()
             if not done:
                 self._commits.land()
             return done
@@ -179,19 +179,22 @@ class Engine:
         if called:
             self._call_up(upto, called)
         # However busy: else new rules would never come into force.
-        self._fill() or self._invite()
+        self._fill(busy=True) or self._invite()
         return len(records) + len(woken)
 
-    def _fill(self) -> int:
+    def _fill(self, *, busy: bool) -> int:
         """Tell the next customers' documents of their past, for rules that are new; how many."""
-        if not self.backfill.ready():
+        began, worked = self.clock.now(), self.clock.worked()
+        if not self.backfill.due(began, busy=busy):
             return 0
         self._commits.land()
         fills, filling = self.backfill.slice(FILLS)
         turn = self._handle_slice(fills, self.clock.now())
         turn.notes[NOTE] = msgspec.msgpack.encode(filling)
-        self._commit(turn, self.offset)
+        # What was prepared is let go of at the end: not before that is written.
+        self._commit(turn, self.offset, more=busy and bool(fills))
         self._in_force(self.definitions, filling)
+        self.backfill.took(began, self.clock.worked() - worked)
         return max(len(fills), 1)
 
     def _call_up(self, now: int, called: list[WakeUp]) -> int:
@@ -239,7 +242,7 @@ class Engine:
             self._commits.land()
         self._cache, self._older = {}, {}
         self.offset, self._paced_note = self._saved
-        self._pacer = _load_pacer(self._paced_note)
+        self._pacer = load_pacer(self._paced_note)
         self._stocking.reload()
         self.backfill.reload()
         self.definitions.filling = self.backfill.filling
@@ -336,7 +339,7 @@ class Engine:
         """Commit what came of a batch; beside the next one when there is `more`."""
         gone = turn.forgotten
         turn.pack()
-        self.backfill.changed(turn.packed, turn.notes)
+        self.backfill.changed(turn)
         messages, notes = self._paced(turn.messages)
         filling = self.definitions.filling
         if turn.recount:
@@ -490,7 +493,3 @@ def _ends_batch(record: Record) -> bool:
         return isinstance(decode_command(record.body), Forget | Unmerge)
     except msgspec.DecodeError:
         return False
-
-
-def _load_pacer(note: bytes) -> Pacer:
-    return msgspec.msgpack.decode(note, type=Pacer) if note else Pacer()

@@ -188,7 +188,13 @@ def test_only_those_are_looked_at_whom_a_new_rule_may_concern(shop: Shop) -> Non
     look(shop, "u1")
     shop.apply(segments={"keen": THRICE}, settle=False)
     shop.harken.engine.turn()
-    shop.request([shop.item("track", userId="u5", event="Visit")], settle=False)
+    shop.request(
+        [
+            shop.item("track", userId="u3", event="Visit"),
+            shop.item("track", userId="u5", event="Product Viewed", properties={"product": "A"}),
+        ],
+        settle=False,
+    )
     begin_to_fill(shop)
     assert to_be_told(shop, users) == ["u1", "u5"]
     shop.work()

@@ -1,5 +1,6 @@
 """Gate 9: rate limits. They never refuse; they hand out a later slot."""
 
+import msgspec
 from msgspec import Struct, field
 
 from harken.gates.base import Candidate, Verdict
@@ -67,3 +68,8 @@ class Pacer(Struct):
         """Drop the lanes that were idle for their window: they stand as new ones do."""
         kept = {key: lane for key, lane in self.lanes.items() if lane.last > now - lane.per}
         self.lanes = kept
+
+
+def load_pacer(note: bytes) -> Pacer:
+    """The one that was stored; a new one of nothing."""
+    return msgspec.msgpack.decode(note, type=Pacer) if note else Pacer()

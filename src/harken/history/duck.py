@@ -21,7 +21,7 @@ from harken.errors import BadInput, Unavailable
 from harken.history import duck_write, filling
 from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row, Table
 from harken.history.export import export
-from harken.history.rows import Rekey, decode_batch
+from harken.history.rows import LARGEST, SMALLEST, Rekey, decode_batch
 
 EVENT_FIELDS = (
     "ts, received, profile_id, name, message_id, props::JSON::VARCHAR, journey, step, variant,"
@@ -67,6 +67,7 @@ CHECKPOINT = "32MB"
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 COPY_SECONDS = 600
 PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+WHOLE = frozenset({int})
 
 
 class Preparing:
@@ -478,10 +479,12 @@ def _entry(kind: str, row: Happening | Decision) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A value of a query's answer as JSON would have it, so that it can cross a socket."""
     if type(value) in PLAIN:
-        return value if type(value) is not int or -(2**63) <= value < 2**64 else float(value)
+        return value if type(value) is not int or SMALLEST <= value <= LARGEST else float(value)
     if isinstance(value, dict):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple | set):
+        if set(map(type, value)) == WHOLE and min(value) >= SMALLEST and max(value) <= LARGEST:
+            return list(value)
         return [_plain(part) for part in value]
     if isinstance(value, Decimal):
         return float(value)
