@@ -66,6 +66,8 @@ WON = CAP | {"won": [{"step": "stock", "journey": "back"}]}
          "Cart Abandoned 이벤트로 여정이 시작되었습니다."),
         ("id", decided("entered", "event", facts={"event": "Cart Abandoned"}),
          "Perjalanan dimulai karena peristiwa Cart Abandoned."),
+        ("ko", OURS[0][0], "near-seongsu 세그먼트에 들어와서 여정이 시작되었습니다."),
+        ("ko", OURS[1][0], "taste 설문에 답해서 여정이 시작되었습니다 (liked 5)."),
         ("ko", decided("ended", "exception", facts={"event": "$coupon_expired"}),
          "쿠폰이 만료되어 여정을 마쳤습니다."),
         ("ko", gate("dropped", "frequency_cap", "frequency_cap", WON),
@@ -76,7 +78,7 @@ WON = CAP | {"won": [{"step": "stock", "journey": "back"}]}
           "yang dikirim adalah stock (back).")),
         ("ko", gate("held", "quiet_hours", "quiet_hours",
                     {"local": "22:14", "allowed": "09:00-21:00"}, AT + HOUR),
-         ("nudge 메시지를 2026년 3월 3일 15:05까지 보류했습니다: 보내지 않기로 한 시간입니다 "
+         ("nudge 메시지를 15:05까지 보류했습니다: 보내지 않기로 한 시간입니다 "
           "(발송 시간 09:00-21:00); 현지 시각 22:14.")),
     ],
 )  # fmt: skip

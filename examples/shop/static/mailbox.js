@@ -55,16 +55,23 @@ function headerText(headers) {
   return pairs.map(([name, value]) => `${name}: ${value}`).join("\n");
 }
 
+// A webhook was told JSON, on one line.
+function plainText(mail) {
+  return mail.channel === "webhook" ? JSON.stringify(JSON.parse(mail.text), null, 2) : mail.text;
+}
+
 function showMail() {
   const mail = state.mail;
   at("pick").hidden = true;
   at("mail-head").hidden = false;
   at("subject").textContent = mail.subject;
   at("between").textContent = `${mail.from} → ${mail.to}`;
-  at("mail").hidden = state.part !== "html";
-  at("plain").hidden = state.part === "html";
-  if (state.part === "html") at("mail").srcdoc = `<base target="_blank">${mail.html || ""}`;
-  else at("plain").textContent = state.part === "text" ? mail.text : headerText(mail.headers);
+  // What a webhook was told is no page: its text is all there is to see.
+  const part = state.part === "html" && !mail.html ? "text" : state.part;
+  at("mail").hidden = part !== "html";
+  at("plain").hidden = part === "html";
+  if (part === "html") at("mail").srcdoc = `<base target="_blank">${mail.html}`;
+  else at("plain").textContent = part === "text" ? plainText(mail) : headerText(mail.headers);
 }
 
 function showSegments() {

@@ -114,6 +114,7 @@ DOINGS = {
     "": "peristiwa {event}",
 }
 UNITS = {"w": "dalam {n} minggu", "d": "dalam {n} hari", "h": "dalam {n} jam",
-         "m": "dalam {n} menit", "s": "dalam {n} detik", "calendar day": "sehari",
+         "m": "dalam {n} menit", "s": "dalam {n} detik",
+         "1d": "sehari", "1w": "seminggu", "1h": "sejam", "calendar day": "sehari",
          "calendar week": "seminggu"}  # fmt: skip
 DATE, CLOCK = "{date} pukul {clock}", "HH.mm"

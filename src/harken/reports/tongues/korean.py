@@ -117,5 +117,6 @@ DOINGS = {
     "": "{event} 이벤트로",
 }
 UNITS = {"w": "{n}주에", "d": "{n}일에", "h": "{n}시간에", "m": "{n}분에", "s": "{n}초에",
-         "calendar day": "하루", "calendar week": "한 주에"}  # fmt: skip
+         "1d": "하루", "1w": "한 주에", "1h": "한 시간에", "calendar day": "하루",
+         "calendar week": "한 주에"}  # fmt: skip
 DATE, CLOCK = "{date} {clock}", "HH:mm"

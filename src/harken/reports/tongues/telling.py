@@ -14,6 +14,7 @@ from babel.dates import format_date, format_time
 
 from harken.clock import to_datetime
 from harken.effects import Decision
+from harken.reports.doings import named
 from harken.reports.reasons import conditions
 from harken.reports.tongues import indonesian, korean
 from harken.reports.words import value
@@ -37,10 +38,17 @@ class Tongue:
 
     def when(self, at: int) -> str:
         """A day and a time in words."""
-        local = to_datetime(at, self.zone)
-        date = format_date(local, "long", self.language)
-        clock = format_time(local.time(), self._table.CLOCK, locale=self.language)
-        return str(self._table.DATE.format(date=date, clock=clock))
+        date = format_date(to_datetime(at, self.zone), "long", locale=self.language)
+        return str(self._table.DATE.format(date=date, clock=self._clock(at)))
+
+    def moment(self, at: int, beside: int) -> str:
+        """A time, and its day when that is another than that of `beside`."""
+        day = to_datetime(at, self.zone).date() == to_datetime(beside, self.zone).date()
+        return self._clock(at) if day else self.when(at)
+
+    def _clock(self, at: int) -> str:
+        time = to_datetime(at, self.zone).time()
+        return str(format_time(time, self._table.CLOCK, locale=self.language))
 
     def say(self, key: str, values: Mapping[str, Any]) -> str:
         """The sentence of a key. Raises KeyError when there is none, or a value is missing."""
@@ -67,36 +75,39 @@ class Tongue:
         if row.reason:
             known["reason"] = row.reason
         if row.not_before:
-            known["not_before"] = self.when(row.not_before)
+            known["not_before"] = self.moment(row.not_before, row.queued_at)
         return self.say(what, known)
 
     def _values(self, decision: Decision) -> dict[str, Any]:
-        facts = decision.facts
+        facts, now = decision.facts, decision.at
         known = {name: value(facts[name]) for name in PLAIN if facts.get(name) is not None}
         known |= {
-            name: self.when(facts[name]) for name in TIMES if isinstance(facts.get(name), int)
+            name: self.moment(facts[name], now)
+            for name in TIMES
+            if isinstance(facts.get(name), int)
         }
         if isinstance(facts.get("expires_at"), str):
             known["expires_at"] = facts["expires_at"]
         if isinstance(facts.get("since"), int):
             known["since_day"] = self.when(facts["since"])
         if isinstance(facts.get("at"), int):
-            known["happened"] = self.when(facts["at"])
+            known["happened"] = self.moment(facts["at"], now)
         if decision.until:
-            known["until"] = self.when(decision.until)
+            known["until"] = self.moment(decision.until, now)
         if event := facts.get("event"):
             known["doing"] = self._doing(str(event), facts.get("properties") or {})
-        if held := conditions(facts):
-            texts = [f"{_name(one['rule'])} {value(one.get('value'))}" for one in held]
+        said = named(str(facts.get("event")))
+        held = [(_name(one["rule"]), one.get("value")) for one in conditions(facts)]
+        if texts := [f"{name} {value(seen)}" for name, seen in held if name not in said]:
             known["seen" if decision.outcome == "entered" else "unmet"] = ", ".join(texts)
-        return known | self._cap(facts)
+        return known | self._cap(facts, now)
 
     def _doing(self, event: str, properties: Mapping[str, Any]) -> str:
         table: dict[str, str] = self._table.DOINGS
         told = {name: value(one) for name, one in properties.items()}
         return _filled(table.get(event, table[""]), {**told, "event": event})
 
-    def _cap(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def _cap(self, facts: Mapping[str, Any], now: int) -> dict[str, Any]:
         cap = facts.get("cap")
         if not isinstance(cap, dict):
             return {}
@@ -107,7 +118,7 @@ class Tongue:
             if steps := [f"{one['step']} ({one['journey']})" for one in facts.get(name) or []]:
                 known[name] = ", ".join(steps)
         if sent := [one[1] for one in facts.get("sent") or [] if isinstance(one, list | tuple)]:
-            known["sent"] = ", ".join(self.when(at) for at in sent)
+            known["sent"] = ", ".join(self.moment(at, now) for at in sent)
         return known
 
     def _per(self, per: Any) -> str:
@@ -116,7 +127,8 @@ class Tongue:
             return units[per]
         length = Duration.parse(per) if isinstance(per, str) else int(per)
         unit = next((one for one in ("w", "d", "h", "m") if length % UNITS[one] == 0), "s")
-        return units[unit].format(n=length // UNITS[unit])
+        n = length // UNITS[unit]
+        return units.get(f"{n}{unit}", units[unit]).format(n=n)
 
 
 def _way_key(decision: Decision) -> str:
