@@ -67,7 +67,11 @@ PROJECT = {
         "dear": {
             "segment": "dear",
             "rule": {"did": "$survey_answered", "where": {"reason": "price"}},
-        }
+        },
+        "u2-to-u6": {
+            "segment": "u2-to-u6",
+            "rule": {"attribute": "email", "regex": "u[2-6]@"},
+        },
     },
 }
 GOOD = {"reason": "price", "topics": ["care", "news"], "stars": "4", "recommend": "9",
@@ -263,6 +267,12 @@ def test_the_report_tells_what_was_answered(asking: Shop) -> None:
     assert [one["text"] for one in counted["comment"]["texts"]] == ["I am 5", "I am 4"]
     later = asking.get("/surveys/taste/report?since=2026-03-02T03:00:04Z")
     assert later["answered"] == 2
+    dear = asking.get("/surveys/taste/report?segment=dear")
+    assert (dear["sent"], dear["answered"], dear["share"]) == (4, 4, 1.0)
+    assert {one["id"]: one for one in dear["questions"]}["reason"]["counts"]["x"] == 0
+    some = asking.get("/surveys/taste/report?segment=u2-to-u6&since=2026-03-02T03:00:04Z")
+    assert (some["sent"], some["answered"], some["share"]) == (3, 2, 0.6667)
+    assert asking.ask("GET", "/api/v1/surveys/taste/report?segment=none").status_code == 404
     assert asking.ask("GET", "/api/v1/surveys/taste/report?since=soon").status_code == 400
     assert asking.ask("GET", "/api/v1/surveys/none/report").status_code == 404
 

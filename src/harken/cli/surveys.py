@@ -37,6 +37,7 @@ def report_survey(
     since: str = "",
     until: str = "",
     texts: int = 20,
+    segment: str = "",
     connection: Connection = Connection(),
 ) -> None:
     """Say how many were asked and answered, and what.
@@ -51,9 +52,12 @@ def report_survey(
         Count answers before this time.
     texts
         How many of the latest texts to show for each question.
+    segment
+        Count only customers who are in this segment now.
     """
+    asked = {"since": since, "until": until, "texts": texts, "segment": segment}
     with connection.open() as client:
-        found = client.get(f"/surveys/{quoted(name)}/report", since=since, until=until, texts=texts)
+        found = client.get(f"/surveys/{quoted(name)}/report", **asked)
     if connection.json:
         show.as_json(found)
         return

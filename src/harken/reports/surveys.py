@@ -9,19 +9,21 @@ from msgspec import Struct, field
 
 from harken.history.base import History
 from harken.messages.surveys import Multiple, Nps, Question, Rating, Single, Survey, Text
+from harken.segments.sql_writing import Statement
 
 PAGE = 20_000
 MOST_STEPS = 500
 
+# Whose events count is asked first, by parameters of its own: these are numbered from there.
 ANSWERED = """
 SELECT ts, message, profile_id, journey, step, props::JSON::VARCHAR FROM events
-WHERE name = '$survey_answered' AND props.survey::VARCHAR = $1 AND ts >= $2 AND ts < $3
-    AND (ts, message) > ($4, $5)
-ORDER BY ts, message LIMIT $6
+WHERE name = '$survey_answered' AND props.survey::VARCHAR = {0} AND ts >= {1} AND ts < {2}
+    AND (ts, message) > ({3}, {4}){among}
+ORDER BY ts, message LIMIT {5}
 """
 SENT = """
-SELECT count(DISTINCT message) FROM events WHERE name = '$message_sent' AND ts >= $1 AND ts < $2
-    AND journey || '/' || step IN (SELECT unnest(from_json($3, '["VARCHAR"]')))
+SELECT count(DISTINCT message) FROM events WHERE name = '$message_sent' AND ts >= {0} AND ts < {1}
+    AND journey || '/' || step IN (SELECT unnest(from_json({2}, '["VARCHAR"]'))){among}
 """
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -72,15 +74,16 @@ def report(
     since: int,
     until: int,
     texts: int,
+    among: Statement | None = None,
 ) -> SurveyReport:
     """All that was answered from `since` to before `until` (ms).
 
     `steps` are the (journey, step) whose messages lead to the survey; those through which it was
-    answered are counted too.
+    answered are counted too. `among` selects the profile ids of those who count; None is everybody.
     """
     found = {question.id: _begin(question) for question in survey.questions}
     through, answered = set(steps), 0
-    for at, profile_id, journey, step, answers in _answers(history, survey, since, until):
+    for at, profile_id, journey, step, answers in _answers(history, survey, since, until, among):
         answered += 1
         through.add((journey, step))
         for question in survey.questions:
@@ -89,7 +92,7 @@ def report(
                 _take(found[question.id], question, answers[question.id], said, texts)
     for question in survey.questions:
         _finish(found[question.id], question)
-    sent = _sent(history, sorted(through)[:MOST_STEPS], since, until)
+    sent = _sent(history, sorted(through)[:MOST_STEPS], since, until, among)
     return SurveyReport(
         survey=survey.survey,
         sent=sent,
@@ -100,13 +103,13 @@ def report(
 
 
 def _answers(
-    history: History, survey: Survey, since: int, until: int
+    history: History, survey: Survey, since: int, until: int, among: Statement | None
 ) -> Iterator[tuple[int, int, str, str, Mapping[str, Any]]]:
     """(time, profile, journey, step, properties) of each, oldest first, a page at a time."""
     at, message = -(2**62), ""
     while True:
-        params = [survey.survey, since, until, at, message, PAGE]
-        rows = history.query(ANSWERED, params, limit=PAGE)
+        own = [survey.survey, since, until, at, message, PAGE]
+        rows = history.query(*_asked(ANSWERED, own, among), limit=PAGE)
         for row in rows:
             yield row[0], row[2], row[3], row[4], _object(row[5])
         if len(rows) < PAGE:
@@ -114,11 +117,25 @@ def _answers(
         at, message = rows[-1][:2]
 
 
-def _sent(history: History, steps: Sequence[tuple[str, str]], since: int, until: int) -> int:
+def _asked(sql: str, own: list[Any], among: Statement | None) -> tuple[str, list[Any]]:
+    """A statement about the events of some customers, and all its parameters."""
+    before = list(among.params) if among else []
+    names = (f"${len(before) + place + 1}" for place in range(len(own)))
+    condition = f"\n    AND profile_id IN ({among.sql})" if among else ""
+    return sql.format(*names, among=condition), [*before, *own]
+
+
+def _sent(
+    history: History,
+    steps: Sequence[tuple[str, str]],
+    since: int,
+    until: int,
+    among: Statement | None,
+) -> int:
     if not steps:
         return 0
     named = msgspec.json.encode([f"{journey}/{step}" for journey, step in steps]).decode()
-    return int(history.query(SENT, [since, until, named])[0][0])
+    return int(history.query(*_asked(SENT, [since, until, named], among))[0][0])
 
 
 def _begin(question: Question) -> QuestionReport:

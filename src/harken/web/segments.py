@@ -25,6 +25,7 @@ from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
 from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Rule
+from harken.segments.sql import compile_members
 from harken.segments.sql_writing import Asked, Statement
 from harken.segments.words import describe
 from harken.web import lists
@@ -261,6 +262,10 @@ class Segments:
         """Whether history says that the rule holds for the customer."""
         caught_up(self._services, PATIENCE)
         return [one.profile_id for one in self.page(rule, profile_id - 1, 1)] == [profile_id]
+
+    def selection(self, name: str) -> Statement:
+        """The profile ids of a segment's members, for statements about them. Raises NotFound."""
+        return compile_members(self.get(name).rule, self._asked())
 
     # -- how it is asked
 

@@ -108,6 +108,10 @@ def report_survey(
     since: Moment = None,
     until: Moment = None,
     texts: Annotated[int, Parameter(ge=0, le=1000, description="texts of each question")] = 20,
+    segment: Annotated[
+        str | None,
+        Parameter(max_length=64, description="count only customers who are in it now"),
+    ] = None,
 ) -> ReportShown:
     """How many were asked and answered, and what: counts, averages, the latest texts."""
     from harken.reports.surveys import report
@@ -121,6 +125,7 @@ def report_survey(
         since=_moment(since, "since", -FAR),
         until=_moment(until, "until", FAR),
         texts=texts,
+        among=api.segments.selection(segment) if segment else None,
     )
     return _shown(found)
 
