@@ -1,5 +1,6 @@
 """`harken broadcasts`: each does what docs/cli.md says, over real processes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def test_to_a_segment_and_followed_to_its_end(station: Running) -> None:
     followed = station.cli("broadcasts", "show", id, "--follow")
     assert followed.returncode == 0, followed.stderr
     assert "done [####################] 100%: 2 of 2, 2 entered" in followed.stdout
+    assert re.search(r"messages +2 passed", followed.stdout)
     assert id in station.cli("broadcasts", "list", "--state", "done").stdout
     assert station.json("broadcasts", "list", "--journey", "other") == {"broadcasts": []}
 
@@ -59,6 +61,7 @@ def test_to_a_rule_later_paused_resumed_and_stopped(station: Running) -> None:
     assert "warning: $.rule" in told.stdout
     id = station.json("broadcasts", "list", "--state", "planned")["broadcasts"][0]["id"]
     assert id in told.stdout
+    assert "it begins at 2999-01-01 10:00 UTC" in station.cli("broadcasts", "list").stdout
     assert f"{id} is paused." in station.cli("broadcasts", "pause", id).stdout
     assert f"{id} is planned." in station.cli("broadcasts", "resume", id).stdout
     stopped = station.cli("broadcasts", "stop", id, "--cancel-messages").stdout
@@ -69,10 +72,17 @@ def test_to_a_rule_later_paused_resumed_and_stopped(station: Running) -> None:
 
 def test_what_cannot_be_is_said(station: Running) -> None:
     for wish, said in (
-        (("start", "news", "koreans"), "there is no segment 'koreans'"),
+        (("start", "news", "koreans"), "there is no segment 'koreans'; did you mean `korean`?"),
+        (
+            ("start", "news", "korean", "--per-second", "0"),
+            "has to be\n  body per_second: expected a whole number >= 1",
+        ),
         (("start", "nows", "korean"), "did you mean `news`"),
         (("show", "none"), "there is no broadcast 'none'"),
         (("start", "news", "korean", "--at", "soon"), "is no time"),
     ):
         told = station.cli("broadcasts", *wish)
         assert (told.returncode, said in told.stderr) == (1, True), told.stderr
+    told = station.cli("broadcasts", "show", "a", "b")
+    assert told.returncode == 2
+    assert "'b' is more than the command takes; a value with blanks needs quotes" in told.stderr

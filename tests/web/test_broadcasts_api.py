@@ -73,7 +73,7 @@ def test_steered(station: Shop) -> None:
     made = start(station, at=at, per_second=1)
     place = f"/broadcasts/{made['id']}"
     assert (made["state"], made["due"], made["next"]) == ("planned", at, at)
-    assert made["estimate"] == f"it begins at {at}"
+    assert made["estimate"] == f"it begins at {at[:10]} {at[11:16]} UTC"
     paused = station.post(f"{place}/pause", None)
     assert (paused["state"], paused["why"]) == ("paused", "paused by key environment")
     station.pass_time(2 * HOUR)
@@ -100,7 +100,7 @@ def test_what_a_schedule_plans_is_there_too(station: Shop) -> None:
     station.pass_time(6 * 24 * HOUR + 17 * HOUR)
     one = station.get(f"/broadcasts/{one['id']}")["broadcast"]
     assert (one["state"], one["seconds_left"]) == ("running", None)
-    assert one["estimate"].startswith("the next zones are due at 2026-03-08T2")
+    assert one["estimate"].startswith("the next zones are due at 2026-03-08 2")
 
 
 @pytest.mark.parametrize(

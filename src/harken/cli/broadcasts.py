@@ -12,6 +12,15 @@ from harken.cli.segments import written_rule
 
 LOOK_EVERY = 1.0
 BAR = 20
+REASONS = {
+    "reentry": "had entered before",
+    "already_in": "are in it already",
+    "audience": "not in the audience",
+    "not_selected": "no longer in the group",
+    "time_passed": "whose time had passed",
+    "control": "in a control group",
+}
+"""What counts of a broadcast are of, where the API's word needs another."""
 OVER = ("done", "stopped", "missed")
 
 broadcasts_app = App(
@@ -128,8 +137,8 @@ def show_broadcast(
             "by": one["by"],
             "why": one["why"],
             "per second": one["per_second"],
-            "did not enter": one["refused"],
-            "messages": found["messages"] if one["began"] else None,
+            "did not enter": _counts(one["refused"]),
+            "messages": _counts(found["messages"]) if one["began"] else None,
         }
     )
     show.line(progress(one))
@@ -173,6 +182,13 @@ def stop_broadcast(
         Also keep back what it led to and has not left yet.
     """
     _steer(connection, id, "stop", {"cancel_messages": cancel_messages})
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """`2,311 passed, 12 held`, without those that are none."""
+    return ", ".join(
+        f"{count:,} {REASONS.get(name, name)}" for name, count in counts.items() if count
+    )
 
 
 def _steer(connection: Connection, id: str, how: str, body: dict[str, Any] | None) -> None:

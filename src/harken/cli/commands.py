@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from harken import __version__
 from harken.errors import BadDefinition, HarkenError
@@ -95,6 +95,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _plain(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        unused = " ".join(error.unused_tokens or ())
+        return f"'{unused}' is more than the command takes; a value with blanks needs quotes"
     return " ".join(str(error).split())
 
 

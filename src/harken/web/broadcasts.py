@@ -156,27 +156,32 @@ def _estimate(one: Broadcast, now: int) -> tuple[int | None, str]:
     if one.state in OVER:
         return 0, ""
     if one.paused:
-        return None, "not known while it is paused"
+        return None, "how long it will take is not known while it is paused"
     if not one.began:
-        return None, f"it begins at {iso(one.instants[0])}"
-    zones = "" if one.last else f"; the last zones are due at {iso(one.instants[-1])}"
+        return None, f"it begins at {_minute(one.instants[0])}"
+    zones = "" if one.last else f"; the last zones are due at {_minute(one.instants[-1])}"
     if one.state == "planned":
-        return None, f"the next zones are due at {iso(one.instants[one.part])}{zones}"
+        return None, f"the next zones are due at {_minute(one.instants[one.part])}{zones}"
     if one.state == "selecting":
-        return None, f"not known until its customers are selected{zones}"
+        return None, f"its customers are being selected{zones}"
     rate = one.rate or float(one.per_second)
     if not rate:
-        return None, f"not known yet: it has just begun{zones}"
+        return None, f"it has just begun{zones}"
     left = round((one.selected - one.considered) / rate)
     said = f"about {left} s at {rate:,.0f} customers a second{zones}"
     return (left if one.last else max(left, (one.instants[-1] - now) // SECOND)), said
+
+
+def _minute(at: int) -> str:
+    """A time as people read it; schedules come round at full minutes."""
+    return f"{iso(at)[:10]} {iso(at)[11:16]} UTC"
 
 
 def found(services: "Services", id: str) -> Broadcast:
     """A broadcast. Raises NotFound."""
     one = broadcasts.load(services.store).find(id)
     if one is None:
-        raise NotFound(f"there is no broadcast {id!r}; `GET /api/v1/broadcasts` lists them")
+        raise NotFound(f"there is no broadcast {id!r}; `harken broadcasts list` shows them all")
     return one
 
 

@@ -108,6 +108,7 @@ def problem_of(error: Exception, request_id: str = "") -> Problem:
     elif isinstance(error, HTTPException):
         problem.detail = error.detail
         if isinstance(error, ValidationException):
+            problem.detail = "the request is not as it has to be"
             problem.errors = [_told(each) for each in error.extra or []]
     elif isinstance(error, RecursionError | UnicodeError):
         problem.detail = "the body is nested too deep, or is no UTF-8"
@@ -154,7 +155,8 @@ def _told(each: Any) -> str:
     if not isinstance(each, dict):
         return str(each)
     where = " ".join(str(each[key]) for key in ("source", "key") if each.get(key))
-    return f"{where}: {each.get('message', '')}" if where else str(each.get("message", ""))
+    said = str(each.get("message", "")).replace("Expected `int`", "expected a whole number")
+    return f"{where}: {said}" if where else said
 
 
 def responses(*statuses: int) -> dict[int, ResponseSpec]:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from harken.backfill import NOTE
-from harken.errors import BadDefinition, Fault, NotFound
+from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
@@ -31,6 +31,7 @@ from harken.segments.words import describe
 from harken.web import lists
 from harken.web.catchup import caught_up
 from harken.web.names import Names
+from harken.web.problems import not_there
 from harken.web.rules import parts
 
 if TYPE_CHECKING:
@@ -122,10 +123,10 @@ class Segments:
 
     def get(self, name: str) -> Segment:
         """A segment in force. Raises NotFound."""
-        found = self.all().get(name)
-        if found is None:
-            raise NotFound(f"there is no segment {name!r}")
-        return found
+        known = self.all()
+        if name not in known:
+            raise not_there("segment", name, known)
+        return known[name]
 
     def warming(self) -> dict[str, float]:
         """Segments that do not know every customer's past yet, and how much is done (0 to 1)."""
