@@ -57,6 +57,12 @@ def test_plan_tells_and_apply_does(server: Running, folder: Path) -> None:
     told = server.cli("plan", folder).stdout
     assert "changed  journey later" in told
     assert "steps[0].default.subject" in told
+    segment = folder / "segments" / "few.yaml"
+    segment.parent.mkdir(exist_ok=True)
+    segment.write_text("segment: few\nrule: {did: A}\n")
+    assert "new  segment few" in server.cli("apply", folder, "--yes").stdout
+    segment.unlink()
+    assert "removed  segment few" in server.cli("plan", folder).stdout
     path.unlink()
     assert "archived  journey later" in server.cli("apply", folder, "--yes").stdout
 

@@ -1,7 +1,9 @@
 """What the API says of customers, and what it changes about them."""
 
+import copy
+
 import pytest
-from web_kit import Shop
+from web_kit import PROJECT, Shop
 
 from harken.clock import DAY
 
@@ -62,6 +64,22 @@ def test_a_run_in_flight_is_shown(open_shop: Shop) -> None:
     [run] = open_shop.get("/people/u1")["runs"]
     assert (run["journey"], run["step"], run["key"]) == ("abandoned-cart", "wait-1", "c")
     assert run["due"] == "2026-03-02T03:30:00.000Z"
+    assert (run["revision"], run["goes_on_on"]) == (1, None)
+
+
+@pytest.mark.parametrize(("move", "to"), [(["abandoned-cart"], 2), ([], None)])
+def test_of_a_run_that_was_moved_both_revisions_are_shown(
+    open_shop: Shop, move: list[str], to: int | None
+) -> None:
+    """It moves when it goes on, but its editor wants to see at once that it will."""
+    open_shop.send(
+        "track", userId="u1", event="Cart Abandoned", properties={"cart_id": "c", "cart_value": 150}
+    )
+    changed = copy.deepcopy(PROJECT)
+    changed["journeys"]["abandoned-cart"]["source"]["steps"][1]["default"]["subject"] = "Hello"
+    open_shop.apply({**changed, "move": move})
+    [run] = open_shop.get("/people/u1")["runs"]
+    assert (run["revision"], run["goes_on_on"], run["step"]) == (1, to, "wait-1")
 
 
 def test_the_time_line_reads_and_pages(open_shop: Shop) -> None:

@@ -234,7 +234,10 @@ def _show_changes(changes: Sequence[Mapping[str, Any]], revision: int) -> None:
     """The changes, and how many definitions stay as they are."""
     shown = [one for one in changes if one["action"] != "unchanged"]
     for one in shown:
-        show.line(f"{one['action']:>9}  {one['kind']} {one['name']}", ACTIONS[one["action"]])
+        # Only of a journey is anything kept: its runs and reports stay explained.
+        gone = one["action"] == "archived" and one["kind"] != "journey"
+        action = "removed" if gone else one["action"]
+        show.line(f"{action:>9}  {one['kind']} {one['name']}", ACTIONS[one["action"]])
         for detail in one.get("detail", []):
             show.line(f"             {detail}")
     same = len(changes) - len(shown)

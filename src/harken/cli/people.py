@@ -1,7 +1,7 @@
 """Customers: what is known of them, why, and what an operator may change."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -79,7 +79,7 @@ def _show_where(person: dict[str, Any]) -> None:
     for title, name, columns in parts:
         if person[name]:
             show.heading(title)
-            show.table(columns, [[row[key] for key in columns] for row in person[name]], "none")
+            show.table(columns, [_cells(row, columns) for row in person[name]], "none")
     if person["unreachable"]:
         show.heading("Dead addresses")
         rows = [(channel, *found.values()) for channel, found in person["unreachable"].items()]
@@ -88,6 +88,14 @@ def _show_where(person: dict[str, Any]) -> None:
     if person["absorbed"]:
         show.heading("Profiles joined into this one")
         show.table(("profile", "when"), person["absorbed"].items(), "none")
+
+
+def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    """A row's values; a run that was moved shows both revisions: `2 -> 3`."""
+    cells = [row[key] for key in columns]
+    if row.get("goes_on_on"):
+        cells[columns.index("revision")] = f"{row['revision']} -> {row['goes_on_on']}"
+    return cells
 
 
 def _show_hours(best: dict[str, Any]) -> None:

@@ -148,20 +148,52 @@ def _differ(was: Any, now: Any, path: str) -> Iterator[str]:
 
 
 def _differ_lists(was: list[Any], now: list[Any], path: str) -> Iterator[str]:
-    """An item put in the middle is one difference, not one for each that it moved."""
-    left, right = [_canonical(item) for item in was], [_canonical(item) for item in now]
+    """An item put in the middle is one difference, not one for each that it moved.
+
+    Items that have a name are compared with those of the same name, wherever these stand now.
+    """
+    left, right = _labels(was), _labels(now)
     matched = SequenceMatcher(None, left, right, autojunk=False)
-    for _, low, high, new_low, new_high in (
-        code for code in matched.get_opcodes() if code[0] != "equal"
-    ):
+    for code, low, high, new_low, new_high in matched.get_opcodes():
         both = min(high - low, new_high - new_low)
-        for step in range(both):
-            place = f"{path}[{new_low + step}]"
-            yield from _differ(was[low + step], now[new_low + step], place)
-        for index in range(low + both, high):
+        pairs = [
+            (index, new)
+            for index, new in zip(
+                range(low, low + both), range(new_low, new_low + both), strict=True
+            )
+            if code == "equal" or _alike(was[index], now[new])
+        ]
+        for index, new in pairs:
+            yield from _differ(was[index], now[new], f"{path}[{new}]")
+        for index in sorted({*range(low, high)} - {index for index, _ in pairs}):
             yield f"{path}[{index}]: {_short(was[index])} removed"
-        for index in range(new_low + both, new_high):
+        for index in sorted({*range(new_low, new_high)} - {new for _, new in pairs}):
             yield f"{path}[{index}]: {_short(now[index])} added"
+
+
+_NAMES = ("id", "message", "split", "name")
+"""What an item of a list is known by: steps by their ids, arms and transports by their names."""
+
+
+def _labels(items: list[Any]) -> list[bytes]:
+    """What tells each item from the others: its name, else all of it."""
+    named = [_named(item) for item in items]
+    return [
+        name if name and named.count(name) == 1 else _canonical(item)
+        for name, item in zip(named, items, strict=True)
+    ]
+
+
+def _named(item: Any) -> bytes:
+    given = (item.get(key) for key in _NAMES) if isinstance(item, dict) else ()
+    return next((b"named " + name.encode() for name in given if isinstance(name, str)), b"")
+
+
+def _alike(was: Any, now: Any) -> bool:
+    """Whether one item may have become the other: a wait does not become a message."""
+    if isinstance(was, dict) and isinstance(now, dict) and was and now:
+        return bool((was.keys() & now.keys()) - {"id"})
+    return True
 
 
 def _files(was: dict[str, str], now: dict[str, str]) -> list[str]:

@@ -52,6 +52,8 @@ class RunInFlight(Struct, kw_only=True):
     id: str
     journey: str
     revision: int
+    goes_on_on: int | None
+    """The revision onto which its editor moved it, from when it goes on; null: its own."""
     key: str
     entered_at: str
     step: str
@@ -204,11 +206,13 @@ def _runs(profile: Profile, in_force: InForce) -> list[RunInFlight]:
     found = []
     for run in profile.runs.values():
         journey = in_force.journey(run.journey, run.revision)
+        to = in_force.revision_for(run.journey, run.revision)
         found.append(
             RunInFlight(
                 id=run.id,
                 journey=run.journey,
                 revision=run.revision,
+                goes_on_on=to if to != run.revision else None,
                 key=run.key,
                 entered_at=iso(run.entered_at),
                 step=journey.step_id(run.step) if journey is not None else "",
