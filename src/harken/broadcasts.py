@@ -43,8 +43,8 @@ log = structlog.get_logger("broadcasts")
 NOW, PAST = "broadcasts", "broadcasts-past"
 NOBODY = -1
 """Whose wake-ups those of broadcasts are."""
-AHEAD = 20_000
-"""Ids read from history at once."""
+AHEAD = 20_480
+"""Ids read from history at once: whole slices."""
 RETRY = 1.0
 """Seconds until history is asked again whether it has all that was before."""
 EVERYBODY = All([])

@@ -11,6 +11,7 @@ more to do, it is committed beside the next batch (`commits`).
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 
 import msgspec
 from msgspec.structs import replace
@@ -56,6 +57,7 @@ from harken.store.log import LogReader
 from harken.turn import Turn
 
 log = structlog.get_logger("engine")
+_sort = attrgetter("outcome", "gate", "reason")
 
 RECORDS = 2_000
 """Log records in one batch at most: what a crash has to handle again."""
@@ -379,10 +381,8 @@ class Engine:
         self._remember(turn.documents, gone)
 
     def _count(self, decisions: list[Decision]) -> None:
-        for (outcome, reason), count in Counter(
-            (decision.outcome, decision.gate or decision.reason) for decision in decisions
-        ).items():
-            metrics.DECISIONS.labels(outcome, reason).inc(count)
+        for (outcome, gate, reason), count in Counter(map(_sort, decisions)).items():
+            metrics.DECISIONS.labels(outcome, gate or reason).inc(count)
 
     def _paced(self, messages: list[Outgoing]) -> tuple[list[Outgoing], dict[str, bytes]]:
         """The pace gate: hand each message of a paced step its slot."""

@@ -1,6 +1,7 @@
 """What templates may use of a customer, as plain values that go into the ledger's row."""
 
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ from harken import clock
 from harken.people.attributes import STANDARD
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
-from harken.workspace import Workspace
+from harken.workspace import Sender, Workspace
 
 STANDARD_NAMES = frozenset(STANDARD)
 
@@ -53,8 +54,12 @@ def context_of(
 def sender_facts(workspace: Workspace, name: str | None = None) -> dict[str, str]:
     """Who a message comes from, for templates and footers; empty when no sender is set up."""
     sender = workspace.senders.get(name or "default")
-    if sender is None:
-        return {}
+    return _sender(sender).copy() if sender is not None else {}
+
+
+@lru_cache(maxsize=100)
+def _sender(sender: Sender) -> dict[str, str]:
+    # Each message asks it, and to read an address takes as long as all its gates.
     shown, address = parseaddr(sender.from_)
     facts = {
         "name": shown,

@@ -13,7 +13,7 @@ from harken.errors import Unavailable
 
 AT_ONCE = 500
 """Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
-ROWS = (256, 16, 1)
+ROWS = (256, 64, 16, 4, 1)
 """Rows in one statement that writes."""
 
 
