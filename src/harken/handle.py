@@ -121,7 +121,7 @@ def _event(handling: Handling, record: Record) -> None:
     trigger = apply_event(profile, event, record, definitions.traits)
     if stated is not None:
         _state_changes(handling, stated)
-    handling.ask(definitions.segments.by_event.get(trigger.name, {}))
+    handling.ask(definitions.segments.by_event(trigger.name, profile))
     handling.received_at = record.received_at
     handling.record(
         trigger.name,

@@ -113,7 +113,7 @@ class Handling:
             return
         trigger = Trigger(name=name, at=at, properties=properties)
         count_event(self.profile, trigger, self.definitions.traits, self.now)
-        self.ask(self.definitions.segments.by_event.get(name, {}))
+        self.ask(self.definitions.segments.by_event(name, self.profile))
         if self.depth >= DEEPEST:
             return
         self.depth += 1

@@ -4,12 +4,14 @@ A segment is looked at again only when something that its rule reads has changed
 `LiveSegments` say which those are.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from harken.people.profile import Profile
 from harken.segments.check import parts
+from harken.segments.least import Least, least
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.model import Segment
 from harken.segments.reads import Reads, reads
@@ -25,10 +27,46 @@ class LiveSegment(Struct, frozen=True):
     watch: Watch | None
     """None of those which time alone cannot change."""
     reads: Reads
+    least: Least | None
+    """What it takes at least to be in it."""
 
 
 Group = dict[str, LiveSegment]
 """Segments by name, to be put together quickly."""
+
+
+class Listening:
+    """The segments that an event of a name may change."""
+
+    def __init__(self, segments: Group) -> None:
+        self._all = segments
+        self._always = {name: one for name, one in segments.items() if one.least is None}
+        ladders: dict[str, dict[int, Group]] = {}
+        for name, one in segments.items():
+            if one.least is not None:
+                steps = ladders.setdefault(one.least.trait, {})
+                steps.setdefault(one.least.size, {})[name] = one
+        self._ladders = [
+            (trait, sorted(steps), [steps[count] for count in sorted(steps)])
+            for trait, steps in ladders.items()
+        ]
+        """By trait: what it takes at least, in order, and the segments of which it takes that."""
+
+    def asked(self, profile: Profile) -> Group:
+        """Those that it may change for a customer, once it is counted: in the others they are not,
+        and are far from coming into them."""
+        found = self._always.copy()
+        for trait, counts, groups in self._ladders:
+            state = profile.traits.get(trait)
+            if state is not None:
+                for group in groups[: bisect_right(counts, len(state))]:
+                    found.update(group)
+        for name in profile.segments.keys() & self._all.keys():
+            found[name] = self._all[name]
+        return found
+
+
+NOBODY = Listening({})
 
 
 class Move(Struct, frozen=True):
@@ -60,7 +98,7 @@ class LiveSegments:
         self.sources = segments
         rules = {name: segment.rule for name, segment in segments.items()}
         self.by_name: Group = {}
-        self.by_event: dict[str, Group] = {}
+        by_event: dict[str, Group] = {}
         self.by_attribute: dict[str, Group] = {}
         """By the first part of the attribute's path."""
         self.by_fact: dict[str, Group] = {}
@@ -72,10 +110,11 @@ class LiveSegments:
         for name, rule in rules.items():
             seen = reads(rule, rules)
             watch = compile_watch(rule, traits) if seen.timed else None
-            segment = LiveSegment(name, compile_rule(rule, traits), watch, seen)
+            check = compile_rule(rule, traits)
+            segment = LiveSegment(name, check, watch, seen, least(rule, traits))
             self.by_name[name] = segment
             for index, names in (
-                (self.by_event, segment.reads.events),
+                (by_event, segment.reads.events),
                 (self.by_attribute, segment.reads.attributes),
                 (self.by_fact, segment.reads.facts),
             ):
@@ -85,6 +124,11 @@ class LiveSegments:
                 self.timed[name] = segment
             if moves(Profile(id=0), [segment], 0) != NOTHING or _by_chance(rule, rules):
                 self.of_anyone[name] = segment
+        self._by_event = {name: Listening(group) for name, group in by_event.items()}
+
+    def by_event(self, name: str, profile: Profile) -> Group:
+        """The segments that an event of this name, which is counted, may change for a customer."""
+        return self._by_event.get(name, NOBODY).asked(profile)
 
 
 def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list[Move], int]:
