@@ -95,6 +95,17 @@ def test_the_time_line_reads_and_pages(open_shop: Shop) -> None:
     assert all(line["at"] < page["next"] for line in older)
 
 
+def test_the_time_line_says_what_a_journey_set(open_shop: Shop) -> None:
+    steps = [{"update": {"vip": True, "old": {"remove": True}}}]
+    journey = {"journey": "mark", "entry": {"event": "Go"}, "steps": steps}
+    open_shop.apply({**PROJECT, "journeys": {"mark": {"source": journey}}})
+    open_shop.customer("u9", old=1)
+    open_shop.send("track", userId="u9", event="Go")
+    texts = [line["text"] for line in open_shop.get("/people/u9/timeline")["timeline"]]
+    said = "The journey mark took away old, set vip to true."
+    assert [text for text in texts if text.endswith(said)], "\n".join(texts)
+
+
 def test_why(open_shop: Shop) -> None:
     open_shop.leaves_cart()
     why = open_shop.get("/people/u1/why/abandoned-cart")

@@ -52,6 +52,16 @@ def test_an_attribute_that_nobody_has_is_told(shop: Shop) -> None:
     assert "did you mean `birthday`?" in fault["problem"]
 
 
+def test_an_attribute_that_a_journey_gives_is_not_called_unknown(shop: Shop) -> None:
+    """A count of reminders is nobody's before the first one."""
+    shop.customer("u1")
+    asks = {**PROJECT, "segments": {"s": {"segment": "s", "rule": {"attribute": "n", "gt": 1}}}}
+    assert "attribute `n`" in str(shop.post("/definitions/check", asks)["faults"])
+    count = {"journey": "c", "entry": {"event": "Go"}, "steps": [{"update": {"n": {"add": 1}}}]}
+    asks["journeys"] = {"c": {"source": count}}
+    assert "attribute `n`" not in str(shop.post("/definitions/check", asks)["faults"])
+
+
 def test_an_ignored_message_is_tried_on_those_who_were_sent_it(open_shop: Shop) -> None:
     open_shop.leaves_cart()
     entry = {"outcome": "ignored", "journey": "abandoned-cart", "within": "24h"}

@@ -30,6 +30,7 @@ OURS = {
     "$coupon_issued": "were given a coupon of {pool}",
     "$coupon_redeemed": "used their coupon of {pool}",
     "$coupon_expired": "had their coupon of {pool} expire",
+    "$coupon_released": "had their coupon of {pool} taken back",
     "$survey_answered": "answered the survey {survey}",
     "$unsubscribed": "opted out of {purpose} by {channel}",
     "$consent_given": "consented to {purpose} by {channel}",

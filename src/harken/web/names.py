@@ -79,13 +79,24 @@ class Names:
             ("attributes", ""), wanted, lambda: sorted(self._ask(ATTRIBUTES, [], MOST_KEYS))
         )
 
-    def warnings(self, definition: object, path: str, lists: Collection[str]) -> list[Fault]:
+    def warnings(
+        self,
+        definition: object,
+        path: str,
+        lists: Collection[str],
+        given: Collection[str] = (),
+    ) -> list[Fault]:
         """What a definition looks for that is not in the data, with the name it may have meant.
 
         Where there is no data yet (a new installation), nothing is told. `lists` are those that
-        were uploaded.
+        were uploaded, `given` the attributes that journeys will give.
         """
-        found = [fault for use in uses(definition, path) for fault in self._unknown(use)]
+        found = [
+            fault
+            for use in uses(definition, path)
+            if use.kind != "attribute" or use.name.partition(".")[0] not in given
+            for fault in self._unknown(use)
+        ]
         for place, one in parts(definition, path):
             if isinstance(one, InList) and one.in_list not in lists:
                 hint = did_you_mean(one.in_list, lists)

@@ -16,9 +16,12 @@ from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
 from harken.journeys.entries import ScheduleEntry
+from harken.journeys.kinds import Update, walk
+from harken.journeys.model import Journey
 from harken.journeys.occurrences import following
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
+from harken.segments.model import Segment
 from harken.web.api import Api
 from harken.web.rules import definitions_in
 from harken.web.samples import latest_triggers
@@ -140,14 +143,23 @@ def unknown_names(api: Api, written: Definitions, body: ProjectBody) -> list[Fou
     History that does not answer warns of nothing.
     """
     found = []
+    definitions = list(definitions_in(written))
+    given = {name for *_, one in definitions for name in _given_by(one)}
     try:
-        for kind, name, definition in definitions_in(written):
+        for kind, name, definition in definitions:
             if name in (body.segments if kind == "segment" else body.journeys):
-                for fault in api.segments.warnings(definition, "$"):
+                for fault in api.segments.warnings(definition, "$", given):
                     found.append(found_in(kind, name, fault))
     except (Unavailable, BadInput) as fault:
         log.warning("no_names", fault=str(fault))
     return found
+
+
+def _given_by(definition: Segment | Journey) -> Iterator[str]:
+    """The attributes that the steps of a journey give its customers."""
+    for _, step in walk(definition.steps) if isinstance(definition, Journey) else ():
+        if isinstance(step, Update):
+            yield from step.update
 
 
 def past_schedules(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:

@@ -7,7 +7,7 @@ in a segment is read from their document, which is never behind.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -155,10 +155,10 @@ class Segments:
             raise BadDefinition(faults)
         return rule
 
-    def warnings(self, definition: object, path: str) -> list[Fault]:
-        """Names that a definition looks for and no data has."""
+    def warnings(self, definition: object, path: str, given: Collection[str] = ()) -> list[Fault]:
+        """Names that a definition looks for and no data has; `given` are those to come."""
         uploaded = [one.name for one in lists.lists(self._services)]
-        return self.names.warnings(definition, path, uploaded)
+        return self.names.warnings(definition, path, uploaded, given)
 
     # -- groups
 

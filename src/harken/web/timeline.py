@@ -11,6 +11,8 @@ from harken.reports.doings import OURS
 from harken.reports.reasons import clause
 from harken.reports.words import Words, value
 
+UPDATED = "$updated"
+"""The event of an `update` step: the attributes that it changed, null for one taken away."""
 _SHOWN = 6
 """Properties told in a line; all of them stand beside it."""
 
@@ -47,6 +49,8 @@ def _happened(event: Happening, words: Words) -> Line:
         text = f"They {said.format_map(told)}"
         if event.properties.get("machine"):
             text += " (a machine did)"
+    elif event.name == UPDATED:
+        text = f"The journey {event.journey} {_set(shown)}"
     else:
         listed = [f"{name} {value(found)}" for name, found in list(shown.items())[:_SHOWN]]
         text = event.name + (f" ({', '.join(listed)})" if listed else "")
@@ -61,6 +65,15 @@ def _happened(event: Happening, words: Words) -> Line:
         message=event.message,
         properties=event.properties,
     )
+
+
+def _set(attributes: Mapping[str, Any]) -> str:
+    """`set vip to true, took away old`."""
+    told = [
+        f"took away {name}" if found is None else f"set {name} to {value(found)}"
+        for name, found in list(attributes.items())[:_SHOWN]
+    ]
+    return ", ".join(told)
 
 
 def _decided(decision: Decision, words: Words) -> Line:
