@@ -1,6 +1,7 @@
 """What a set of rules needs: traits to count by, the other segments, the workspace's zone."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from harken.clock import LATEST
@@ -26,6 +27,9 @@ class Traits:
         """Every segment's rule by name, for `in_segment`."""
         self.zone = zone
         """The workspace's, for rules that name none."""
+        self.sums: dict[tuple[str, int], Any] = {}
+        """What works out the sums of a trait in a window, shared by rules that differ in the amount
+        alone."""
         self.checks: dict[str, Check] = {}
         """Segments compiled, by name."""
 

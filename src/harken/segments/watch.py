@@ -289,30 +289,59 @@ def _measured(rule: Measure, traits: Traits) -> Watch:
     whole = _measured_whole(id, rule, window(rule.within))
     only_least = rule.lt is rule.lte is rule.equals is UNSET
     if only_least and isinstance(rule, Sum | Distinct) and isinstance(rule.within, Duration):
-        return _reached(id, rule, int(rule.within), whole)
+        return _reached(id, rule, int(rule.within), whole, traits)
     return whole
 
 
-def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch) -> Watch:
+class Sums:
+    """The sums of the latest amounts in a rolling window, worked out once for several rules."""
+
+    def __init__(self, id: str, span: int) -> None:
+        self._id, self._span = id, span
+        self._seen: tuple[Any, ...] = ()
+        self._found: tuple[list[Any], list[int]] = ([], [])
+
+    def of(self, profile: Profile, now: int) -> tuple[list[Any], list[int]]:
+        """The pairs (time, amount) inside, in order, and of the latest 1, 2, 3 ... of them the sum;
+        no sums where some amount is below 0, for what is older then takes away again."""
+        pairs = profile.traits.get(self._id)
+        if not pairs:
+            return [], []
+        # An amount that comes late moves the length or the first pair.
+        seen = self._seen
+        if (
+            seen
+            and seen[0] is pairs
+            and seen[1] == now
+            and seen[2] == len(pairs)
+            and seen[3] is pairs[0]
+            and seen[4] is pairs[-1]
+        ):
+            return self._found
+        inside = pairs_since(now - self._span, pairs)
+        values = [value for _, value in reversed(inside)]
+        sums = list(accumulate(values)) if values and min(values) >= 0 else []
+        self._seen, self._found = (pairs, now, len(pairs), pairs[0], pairs[-1]), (inside, sums)
+        return self._found
+
+
+def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch, traits: Traits) -> Watch:
     """A least amount: there until the pair with which the latest ones reach it leaves."""
     passes = compile_measure(rule)
     if passes(0.0):
         return whole
     least = _least(rule, passes)
+    sums: Sums = traits.sums.setdefault((id, span), Sums(id, span))
 
     def summed(profile: Profile, now: int) -> Answer:
-        pairs = pairs_since(now - span, profile.traits.get(id, NOTHING))
+        pairs, rising = sums.of(profile, now)
         if not pairs:
             return NO
-        values = [value for _, value in pairs]
-        if min(values) < 0:
-            # What is older takes away again.
+        if not rising:
             return whole(profile, now)
-        if sum(values) < least:
+        if rising[-1] < least:
             return NO
-        values.reverse()
-        reached = bisect_left(list(accumulate(values)), least)
-        return True, pairs[-1 - reached][0] + span + 1
+        return True, pairs[-1 - bisect_left(rising, least)][0] + span + 1
 
     def counted(profile: Profile, now: int) -> Answer:
         edge, met = now - span, set()
