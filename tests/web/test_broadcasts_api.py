@@ -185,3 +185,32 @@ def test_a_recurring_one_that_reaches_everybody_once_is_warned_of(station: Shop)
     answer = station.post("/definitions/check", body)
     assert answer["ok"]
     assert "say `reentry: always`" in str(answer["faults"])
+
+
+LEFT_OUT = "it is past 2026-03-02T10:00 in some zones already, so it begins with 2026-03-03T10:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "starts_at", "told"),
+    [
+        ("recipient", "2026-03-02T10:00", LEFT_OUT),
+        ("recipient", "2026-03-03T18:00", ""),
+        ("workspace", "2026-03-02T10:00", ""),
+    ],
+)  # fmt: skip
+def test_a_day_that_has_begun_somewhere_is_warned_of(
+    station: Shop, zone: str, starts_at: str, told: str
+) -> None:
+    """Whoever lives where the time is past would be left out: all begin with the next one."""
+    entry = {
+        "schedule": {"rrule": "FREQ=DAILY", "starts_at": starts_at},
+        "zone": zone,
+        "audience": {"reachable": "email"},
+        "reentry": "always",
+    }
+    body = {**PROJECT, "journeys": {"daily": {"source": {**NEWS, "journey": "daily",
+                                                         "entry": entry}}}}  # fmt: skip
+    faults = station.post("/definitions/check", body)["faults"]
+    assert [f["problem"] for f in faults if f["path"] == "$.entry.schedule"] == (
+        [told] * bool(told)
+    )

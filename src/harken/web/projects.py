@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from harken import checking
+from harken.clock import HOUR
 from harken.definitions import InForce
 from harken.errors import BadDefinition, BadInput, Fault, Unavailable
 from harken.files.kinds import plain_of
@@ -15,7 +17,7 @@ from harken.files.project import JourneyFiles, Project
 from harken.gates import packs_off
 from harken.inputs import Definitions
 from harken.journeys.compile import LiveJourney
-from harken.journeys.entries import ScheduleEntry
+from harken.journeys.entries import Recurring, ScheduleEntry
 from harken.journeys.kinds import Update, walk
 from harken.journeys.model import Journey
 from harken.journeys.occurrences import following
@@ -28,6 +30,8 @@ from harken.web.samples import latest_triggers
 
 SAMPLE = 500
 """Latest triggers that a message is tried on."""
+ZONES_APART = 28 * HOUR
+"""Longer than it takes a local time to come to all zones."""
 MOST_FEEDS = 10
 """Addresses of feeds that are asked while a message is tried."""
 MOST_TRIED = 20
@@ -163,17 +167,33 @@ def _given_by(definition: Segment | Journey) -> Iterator[str]:
 
 
 def past_schedules(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:
-    """Schedules of new and changed journeys that never come round again, as warnings."""
+    """Schedules of new and changed journeys whose time is past, as warnings."""
     found = []
     for change in changes:
         if change.kind != "journey" or change.action not in ("new", "changed"):
             continue
         entry = draft.journeys[change.name].source.entry
-        if isinstance(entry, ScheduleEntry) and following(entry, draft.zone, since=now) is None:
+        if not isinstance(entry, ScheduleEntry):
+            continue
+        coming, problem = following(entry, draft.zone, since=now), ""
+        if coming is None:
             problem = "its time is past already, so it lets nobody in"
+        elif change.action == "new" and (missed := _under_way(entry, draft.zone, now)):
+            problem = f"it is past {missed} in some zones already, so it begins with {coming[0]}"
+        if problem:
             fault = Fault("$.entry.schedule", problem, warning=True)
             found.append(found_in("journey", change.name, fault))
     return found
+
+
+def _under_way(entry: ScheduleEntry, zone: ZoneInfo, now: int) -> str:
+    """The latest time of a recurring schedule that is past in some zones and to come in others."""
+    latest = ""
+    coming = following(entry, zone, since=now - ZONES_APART)
+    while isinstance(entry.schedule, Recurring) and coming and coming[1][0] <= now:
+        latest = coming[0] if coming[1][-1] > now else latest
+        coming = following(entry, zone, since=now - ZONES_APART, after=coming[0])
+    return latest
 
 
 def refuse_faults(faults: Sequence[Found]) -> None:
