@@ -181,8 +181,10 @@ def _note_others(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage
             "attributes", [one.attributes for _, page in pages for one in page.people]
         )
     )
-    if others:
-        cursor.execute(NOTE, [list(others)])
+    if not others:
+        return
+    ((new,),) = cursor.execute(NOTE, [list(others)]).fetchall()
+    if new:
         ((found,),) = cursor.execute("SELECT count(*) FROM not_numbers").fetchall()
         if found > MOST_NOTED:
             cursor.execute("DELETE FROM not_numbers")

@@ -66,9 +66,6 @@ class Listening:
         return found
 
 
-NOBODY = Listening({})
-
-
 class Move(Struct, frozen=True):
     """A customer enters a segment, or leaves it."""
 
@@ -128,7 +125,8 @@ class LiveSegments:
 
     def by_event(self, name: str, profile: Profile) -> Group:
         """The segments that an event of this name, which is counted, may change for a customer."""
-        return self._by_event.get(name, NOBODY).asked(profile)
+        listening = self._by_event.get(name)
+        return {} if listening is None else listening.asked(profile)
 
 
 def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list[Move], int]:
