@@ -206,6 +206,16 @@ steps:
     ]
 
 
+def test_a_misspelt_key_is_not_also_told_as_missing() -> None:
+    _, faults = try_read({"segmnt": "s", "rul": {"did": "A"}}, Segment)
+    assert [str(fault) for fault in faults] == [
+        "$.segmnt: unknown key `segmnt`; did you mean `segment`?",
+        "$.rul: unknown key `rul`; did you mean `rule`?",
+    ]
+    _, faults = try_read({"segment": "s", "segmen": "t"}, Segment)
+    assert f"$: missing key `rule`: a mapping with {SOME_RULE}" in [str(fault) for fault in faults]
+
+
 def test_the_path_to_begin_with_is_the_callers() -> None:
     _, faults = try_read({"a": {}}, Where, path="$.filter")
     assert faults[0].path == "$.filter.a"

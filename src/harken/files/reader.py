@@ -280,10 +280,11 @@ def _struct(type_: type[Struct]) -> _Read:
         if not isinstance(value, dict):
             return _wrong(value, describe(type_), path, faults)
         given: dict[str, Any] = {}
-        bad = False
+        bad, meant = False, set[str]()
         for key, one in value.items():
             field = fields.get(key)
             if field is None:
+                meant.add(nearest(str(key), [name for name in fields if name not in value]))
                 faults.add(_under(path, key), _unknown(str(key), fields, value))
                 bad = True
                 continue
@@ -292,8 +293,10 @@ def _struct(type_: type[Struct]) -> _Read:
             bad = bad or typed is _BAD
         for field in needed:
             if field.key not in value:
-                faults.add(path, f"missing key `{field.key}`: {describe(field.type)}")
                 bad = True
+                if field.key in meant:
+                    continue  # told as the misspelt key that it is
+                faults.add(path, f"missing key `{field.key}`: {describe(field.type)}")
         return _BAD if bad else _checked(type_(**given), path, faults)
 
     return read_struct
