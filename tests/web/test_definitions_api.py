@@ -103,7 +103,6 @@ def test_no_fault_hides_another(shop: Shop) -> None:
         ("", "$.timezone"),
         ("", "$.policy_packs[0]"),
         ("", "$.senders.default.from"),
-        ("", "$.senders.vip"),
         ("", "$.senders.vip.form"),
         ("", "$.transports[0].weight"),
         ("", "$.transports[0].url"),
