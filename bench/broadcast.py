@@ -34,7 +34,7 @@ from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
 from harken.ids import derived_id, profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record, StartBroadcast
-from harken.roles import SWITCH
+from harken.running.roles import SWITCH
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 

@@ -30,7 +30,7 @@ from harken.engine import RECORDS, Engine
 from harken.ids import profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record
 from harken.people.profile import ConsentChange, EventStat, Profile, Send, encode
-from harken.roles import CACHE_MIB, SWITCH
+from harken.running.roles import CACHE_MIB, SWITCH
 from harken.store.base import Batch
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore

@@ -20,7 +20,6 @@ from liquid import Environment
 
 from harken.clock import SystemClock
 from harken.config import Settings
-from harken.fetching import Fetching
 from harken.ids import derived_id
 from harken.journeys.kinds import Message
 from harken.messages.compile import CompiledMessage, compile_message
@@ -30,6 +29,7 @@ from harken.messages.evaluate import Scope
 from harken.messages.links import Link, Links
 from harken.messages.liquid import HTML, Template
 from harken.messages.render import render
+from harken.outside.fetching import Fetching
 from harken.people.profile import Profile, Trigger
 from harken.values import zone
 from harken.workspace import Workspace

@@ -27,7 +27,7 @@ from harken.clock import DAY, SettableClock
 from harken.engine import WAKEUPS, Engine
 from harken.inputs import Definitions, JourneySource, Kind, Record, WakeUp
 from harken.people.profile import Profile, Run, Trigger
-from harken.roles import SWITCH
+from harken.running.roles import SWITCH
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 

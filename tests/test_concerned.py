@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harken import concerned
-from harken.concerned import LAST, Concerned
 from harken.history.duck import DuckHistory
+from harken.loops import concerned
+from harken.loops.concerned import LAST, Concerned
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """All of Harken in one process, on any clock: the only module that knows all others.
 
-`serve.py` runs the same parts as processes of their own (`services.py` in the web process,
-`roles.py` for engine and senders). This is for tests, simulations, and a command line without a
-server.
+`running` has the same parts as processes of their own (`serve.py` and `services.py` make the web
+process, `roles.py` engine and senders). This is for tests, simulations, and a command line without
+a server.
 """
 
 from pathlib import Path
@@ -12,8 +12,8 @@ from harken.config import Settings, link_secret
 from harken.engine import Engine
 from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
-from harken.sending import Sender
-from harken.services import Services
+from harken.loops.sending import Sender
+from harken.running.services import Services
 from harken.store.log import LogReader
 
 

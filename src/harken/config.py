@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from harken.errors import BadInput
-from harken.network import networks
+from harken.outside.network import networks
 
 
 class Settings(Struct, frozen=True, kw_only=True):

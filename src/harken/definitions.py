@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from harken.catalogs.settings import catalog_faults
+from harken.deciding.saying import Named, compile_messages
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
 from harken.files.naming import naming_faults
@@ -37,7 +38,6 @@ from harken.messages.pools import CouponPool, pool_faults
 from harken.messages.surveys import Survey
 from harken.people.profile import Profile
 from harken.people.traits import Trait
-from harken.saying import Named, compile_messages
 from harken.segments.check import rule_faults, segment_faults
 from harken.segments.filling import Filling
 from harken.segments.live import Check, Traits, compile_rule

@@ -17,10 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from harken import metrics
-from harken.backfill import NOTE, Backfill
-from harken.broadcasts import NOBODY, Change, Runner
 from harken.clock import Clock
-from harken.commits import Commits
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outgoing
 from harken.errors import Unavailable
@@ -48,13 +45,16 @@ from harken.inputs import (
     findings_in,
 )
 from harken.logs import structlog
+from harken.loops.backfill import NOTE, Backfill
+from harken.loops.broadcasts import NOBODY, Change, Runner
+from harken.loops.commits import Commits
+from harken.loops.stocking import Stocking
+from harken.loops.turn import Turn
 from harken.people import profile as documents
 from harken.people.profile import Profile
 from harken.segments.filling import Filling
-from harken.stocking import Stocking
 from harken.store.base import Batch, Store
 from harken.store.log import LogReader
-from harken.turn import Turn
 
 log = structlog.get_logger("engine")
 _sort = attrgetter("outcome", "gate", "reason")

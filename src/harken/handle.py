@@ -11,11 +11,25 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from harken.calling import answered
 from harken.channels.table import CALL
+from harken.deciding.calling import answered
+from harken.deciding.entering import put_in
+from harken.deciding.inviting import invite
+from harken.deciding.issuing import came_to_nothing, expire, redeem, redeem_by_event
+from harken.deciding.joining import join, part
+from harken.deciding.noticing import (
+    await_dates,
+    date_reached,
+    dates_touched,
+    follow_message,
+    message_ignored,
+    note_hour,
+    standing,
+)
+from harken.deciding.reactions import Handling
+from harken.deciding.supply import Supply
 from harken.definitions import InForce
 from harken.effects import Effects
-from harken.entering import put_in
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
     Allow,
@@ -37,25 +51,11 @@ from harken.inputs import (
     WakeUp,
     decode_command,
 )
-from harken.inviting import invite
-from harken.issuing import came_to_nothing, expire, redeem, redeem_by_event
-from harken.joining import join, part
-from harken.noticing import (
-    await_dates,
-    date_reached,
-    dates_touched,
-    follow_message,
-    message_ignored,
-    note_hour,
-    standing,
-)
 from harken.people import merge as merging
 from harken.people.address import found_dead
 from harken.people.apply import apply_event, only_counts, seen_before
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
-from harken.reactions import Handling
-from harken.supply import Supply
 
 KEPT_SURVEYS = 500
 """Answered surveys remembered, so that none counts twice; the oldest are forgotten."""

@@ -15,10 +15,10 @@ import pytest
 
 from harken.clock import SettableClock
 from harken.config import Settings
-from harken.feeds import FAILURES, LARGEST, MOST_BYTES, Failed, Feeds
-from harken.fetching import Fetching
 from harken.messages.outside import Feed, Unanswered, Unasked
-from harken.network import networks
+from harken.outside.feeds import FAILURES, LARGEST, MOST_BYTES, Failed, Feeds
+from harken.outside.fetching import Fetching
+from harken.outside.network import networks
 from harken.workspace import Account, Workspace
 
 LOOPBACK = networks("127.0.0.1,::1")

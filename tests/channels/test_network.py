@@ -3,7 +3,7 @@
 import pytest
 
 from harken.errors import BadInput
-from harken.network import EVERYWHERE, Closed, Unresolved, address_of, is_open, networks
+from harken.outside.network import EVERYWHERE, Closed, Unresolved, address_of, is_open, networks
 
 CLOSED = [
     # as names and numbers are resolved

@@ -21,7 +21,7 @@ from harken.app import Embedded
 from harken.clock import SettableClock
 from harken.config import Settings
 from harken.errors import Unavailable
-from harken.serve import _loop, listening
+from harken.running.serve import _loop, listening
 
 
 def test_first_start_prints_keys_once_and_they_work(tmp_path: Path) -> None:

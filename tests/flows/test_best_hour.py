@@ -9,9 +9,9 @@ from driver import Shop, instant
 from plain import journey, say, wait
 
 from harken.clock import HOUR, from_local, to_datetime
+from harken.deciding.timing import Habit, choose
 from harken.inputs import Findings
 from harken.people.hours import HOURS
-from harken.timing import Habit, choose
 
 Open = Callable[..., Shop]
 BEST = journey(steps=wait("{best_hour: 24h}") + say())

@@ -9,7 +9,6 @@ import pytest
 from driver import Shop, instant
 from plain import say, wait
 
-from harken.broadcasts import NOBODY
 from harken.engine import INVITED
 from harken.inputs import (
     Forget,
@@ -20,6 +19,7 @@ from harken.inputs import (
     WakeUp,
 )
 from harken.journeys.broadcasts import Broadcast
+from harken.loops.broadcasts import NOBODY
 from harken.store.base import Batch
 
 OpenShop = Callable[..., Shop]

@@ -22,7 +22,7 @@ from harken.engine import Engine
 from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
 from harken.inputs import Forget, Record
-from harken.sending import Sender
+from harken.loops.sending import Sender
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 

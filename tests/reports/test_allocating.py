@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harken.allocating import FLOOR, floored, needed, share_out
 from harken.inputs import Allocation
 from harken.journeys.experiments import Trial
 from harken.journeys.kinds import Experiment, Split, SplitArm, Winner
+from harken.loops.allocating import FLOOR, floored, needed, share_out
 from harken.reports.experiments import Counted, Counts
 from harken.values import Name
 

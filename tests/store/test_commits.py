@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from harken.commits import Commits
+from harken.loops.commits import Commits
 from harken.people.profile import Profile, encode
 from harken.store.base import Batch
 from harken.store.sqlite import SqliteStore

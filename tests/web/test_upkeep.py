@@ -8,7 +8,7 @@ from web_kit import PROJECT, Shop
 
 from harken.clock import DAY, HOUR
 from harken.inputs import Feedback
-from harken.serve import find_out, tidy
+from harken.running.serve import find_out, tidy
 
 
 def opened(shop: Shop, user: str, times: int, **fields: Any) -> None:

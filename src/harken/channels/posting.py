@@ -14,7 +14,7 @@ from typing import NamedTuple
 import httpx
 
 from harken.errors import BadInput, HarkenError
-from harken.network import EVERYWHERE, Closed, Unresolved, address_of, said
+from harken.outside.network import EVERYWHERE, Closed, Unresolved, address_of, said
 
 LONGEST_URL = 2_000
 TOLERANCE = 300

@@ -16,7 +16,7 @@ from harken.cli.client import JSON, Answer, answered, basic, bearer, headers, pr
 from harken.clock import SystemClock
 from harken.config import settings
 from harken.errors import Conflict, NotFound
-from harken.folder import held
+from harken.running.folder import held
 from harken.web.server import asgi
 
 MOST_BEHIND = 8 << 20

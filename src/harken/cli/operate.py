@@ -46,7 +46,7 @@ def serve(
         Take bounces by LMTP on this port; by default none.
     """
     from harken.config import settings
-    from harken.serve import serve as run
+    from harken.running.serve import serve as run
 
     if senders is not None and senders < 1:
         raise BadInput("--senders: at least 1")

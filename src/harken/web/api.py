@@ -23,7 +23,7 @@ from harken.web.exports import Exports
 from harken.web.segments import Segments
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 DURABLE_SECONDS = 30.0
 PATIENCE = 10.0

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from harken import broadcasts
 from harken.clock import SECOND, iso, parse_time
 from harken.errors import BadInput, Conflict, Fault, NotFound
 from harken.ids import derived_id
@@ -14,12 +13,13 @@ from harken.ingest.protocol import EVENT_BYTES
 from harken.inputs import BroadcastWish, StartBroadcast
 from harken.journeys.broadcasts import OVER, Broadcast
 from harken.journeys.faults import FASTEST
+from harken.loops import broadcasts
 from harken.values import LocalDateTime
 from harken.web.api import Api, durable
 from harken.web.entries import must_be_by_hand
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 LATEST = 253_000_000_000_000
 SAID = ("passed", "sent", "held", "dropped", "control")

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 PATIENCE = 10.0
 LOOK_EVERY = 0.02

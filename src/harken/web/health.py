@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from harken.errors import HarkenError
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 PROBE = bytes(4096)
 ROOM = 16 << 20

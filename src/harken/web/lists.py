@@ -19,7 +19,7 @@ from harken.web import kept
 from harken.web.catchup import caught_up
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
     from harken.web.api import Api
 
 MOST_BYTES = 64_000_000

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from harken.clock import iso
+from harken.deciding.timing import habit_of
 from harken.definitions import InForce
 from harken.people.place import zone_of
 from harken.people.profile import ConsentChange, ConsentState, Profile, Session
 from harken.store.base import LedgerRow
-from harken.timing import habit_of
 from harken.web.api import Api
 from harken.web.ledger import Message, message_of, moment
 

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from harken.asking import choose
 from harken.channels.addresses import parse_address, parse_mailbox
 from harken.channels.base import Outcome, Prepared
 from harken.channels.hooks import build as build_hooks
@@ -18,6 +17,7 @@ from harken.channels.smtp import Letter
 from harken.channels.transports import PRESET, Choice, Transport, build
 from harken.channels.webhook import message_body
 from harken.config import link_secret
+from harken.deciding.asking import choose
 from harken.definitions import InForce
 from harken.errors import BadInput, Conflict, NotFound
 from harken.gates import check, demands

@@ -23,7 +23,7 @@ from harken.store.base import LedgerRow
 from harken.web.returns import Taken, opt_out
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 WAIT_SECONDS = 25.0
 MOST_RECEIPTS = 1_000

@@ -16,7 +16,7 @@ from harken.people.profile import ConsentChange
 from harken.store.base import LedgerRow
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 WAIT_SECONDS = 25.0
 

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
-from harken.backfill import NOTE
 from harken.errors import BadDefinition, Fault
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
+from harken.loops.backfill import NOTE
 from harken.segments import questions
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
@@ -35,7 +35,7 @@ from harken.web.problems import not_there
 from harken.web.rules import parts
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 PATIENCE = 2.0
 """Seconds that a question waits for history; then it is answered with what is there."""

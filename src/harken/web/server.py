@@ -44,7 +44,7 @@ from harken.web.routes import (
 )
 
 if TYPE_CHECKING:
-    from harken.services import Services
+    from harken.running.services import Services
 
 MOST_BYTES = 1_000_000
 _SLOW = frozenset({"/healthz", "/readyz", "/metrics"})

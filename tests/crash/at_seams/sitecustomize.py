@@ -89,9 +89,9 @@ def engine() -> None:
 
 
 def broadcasts() -> None:
-    from harken.broadcasts import NOW, Runner
     from harken.history import filling
     from harken.history.duck import DuckHistory
+    from harken.loops.broadcasts import NOW, Runner
     from harken.store.sqlite import SqliteStore
 
     def tells(batch: Any) -> bool:
@@ -139,5 +139,5 @@ def within_a_transaction(owner: Any, seam: str) -> None:
 
 if "KILL_AT" in os.environ:
     roles = {"serve": web, "engine": engine, "sender": sender}
-    if sys.orig_argv[1:3] in (["-m", "harken"], ["-m", "harken.roles"]):
+    if sys.orig_argv[1:3] in (["-m", "harken"], ["-m", "harken.running.roles"]):
         roles[sys.orig_argv[3]]()

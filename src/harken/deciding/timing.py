@@ -18,7 +18,7 @@ from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 
 class Habit(NamedTuple):

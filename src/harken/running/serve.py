@@ -19,15 +19,15 @@ from msgspec.structs import replace
 from harken import clock, logs
 from harken.config import Settings
 from harken.errors import BadInput, HarkenError, Unavailable
-from harken.folder import held
 from harken.logs import structlog
-from harken.processes import Bells, Family
+from harken.running.folder import held
+from harken.running.processes import Bells, Family
 from harken.store.log import Log
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from harken.services import Services
+    from harken.running.services import Services
 
 UPKEEP_SECONDS = 3600.0
 LOOK_SECONDS = 60.0
@@ -115,7 +115,7 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
     import uvicorn
 
     from harken.history.remote import RemoteHistory
-    from harken.services import Services
+    from harken.running.services import Services
     from harken.web.server import asgi
 
     history = RemoteHistory(settings.run / "history.address")

@@ -22,13 +22,13 @@ from harken.clock import MINUTE, SECOND, Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import BadInput
-from harken.fetching import Fetching
 from harken.gates import Candidate, Verdict, check, decision
 from harken.journeys.broadcasts import CALLED_OFF_NOTE
 from harken.logs import structlog
 from harken.messages.compile import CompiledCall, CompiledMessage
 from harken.messages.links import Link, Links, MessageLinks
 from harken.messages.render import Rendered, render, render_call
+from harken.outside.fetching import Fetching
 from harken.people.profile import Profile, Run, Trigger
 from harken.store.base import LedgerRow, MessageState
 from harken.store.sqlite import SqliteStore

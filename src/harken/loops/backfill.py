@@ -15,16 +15,16 @@ import msgspec
 from msgspec.structs import replace
 
 from harken.clock import Clock
-from harken.concerned import Concerned
 from harken.definitions import InForce
 from harken.history.base import History
 from harken.inputs import Fill
 from harken.logs import structlog
+from harken.loops.concerned import Concerned
+from harken.loops.turn import Turn
 from harken.people.traits import Trait
 from harken.segments.dialects.duckdb import DUCKDB
 from harken.segments.filling import Filling, Pass
 from harken.segments.sql_traits import state_from, trait_states
-from harken.turn import Turn
 
 log = structlog.get_logger("backfill")
 

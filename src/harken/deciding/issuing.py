@@ -23,7 +23,7 @@ from harken.people.profile import Coupon, Profile, Run, Trigger
 from harken.segments.rules import lookup
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 MOST_COUPONS = 1_000
 """Coupons that a customer may have at once; more are not issued."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from harken.entering import enter, refuse
+from harken.deciding.entering import enter, refuse
 from harken.ids import fingerprint
 from harken.inputs import Call
 from harken.journeys.occurrences import instant_in
@@ -14,7 +14,7 @@ from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 
 def invite(handling: Handling, call: Call) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harken.entering import at_any_time
+from harken.deciding.entering import at_any_time
+from harken.deciding.issuing import expiring, forget_code, hand_over, let_go
+from harken.deciding.noticing import await_dates, look_around, standing, waking
 from harken.inputs import Unmerge, WakeUp
-from harken.issuing import expiring, forget_code, hand_over, let_go
-from harken.noticing import await_dates, look_around, standing, waking
 from harken.people import merge as merging
 from harken.people import profile as documents
 from harken.people.profile import Profile, Run
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 
 def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:

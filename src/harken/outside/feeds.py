@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from harken.clock import SECOND, Clock
 from harken.messages.outside import Feed, Unanswered
-from harken.network import Closed, Networks, Unresolved, address_of, said
+from harken.outside.network import Closed, Networks, Unresolved, address_of, said
 
 LARGEST = 1_000_000
 """Bytes of an answer."""

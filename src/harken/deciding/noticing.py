@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import to_datetime
+from harken.deciding.entering import enter
+from harken.deciding.issuing import expiring
 from harken.definitions import InForce
 from harken.effects import Effects
-from harken.entering import enter
 from harken.ids import fingerprint
 from harken.inputs import Feedback, WakeUp
-from harken.issuing import expiring
 from harken.journeys.dates import next_awaited
 from harken.journeys.entries import DATE_REACHED, IGNORED, PLACE_ENTERED, DateEntry
 from harken.people.apply import seen_before
@@ -23,7 +23,7 @@ from harken.segments.live import attribute_value
 from harken.values import Duration
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 UNHEEDED = ("sent", "delivered", "unsure")
 """What may become of a message without its recipient's heeding it, while it may still be."""

@@ -19,7 +19,7 @@ from harken.segments.explain import unmet
 from harken.segments.rules import lookup
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""

@@ -1,4 +1,4 @@
-"""What the child processes do: `python -m harken.roles engine | sender`."""
+"""What the child processes do: `python -m harken.running.roles engine | sender`."""
 
 import fcntl
 import gc
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harken import logs
-from harken.bell import Bell
 from harken.clock import SystemClock
 from harken.config import Settings, link_secret
 from harken.errors import Unavailable
 from harken.logs import structlog
-from harken.processes import Bells, Orders, follow_parent, take_orders
+from harken.running.bell import Bell
+from harken.running.processes import Bells, Orders, follow_parent, take_orders
 
 log = structlog.get_logger("roles")
 
@@ -131,7 +131,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
 
 def run_sender(orders: Orders, bells: Bells, stopping: threading.Event) -> None:
     """Send what the ledger holds."""
-    from harken.sending import Sender
+    from harken.loops.sending import Sender
 
     name = f"sender-{orders.number}"
     sender = Sender(orders.settings, SystemClock(), name, on_outcome=bells.engine.ring)

@@ -16,9 +16,9 @@ from types import FrameType
 
 from msgspec import Struct, json
 
-from harken.bell import Bell
 from harken.config import Settings
 from harken.logs import structlog
+from harken.running.bell import Bell
 
 log = structlog.get_logger("processes")
 
@@ -93,7 +93,7 @@ class Child:
         descriptors = self._bells.descriptors()
         orders = Orders(self._settings, descriptors, self.number)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harken.roles", self.role],
+            [sys.executable, "-m", "harken.running.roles", self.role],
             pass_fds=descriptors,
             stdin=subprocess.PIPE,
             env={**os.environ, **MEMORY},

@@ -7,15 +7,18 @@ the effects that pile up.
 from collections.abc import Iterable
 from typing import Any
 
-from harken.asking import ask, keep_place
-from harken.calling import call
 from harken.clock import SECOND
+from harken.deciding.asking import ask, keep_place
+from harken.deciding.calling import call
+from harken.deciding.entering import DEEPEST, enter, enter_other
+from harken.deciding.issuing import issue, let_go
+from harken.deciding.noticing import look_around
+from harken.deciding.supply import Supply
+from harken.deciding.timing import take_best_hour
 from harken.definitions import InForce
 from harken.effects import Decision, Effects, Happening, Outcome
-from harken.entering import DEEPEST, enter, enter_other
 from harken.gates import in_order
 from harken.inputs import WakeUp
-from harken.issuing import issue, let_go
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.experiments import CONTROL
 from harken.journeys.kinds import (
@@ -49,14 +52,11 @@ from harken.journeys.steps import (
     updated,
     way_of,
 )
-from harken.noticing import look_around
 from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
 from harken.people.place import ZONE_FACTS
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.members import Group, LiveSegment, moves
-from harken.supply import Supply
-from harken.timing import take_best_hour
 
 
 class Handling:

@@ -15,9 +15,9 @@ from harken.catalogs.settings import CatalogSettings, Shopping
 from harken.catalogs.shelves import Shelves, Standing
 from harken.clock import Clock
 from harken.config import Settings
-from harken.feeds import Feeds, Header
 from harken.messages.outside import Feed, Outside, Unanswered, Unasked, Wish
-from harken.network import networks
+from harken.outside.feeds import Feeds, Header
+from harken.outside.network import networks
 from harken.people.profile import Profile
 from harken.people.traits import id_of, ids_in, trait_id
 from harken.store.catalogs import Catalogs

@@ -15,7 +15,7 @@ from harken.messages.context import context_of
 from harken.people.profile import Run
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 
 def call(

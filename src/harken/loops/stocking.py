@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from harken.deciding.supply import Supply
 from harken.messages.pools import ALPHABET, CouponPool, Mint
 from harken.store.base import Store
-from harken.supply import Supply
 
 LOW = 200
 """Codes of a pool that one input may draw: before it begins, so many are at hand."""

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 
-from harken.allocating import allocate
 from harken.catalogs.keeper import Keeper
 from harken.channels.sandbox import Sandbox
 from harken.clock import Clock
 from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import Damaged
-from harken.fetching import Fetching
 from harken.history.base import History
 from harken.ingest.collector import Collector
 from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
 from harken.inputs import FOUND, SHARES, allocations_in, findings_in
+from harken.loops.allocating import allocate
 from harken.messages.links import Links
+from harken.outside.fetching import Fetching
 from harken.store.catalogs import Catalogs
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from harken.channels.table import address_of
+from harken.deciding.issuing import shown
 from harken.definitions import InForce
 from harken.effects import Outcome, Outgoing
 from harken.gates import Candidate, Verdict, bid_of, check, decision, demands, first_open
@@ -14,7 +15,6 @@ from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
 from harken.gates.who import group_of, holdout
 from harken.ids import derived_id
 from harken.inputs import encode
-from harken.issuing import shown
 from harken.journeys.compile import LiveJourney
 from harken.journeys.experiments import remember
 from harken.journeys.kinds import Message
@@ -25,7 +25,7 @@ from harken.people.profile import Profile, Run, Send
 from harken.workspace import Workspace
 
 if TYPE_CHECKING:
-    from harken.reactions import Handling
+    from harken.deciding.reactions import Handling
 
 OUTCOMES: dict[str, Outcome] = {
     "pass": "passed",

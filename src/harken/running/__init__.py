@@ -1,0 +1,1 @@
+"""The processes of one Harken and what they share: the folder, the bells, the first start."""
