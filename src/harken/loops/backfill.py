@@ -7,7 +7,6 @@ may concern (`concerned`). The place of the pass is committed with each slice: a
 where it was.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from harken.history.base import History
 from harken.inputs import Fill
 from harken.logs import structlog
 from harken.loops.concerned import Concerned
+from harken.loops.preparing import Preparer
 from harken.loops.turn import Turn
 from harken.people.traits import Trait
 from harken.segments.dialects.duckdb import DUCKDB
@@ -36,8 +36,6 @@ LATE = 500
 """So many ms that a slice came late are made up for."""
 QUIET = 1_000
 """After so many ms without other work they may have all of it."""
-RETRY = 1.0
-"""Seconds until history is asked again whether it has all that was before."""
 
 
 class Customers(Protocol):
@@ -52,8 +50,10 @@ class Customers(Protocol):
     def history_end(self) -> int: ...
 
 
-class Backfill:
+class Backfill(Preparer):
     """The passes of one engine."""
+
+    trouble = "back-fill cannot be prepared"
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Backfill:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_ready` is called when there are slices to take. Without history there is no past."""
+        super().__init__()
         self.definitions: InForce | None = None
         self._clock = clock
         self._store = store
@@ -75,7 +76,6 @@ class Backfill:
         """Until then (ms) there is other work, as far as one can tell."""
         self._again = 0
         """When (ms) the next slice may be taken beside other work."""
-        self._bell = threading.Event()
         self.filling = Filling()
         self._concerned = Concerned()
         self.reload()
@@ -242,24 +242,6 @@ class Backfill:
         """The traits of a pass by what history calls their states: another must not find these."""
         known = self.definitions.counted() if self.definitions else {}
         return {_table(id, one): known[id] for id in one.traits if id in known}
-
-    def ring(self) -> None:
-        """There may be something to prepare, or it is time to stop."""
-        self._bell.set()
-
-    def run(self, stopping: threading.Event) -> None:
-        """Prepare passes as they come, until told to stop. For a thread of its own."""
-        while not stopping.is_set():
-            try:
-                if not self.prepare():
-                    self._bell.wait(RETRY)
-                    self._bell.clear()
-            except Exception as fault:
-                if stopping.is_set():
-                    return
-                # Whatever it was, the passes stay planned, and nobody else would try again.
-                log.warning("back-fill cannot be prepared", fault=repr(fault), retry_in=RETRY)
-                stopping.wait(RETRY)
 
 
 def _table(trait_id: str, one: Pass) -> str:

@@ -5,7 +5,6 @@ between the engine's batches, as inputs like any other; how far it is, and what 
 are committed together. What a broadcast becomes is decided in `journeys.broadcasts`.
 """
 
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from harken.journeys.broadcasts import Broadcast, Broadcasts, Known, Past, Rules
 from harken.journeys.entries import ENTERED, SCHEDULED
 from harken.journeys.occurrences import zones_at
 from harken.logs import structlog
+from harken.loops.preparing import Preparer
 from harken.segments.questions import ask, selection
 from harken.segments.rules import All, InSegment, Rule
 from harken.segments.sql_writing import Asked, Statement
@@ -45,8 +45,6 @@ NOBODY = -1
 """Whose wake-ups those of broadcasts are."""
 AHEAD = 20_480
 """Ids read from history at once: whole slices."""
-RETRY = 1.0
-"""Seconds until history is asked again whether it has all that was before."""
 EVERYBODY = All([])
 
 
@@ -74,8 +72,10 @@ class Page(Struct):
     place: int = 0
 
 
-class Runner:
+class Runner(Preparer):
     """The broadcasts of one engine."""
+
+    trouble = "customers cannot be selected"
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class Runner:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_ready` is called when history has selected somebody. Without one it is everybody."""
+        super().__init__()
         self._store, self._history, self._clock = store, history, clock
         self._on_ready = on_ready
         self._sizes: dict[str, int] = {}
         """How many there are in the selections that history has ready, by table."""
         self._dropped: set[str] = set()
         self._pages: dict[str, Page] = {}
-        self._bell = threading.Event()
         self.definitions: InForce | None = None
         self.known = Known()
         self.reload()
@@ -246,24 +246,6 @@ class Runner:
         for table in gone:
             self._dropped.add(table)
             self._sizes.pop(table, None)
-
-    def ring(self) -> None:
-        """There may be something to prepare, or it is time to stop."""
-        self._bell.set()
-
-    def run(self, stopping: threading.Event) -> None:
-        """Prepare parts as they come, until told to stop. For a thread of its own."""
-        while not stopping.is_set():
-            try:
-                if not self.prepare():
-                    self._bell.wait(RETRY)
-                    self._bell.clear()
-            except Exception as fault:
-                if stopping.is_set():
-                    return
-                # Whatever it was, the broadcast stays as it is, and nobody else would try again.
-                log.warning("customers cannot be selected", fault=repr(fault), retry_in=RETRY)
-                stopping.wait(RETRY)
 
 
 def load(store: Store) -> Known:
