@@ -28,6 +28,7 @@ from harken.history.base import History
 from harken.ingest.protocol import Envelope, Reader
 from harken.inputs import Answer, Command, Consent, Feedback, Merge, Redeem, Unmerge
 from harken.journeys.model import Journey
+from harken.loops.broadcasts import load as load_broadcasts
 from harken.people.profile import ConsentChange, Profile
 from harken.reports.misses import misses
 from harken.reports.why import Why, why
@@ -334,6 +335,7 @@ class Shop:
             workspace_zone=zone(ZoneName(force.workspace.timezone)) or force.zone,
             entry_event=entry.event,
             entries={source.revision: entry},
+            broadcasts=load_broadcasts(self.harken.services.store).now.active,
         )
 
     def story(self, user: str, journey: str = "cart") -> str:

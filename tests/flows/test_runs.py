@@ -241,3 +241,14 @@ def test_all_runs_survive_a_restart(open_shop: Open) -> None:
     shop.reopen()
     assert len(shop.mails()) == 20
     assert not [key for _, _, key in shop.wakeups() if key.startswith("run")]
+
+
+def test_why_of_somebody_who_was_sent_one_message_and_waits_for_the_next(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps=say("first") + wait("1d") + say("second")))
+    shop.identify("mina", email="mina@shop.example")
+    shop.track("mina", "Go")
+    told = shop.why("mina").answer
+    assert told.startswith("1 message was sent.")
+    assert told.endswith("The next step is due 3 March 2026 at 10:00 (UTC).")
+    shop.advance("2d")
+    assert "next step" not in shop.why("mina").answer

@@ -291,5 +291,5 @@ def test_a_date_that_a_scheduled_journey_sets_is_awaited(shop: Shop) -> None:
 def test_why_of_somebody_whom_no_schedule_has_reached(shop: Shop) -> None:
     shop.identify("mina", email="mina@x.kr")
     shop.apply(segments=EVERYBODY, news=news("2026-03-03T09:00"))
-    waiting = "They were not in its audience when its schedule came round, or it did not yet."
+    waiting = "No time of its schedule so far let them in; the next is 3 March 2026 at 09:00 (UTC)."
     assert shop.why("mina", "news").answer == waiting

@@ -74,14 +74,22 @@ def test_steered(station: Shop) -> None:
     place = f"/broadcasts/{made['id']}"
     assert (made["state"], made["due"], made["next"]) == ("planned", at, at)
     assert made["estimate"] == f"it begins at {at[:10]} {at[11:16]} UTC"
+
+    def why(user: str = "u2") -> str:
+        return str(station.get(f"/people/{user}/why/news")["answer"]).replace(made["id"], "b")
+
+    assert why().startswith("Not yet: the broadcast b begins on 2 March 2026 at ")
     paused = station.post(f"{place}/pause", None)
     assert (paused["state"], paused["why"]) == ("paused", "paused by key environment")
+    assert why() == "Not yet: the broadcast b is paused."
     station.pass_time(2 * HOUR)
     assert station.get(place)["broadcast"]["considered"] == 0
     assert station.post(f"{place}/resume", None)["state"] != "paused"
     station.harken.settle()
     running = station.get(place)["broadcast"]
     assert (running["state"], running["considered"], running["seconds_left"]) == ("running", 1, 2)
+    told = sorted(why(f"u{number}") for number in (1, 2, 3))
+    assert told[1:] == ["Not yet: the broadcast b is under way, and their turn is to come."] * 2
     assert running["estimate"] == "about 2 s at 1 customers a second"
     stopped = station.post(f"{place}/stop", {"cancel_messages": True})
     assert (stopped["state"], stopped["entered"]) == ("stopped", 1)

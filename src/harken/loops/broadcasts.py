@@ -29,7 +29,6 @@ from harken.journeys import broadcasts as plans
 from harken.journeys.broadcasts import Broadcast, Broadcasts, Known, Past, Rules
 from harken.journeys.entries import ENTERED, SCHEDULED
 from harken.journeys.occurrences import zones_at
-from harken.logs import structlog
 from harken.loops.preparing import Preparer
 from harken.segments.questions import ask, selection
 from harken.segments.rules import All, InSegment, Rule
@@ -37,8 +36,6 @@ from harken.segments.sql_writing import Asked, Statement
 from harken.segments.zones import in_zones
 from harken.store.base import Store
 from harken.values import Name
-
-log = structlog.get_logger("broadcasts")
 
 NOW, PAST = "broadcasts", "broadcasts-past"
 NOBODY = -1

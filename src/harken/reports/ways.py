@@ -1,8 +1,10 @@
 """What let customers in or is still to come, and the ways that they went, in words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from harken.effects import Decision
+from harken.journeys.broadcasts import Broadcast
 from harken.journeys.entries import (
     DATE_REACHED,
     ENTERED,
@@ -103,6 +105,21 @@ RESTS = {
     "setting": "as the workspace has it, because too little is known of when anybody opens",
 }
 """Whose hours they are."""
+
+
+def not_reached(broadcasts: Sequence[Broadcast], words: Words) -> str:
+    """Of the journey's broadcasts that are not over, the one that may still come to them."""
+    for one in sorted(broadcasts, key=lambda one: one.instants):
+        name = f"the schedule's {one.occurrence}" if one.occurrence else f"the broadcast {one.id}"
+        if one.paused:
+            return f"Not yet: {name} is paused."
+        if one.state != "planned":
+            return f"Not yet: {name} is under way, and their turn is to come."
+        at = words.on(one.instants[one.part])[3:]
+        if one.occurrence:
+            return f"No time of its schedule so far let them in; the next is {at}."
+        return f"Not yet: {name} begins on {at}."
+    return ""
 
 
 def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:

@@ -9,13 +9,14 @@ from msgspec import UNSET, Struct
 
 from harken.channels.table import CALL
 from harken.effects import Decision
+from harken.journeys.broadcasts import Broadcast
 from harken.journeys.entries import Entry
 from harken.journeys.experiments import DEFAULT
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
 from harken.reports.tongues.telling import TONGUES, Tongue
-from harken.reports.ways import not_yet
+from harken.reports.ways import not_reached, not_yet
 from harken.reports.words import Words, capital, counted
 from harken.segments.rules import lookup
 from harken.segments.words import describe_test
@@ -62,13 +63,15 @@ def why(
     entries: Mapping[int, Entry] | None = None,
     applied_at: int = 0,
     state: Literal["live", "paused", "archived"] = "live",
+    broadcasts: Sequence[Broadcast] = (),
     language: str = "en",
 ) -> Why:
     """What became of a customer in a journey.
 
-    `decisions` and `messages` may be of other journeys too; those are left out. `entries` is who
-    enters, by revision: what an entry was asked to pass. `entry_event`, `applied_at` (ms, when the
-    journey was first applied) and `state` explain a customer about whom nothing was decided.
+    `decisions`, `messages` and `broadcasts` (that are not over) may be of other journeys too; those
+    are left out. `entries` is who enters, by revision: what an entry was asked to pass.
+    `entry_event`, `applied_at` (ms, when the journey was first applied), `state` and `broadcasts`
+    explain a customer about whom nothing was decided.
     `language` is one of `telling.LANGUAGES`; what its table does not have is said in English.
     """
     zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
@@ -84,7 +87,10 @@ def why(
         answer = _answer_in(tongue, _verdict(story, rows, _runs(profile, journey)))
     elif not story:
         latest = (entries or {}).get(max(entries or (0,)))
-        waiting = not_yet(latest, profile, journey, words) if profile and latest else ""
+        waiting = ""
+        if profile and latest:
+            under_way = [one for one in broadcasts if one.journey == journey]
+            waiting = not_reached(under_way, words) or not_yet(latest, profile, journey, words)
         answer = waiting or _nothing(profile, words, entry_event, applied_at, state)
     else:
         answer = _answer(_verdict(story, rows, _runs(profile, journey)), words)
@@ -207,14 +213,16 @@ class _Verdict(NamedTuple):
 
 def _verdict(story: list[Sentence], rows: list[LedgerRow], runs: list[Run]) -> _Verdict:
     sent = sum(bool(row.sent_at) or row.state in SENT for row in rows)
+    waits = [run for run in runs if run.due]
+    due = min((run.due for run in waits), default=0)
     if sent:
         told = [sentence for sentence in story if sentence.outcome in SENT]
-        return _Verdict(sent, told[-1] if told else None)
+        return _Verdict(sent, told[-1] if told else None, due=due)
     if not story:
         return _Verdict(0, None)
-    last, waits = _deciding(story), [run for run in runs if run.due]
+    last = _deciding(story)
     if waits and last.outcome == "entered":
-        return _Verdict(0, last, True, min(run.due for run in waits))
+        return _Verdict(0, last, True, due)
     yet = last.outcome in ("held", "passed", "queued") or bool(waits and last.outcome == "took")
     return _Verdict(0, last, yet)
 
@@ -222,9 +230,9 @@ def _verdict(story: list[Sentence], rows: list[LedgerRow], runs: list[Run]) -> _
 def _answer(verdict: _Verdict, words: Words) -> str:
     sent, last = verdict.sent, verdict.rests_on
     told = f" {words.on(last.at)} {last.text}" if last else ""
-    if sent:
-        return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}"
     due = f" The next step is due {words.on(verdict.due)[3:]}." if verdict.due else ""
+    if sent:
+        return f"{counted(sent, 'message')} {'was' if sent == 1 else 'were'} sent.{told}{due}"
     return f"No message was sent{' yet' if verdict.yet else ''}.{told}{due}"
 
 

@@ -87,7 +87,7 @@ SENTENCES = {
     "unsure": "Pesan {step} sudah diserahkan, tetapi tidak pasti apakah terkirim.",
     "queued": "Pesan {step} dicoba lagi setelah {not_before} ({attempts} percobaan).",
     # The answer.
-    "answer.sent": "{count} pesan dikirim.[ {on}: {told}]",
+    "answer.sent": "{count} pesan dikirim.[ {on}: {told}][ Langkah berikutnya {due}.]",
     "answer.yet": "Belum ada pesan yang dikirim. {on}: {told}[ Langkah berikutnya {due}.]",
     "answer.none": "Tidak ada pesan yang dikirim. {on}: {told}",
     "answer.nothing": "Belum ada keputusan tentang pelanggan di perjalanan ini.",

@@ -90,7 +90,7 @@ SENTENCES = {
     "unsure": "{step} 메시지를 넘겼지만 나갔는지 알 수 없습니다.",
     "queued": "{step} 메시지가 {not_before} 이후 다시 발송됩니다 ({attempts}번 시도).",
     # The answer.
-    "answer.sent": "메시지 {count}건을 보냈습니다.[ {on}: {told}]",
+    "answer.sent": "메시지 {count}건을 보냈습니다.[ {on}: {told}][ 다음 단계 예정: {due}.]",
     "answer.yet": "아직 보낸 메시지가 없습니다. {on}: {told}[ 다음 단계 예정: {due}.]",
     "answer.none": "보낸 메시지가 없습니다. {on}: {told}",
     "answer.nothing": "이 여정에서 고객에 대해 결정된 것이 없습니다.",

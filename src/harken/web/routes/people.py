@@ -15,6 +15,7 @@ from harken.errors import BadInput, Conflict
 from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES, Accepted, Reader
 from harken.inputs import Consent, Forget, Merge, Unmerge
+from harken.loops.broadcasts import load as load_broadcasts
 from harken.people.attributes import standard_name
 from harken.people.consent import ALL, PURPOSES
 from harken.people.merge import UNDO
@@ -224,6 +225,7 @@ def why_person(
         entries={live.revision: live.source.entry},
         applied_at=in_force.written.applied_at if live.revision == 1 else 0,
         state="archived" if live.archived else live.source.state,
+        broadcasts=load_broadcasts(api.services.store).now.active,
         language=language,
     )
     story = [
