@@ -57,6 +57,7 @@ def test_from_start_to_done(station: Shop) -> None:
     assert (one["segment"], one["by"], one["seconds_left"]) == ("koreans", "key environment", 0)
     assert whole["messages"] == {"passed": 3, "sent": 3, "held": 0, "dropped": 0, "control": 0}
     assert start(station, id="spring")["id"] == made["id"]
+    assert station.get("/broadcasts/spring") == whole
     assert len(station.get("/broadcasts?journey=news")["broadcasts"]) == 1
     why = station.get("/people/u1/why/news")
     assert f"because the broadcast {made['id']} put them in" in str(why)

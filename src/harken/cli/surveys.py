@@ -7,6 +7,7 @@ from cyclopts import App
 
 from harken.cli import show
 from harken.cli.client import Connection, quoted
+from harken.reports.words import counted
 
 surveys_app = App(name="surveys", help="List surveys, report what they came to, and write their "
                   "page to a file.")  # fmt: skip
@@ -25,7 +26,7 @@ def list_surveys(*, connection: Connection = Connection()) -> None:
          ", ".join(one["linked_from"]) or "-")
         for one in found["surveys"]
     ]  # fmt: skip
-    columns = ("survey", "title", "questions", "languages", "linked from")
+    columns = ("survey", "title", "questions", "translated to", "linked from")
     show.table(columns, rows, "there are no surveys; a survey is a file surveys/NAME.yaml")
 
 
@@ -68,7 +69,7 @@ def report_survey(
 
 
 def _show_question(question: dict[str, Any]) -> None:
-    show.heading(f"{question['ask']} ({question['id']}, {question['answered']} answers)")
+    show.heading(f"{question['ask']} ({question['id']}, {counted(question['answered'], 'answer')})")
     if question["counts"]:
         total = question["answered"] or 1
         rows = [(key, count, f"{count / total:.0%}") for key, count in question["counts"].items()]

@@ -196,14 +196,14 @@ def _plan(known: Known, name: str, rules: Rules, since: int) -> Known:
     if journey.archived or planned or not isinstance(entry, ScheduleEntry):
         return known
     found = following(entry, rules.zone, since=since, after=known.now.begun.get(name, ""))
-    while found and known.find(_id(name, found[0])):
+    while found and known.find(broadcast_id(name, found[0])):
         # Somebody stopped it before it began.
         found = following(entry, rules.zone, since=since, after=found[0])
     if found is None:
         return known
     occurrence, due = found
     new = Broadcast(
-        id=_id(name, occurrence),
+        id=broadcast_id(name, occurrence),
         journey=name,
         occurrence=occurrence,
         recipient=entry.zone == "recipient",
@@ -215,8 +215,9 @@ def _plan(known: Known, name: str, rules: Rules, since: int) -> Known:
     return _with(known, new)
 
 
-def _id(journey: str, occurrence: str) -> str:
-    return derived_id("broadcast", journey, occurrence)
+def broadcast_id(journey: str, key: str) -> str:
+    """The id of a schedule's occurrence, or of what was started under a key."""
+    return derived_id("broadcast", journey, key)
 
 
 # -- an operator's word

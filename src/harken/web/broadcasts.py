@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from harken.clock import SECOND, iso, parse_time
 from harken.errors import BadInput, Conflict, Fault, NotFound
-from harken.ids import derived_id
 from harken.ingest.protocol import EVENT_BYTES
 from harken.inputs import BroadcastWish, StartBroadcast
-from harken.journeys.broadcasts import OVER, Broadcast
+from harken.journeys.broadcasts import OVER, Broadcast, broadcast_id
 from harken.journeys.faults import FASTEST
 from harken.loops import broadcasts
 from harken.values import LocalDateTime
@@ -178,11 +178,12 @@ def _minute(at: int) -> str:
 
 
 def found(services: "Services", id: str) -> Broadcast:
-    """A broadcast. Raises NotFound."""
-    one = broadcasts.load(services.store).find(id)
-    if one is None:
-        raise NotFound(f"there is no broadcast {id!r}; `harken broadcasts list` shows them all")
-    return one
+    """A broadcast by its id, or by the one that it was started with. Raises NotFound."""
+    known = broadcasts.load(services.store)
+    for one in (*known.now.active, *reversed(known.past.over)):
+        if one.id in (id, broadcast_id(one.journey, id)):
+            return one
+    raise NotFound(f"there is no broadcast {id!r}; `harken broadcasts list` shows them all")
 
 
 def listed(services: "Services", journey: str | None, state: str | None) -> list[BroadcastShown]:
@@ -216,7 +217,7 @@ def start(api: Api, name: str, wish: StartWish, by: str) -> tuple[Broadcast, lis
     else:
         api.segments.get(wish.segment or "")
     new = StartBroadcast(
-        id=derived_id("broadcast", name, wish.id or f"{api.now} {api.log.durable()}"),
+        id=broadcast_id(name, wish.id or f"{api.now} {api.log.durable()}"),
         journey=name,
         by=by,
         at=_instant(api, wish.at) if wish.at is not None else 0,
@@ -241,8 +242,8 @@ def steer(api: Api, wish: BroadcastWish) -> Broadcast:
     cancels = getattr(wish, "cancel_messages", False)
     if one.state in OVER and not cancels:
         raise Conflict(f"the broadcast {wish.id} is {one.state}")
-    log(api, wish)
-    return found(api.services, wish.id)
+    log(api, replace(wish, id=one.id))
+    return found(api.services, one.id)
 
 
 def _instant(api: Api, text: str) -> int:
