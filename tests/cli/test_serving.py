@@ -79,9 +79,15 @@ def test_its_children_end_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_is_logged_what_it_stopped_for(tmp_path: Path, asked: signal.Signals) -> None:
-    running = Running(tmp_path / "data").wait_until_ready()
-    running.process.send_signal(asked)
-    assert running.process.wait(60) == 0
+    # Under nohup, as tests may be run, it would be told to live on.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    running = Running(tmp_path / "data")
+    signal.signal(signal.SIGHUP, before)
+    try:
+        running.wait_until_ready().process.send_signal(asked)
+        assert running.process.wait(60) == 0
+    finally:
+        running.end()
     logged = [json.loads(line) for line in running.told().splitlines() if line[:1] == "{"]
     [stopping] = [line for line in logged if line["event"] == "stopping"]
     assert (stopping["signal"], stopping["role"], stopping["level"]) == (asked.name, "web", "info")
