@@ -172,3 +172,14 @@ def test_a_secret_that_is_not_there_or_goes_elsewhere_is_told() -> None:
     told = "the secret of `weather` goes only to https://api.example/v1/"
     assert refused(body, workspace=workspace) == [("$.steps[0]", told)]
     assert refused(body.replace("/x", "/v1/x"), workspace=workspace) == []
+
+
+def test_two_messages_of_one_name_are_told_as_that_fault() -> None:
+    plain = {"message": "m", "channel": "email", "default": {"subject": "x", "html": BODY}}
+    varied = {
+        **plain,
+        "variants": [{"when": {"attribute": "a", "equals": 1}, "subject": "y", "html": BODY}],
+    }
+    source = {"journey": "j", "entry": {"event": "E"}, "steps": [plain, varied]}
+    written = Definitions(1, 0, "", {}, {"j": JourneySource(1, source)})
+    assert [fault.path for _, _, fault in check(written)] == ["$.steps[1]"]

@@ -89,6 +89,7 @@ CHECKS = [
 def test_any_request_gets_an_answer_that_was_promised(
     fuzzed: Shop, api_schema: Any, mode: GenerationMode
 ) -> None:
+    words = {word for route in described(fuzzed) for word in route.split("/") if "{" not in word}
     for found in api_schema.get_all_operations():
         operation = found.ok()
 
@@ -102,7 +103,10 @@ def test_any_request_gets_an_answer_that_was_promised(
         )
         @given(operation.as_strategy(generation_mode=mode))
         def holds(case: Any) -> None:
-            case.validate_response(_ask(fuzzed, case), checks=CHECKS)
+            answer = _ask(fuzzed, case)
+            # A name that was drawn may be a word of another route: `/coupons/codes/...`.
+            if answer.status_code != 405 or words.isdisjoint((case.path_parameters or {}).values()):
+                case.validate_response(answer, checks=CHECKS)
 
         with suppress(Unsatisfiable):
             # Of a route without anything to get wrong there is nothing negative.

@@ -4,6 +4,7 @@ Refused on save, unless approved with a reason: a message that shows a sensitive
 its words or its variant by one, or shows a personal one whose benefit nobody has declared.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 from harken.errors import Fault
@@ -30,8 +31,11 @@ def guarded(
     segments: Mapping[str, Rule],
 ) -> Iterator[Fault]:
     """What a journey's messages (`words`, by step) say, or fetch, that they may not."""
-    for path, step in walk(journey.steps):
-        if isinstance(step, Message):
+    found = [(path, step) for path, step in walk(journey.steps) if isinstance(step, Message)]
+    names = Counter(step.message for _, step in found)
+    for path, step in found:
+        # Of a name that is given twice, which is a fault, one cannot tell whose words these are.
+        if names[step.message] == 1:
             message = words[step.message]
             yield from account_faults(message.templates(), workspace.connected, path)
             yield from guard(step, message, workspace, approved, segments, path)
