@@ -96,8 +96,6 @@ def test_any_request_gets_an_answer_that_was_promised(
         @settings(
             max_examples=EXAMPLES,
             deadline=None,
-            derandomize=True,
-            database=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
