@@ -34,10 +34,14 @@ def test_a_line_goes_to_standard_error_as_it_is_now(monkeypatch: pytest.MonkeyPa
 def test_a_line_that_cannot_be_written_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
+    tried: list[str] = []
+
     class Full(io.StringIO):
         def write(self, text: str) -> int:
+            tried.append(text)
             raise fault
 
     monkeypatch.setattr(sys, "stderr", Full())
     logs.set_up("info", "engine")
     logs.structlog.get_logger().error("the disk is full")
+    assert "the disk is full" in "".join(tried)

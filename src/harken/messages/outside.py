@@ -1,7 +1,7 @@
 """What a template may fetch while it is rendered, beyond the values of its message.
 
-Rendering itself does no I/O: it asks an `Outside`, which its caller gives (`fetching.Fetching` in
-the sender and in previews; a plain object in tests). Where there is none, nothing can be fetched.
+Rendering itself does no I/O: it asks an `Outside`, which its caller gives: the sender and previews
+one of `harken.outside.fetching`, tests a plain object. Where there is none, nothing can be fetched.
 """
 
 from typing import Any, Literal, Protocol
