@@ -1,4 +1,4 @@
-"""The return path, spoken to by real SMTP and LMTP clients over loopback."""
+"""The return path, spoken to by real LMTP clients over loopback."""
 
 import asyncio
 import smtplib
@@ -51,21 +51,18 @@ def run(talk: Callable[[int], None], box: Box | None = None, **settings: object)
     return asyncio.run(main())
 
 
-def client(port: int, lmtp: bool = False) -> smtplib.SMTP:
-    if lmtp:
-        return smtplib.LMTP("127.0.0.1", port)
-    return smtplib.SMTP("127.0.0.1", port, timeout=20)
+def client(port: int) -> smtplib.LMTP:
+    return smtplib.LMTP("127.0.0.1", port, timeout=20)
 
 
-@pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
-def test_a_bounce_arrives_whole(lmtp: bool) -> None:
+def test_a_bounce_arrives_whole() -> None:
     raw = (SAMPLES / "postfix_unknown_user.eml").read_bytes().replace(b"\n", b"\r\n")
 
     def talk(port: int) -> None:
-        with client(port, lmtp) as to:
+        with client(port) as to:
             assert to.sendmail("", [BOUNCE], raw, ["BODY=8BITMIME"]) == {}
 
-    box = run(talk, lmtp=lmtp)
+    box = run(talk)
     assert box.mails == [(raw, [BOUNCE])]
     (report,) = parse(box.mails[0][0], lambda token: (7, "m"), box.mails[0][1])
     assert (report.kind, report.profile_id) == ("bounced", 7)
@@ -159,12 +156,12 @@ def test_long_lines_in_quoted_html_are_taken() -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_lmtp_answers_once_a_recipient(broken: bool) -> None:
+def test_each_recipient_has_an_answer(broken: bool) -> None:
     box = Box()
     box.error = OSError() if broken else None
 
     def talk(port: int) -> None:
-        with client(port, lmtp=True) as to:
+        with client(port) as to:
             to.ehlo()
             to.mail("")
             for n in range(3):
@@ -175,7 +172,7 @@ def test_lmtp_answers_once_a_recipient(broken: bool) -> None:
             assert to.docmd("DATA")[0] == 503
             assert to.noop()[0] == 250
 
-    assert len(run(talk, box, lmtp=True).mails) == (0 if broken else 1)
+    assert len(run(talk, box).mails) == (0 if broken else 1)
 
 
 def test_too_many_recipients_are_for_the_next_mail() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import smtplib
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ import httpx
 import psutil
 import pytest
 import uvicorn
-from cli_kit import Running, harken
+from cli_kit import Running, free_port, harken
 
 from harken.app import Embedded
 from harken.clock import SettableClock
@@ -64,6 +65,19 @@ def test_a_taken_port_and_a_taken_folder(server: Running, tmp_path: Path) -> Non
         lmtp = harken("serve", "--data", tmp_path / "other", "--port", "0", "--lmtp-port", number)
     assert lmtp.returncode == 1
     assert "choose another with --lmtp-port" in lmtp.stderr
+
+
+def test_bounces_are_taken_at_the_port_of_the_return_path(tmp_path: Path) -> None:
+    port = free_port()
+    running = Running(tmp_path / "data", "--lmtp-port", str(port)).wait_until_ready()
+    try:
+        with smtplib.LMTP("127.0.0.1", port, timeout=20) as client:
+            assert client.sendmail("", ["fbl@shop.example"], "Subject: hi") == {}
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.sendmail("", ["hello@shop.example"], "Subject: hi")
+    finally:
+        code = running.stop()
+    assert code == 0, running.told()
 
 
 def test_its_children_end_with_it(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import smtplib
+import socket
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from web_kit import Shop
 
-from harken.channels import returnpath
 from harken.web.returns import ReturnPath
 
 
@@ -119,15 +120,19 @@ def come_back(shop: Shop, address: str, raw: bytes) -> None:
     """A mail to the return path, by LMTP."""
 
     async def given() -> None:
-        server = await returnpath.serve("127.0.0.1", 0, ReturnPath(shop.services).accept, lmtp=True)
-
-        def send() -> None:
-            with smtplib.LMTP("127.0.0.1", server.port) as client:
-                client.sendmail("", [address], raw)
-
+        path = ReturnPath(shop.services)
+        await path.start()
         await asyncio.to_thread(send)
-        await server.close()
+        await path.close()
 
+    def send() -> None:
+        with smtplib.LMTP("127.0.0.1", port) as client:
+            client.sendmail("", [address], raw)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shop.services.settings = replace(shop.services.settings, lmtp_port=port)
     asyncio.run(given())
     shop.harken.settle()
 

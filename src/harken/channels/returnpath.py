@@ -1,4 +1,4 @@
-"""The return path: a small mail server for what comes back.
+"""The return path: a small mail server for what comes back, by LMTP (RFC 2033).
 
 It takes mail only for `bounce+TOKEN@`, `unsubscribe+TOKEN@` and `fbl@`, so it can relay nothing,
 and says 250 only when the reports in a mail are durable. Whatever it cannot finish it answers
@@ -40,13 +40,12 @@ class Server:
         self.most_bytes = most_bytes
         self._accept = accept
         self._listener: asyncio.Server | None = None
-        self.connections: set[SMTP] = set()
+        self.connections: set[LMTP] = set()
         self.receiving: set[asyncio.Future[None]] = set()
 
-    async def listen(self, host: str, port: int, lmtp: bool) -> None:
-        kind = _LmtpConnection if lmtp else _Connection
+    async def listen(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: kind(self), host, port)
+        self._listener = await loop.create_server(lambda: _Connection(self), host, port)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self, grace: float = 5.0) -> None:
@@ -84,9 +83,10 @@ class Server:
         return "451 4.3.0 Cannot do this now; try again later"
 
 
-class _Connection(SMTP):
+class _Connection(LMTP):
     # Bounces quote HTML with lines far beyond the 998 of RFC 5322; refusing them would lose them.
     line_length_limit = 256 << 10
+    _answers = 0
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -141,13 +141,8 @@ class _Connection(SMTP):
             self._server.receiving.discard(done)
             done.set_result(None)
 
-
-class _LmtpConnection(_Connection, LMTP):
-    """LMTP answers the data once a recipient (RFC 2033, section 4.2); aiosmtpd does so once."""
-
-    _answers = 0
-
     async def push(self, status: Any) -> None:
+        """LMTP answers the data once a recipient (section 4.2); aiosmtpd does so once."""
         if isinstance(status, str) and status.startswith("354") and self.envelope:
             self._answers = len(self.envelope.rcpt_tos)
         elif self._answers:
@@ -155,12 +150,10 @@ class _LmtpConnection(_Connection, LMTP):
         await super().push(status)
 
 
-async def serve(
-    host: str, port: int, accept: Accept, lmtp: bool = False, most_bytes: int = MOST_BYTES
-) -> Server:
+async def serve(host: str, port: int, accept: Accept, most_bytes: int = MOST_BYTES) -> Server:
     """Listens in the running loop (port 0 takes a free one). Raises OSError when it cannot."""
     # aiosmtpd logs addresses at the level INFO; ours are not to be in the logs.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     server = Server(accept, most_bytes)
-    await server.listen(host, port, lmtp)
+    await server.listen(host, port)
     return server

@@ -16,6 +16,7 @@ from harken.people.profile import ConsentChange
 from harken.store.base import LedgerRow
 
 if TYPE_CHECKING:
+    from harken.channels.returnpath import Server
     from harken.running.services import Services
 
 WAIT_SECONDS = 25.0
@@ -125,20 +126,31 @@ def verifier(services: "Services", purpose: Literal["bounce", "leave"]) -> Verif
     return verify
 
 
-def parse_mail(services: "Services", raw: bytes, recipients: Sequence[str]) -> list[Report]:
-    """The reports in a mail that came back."""
-    return parse(raw, verifier(services, "bounce"), recipients, verifier(services, "leave"))
-
-
 class ReturnPath:
-    """What the mail server of the return path hands its mails to."""
+    """Takes bounces and the like by mail, where the operator has given it a port (LMTP)."""
 
     def __init__(self, services: "Services") -> None:
         self._services = services
+        self._server: Server | None = None
 
-    async def accept(self, raw: bytes, recipients: list[str]) -> None:
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port cannot be had."""
+        settings = self._services.settings
+        if settings.lmtp_port:
+            # Not at the top: most have no return path, and all would wait for it at the start.
+            from harken.channels.returnpath import serve
+
+            self._server = await serve(settings.host, settings.lmtp_port, self._accept)
+
+    async def close(self) -> None:
+        """Let mails on their way finish, then hang up."""
+        if self._server is not None:
+            await self._server.close()
+
+    async def _accept(self, raw: bytes, recipients: list[str]) -> None:
         """Returns when all that the mail reports is durable."""
         await asyncio.to_thread(self._take, raw, recipients)
 
     def _take(self, raw: bytes, recipients: list[str]) -> None:
-        take_reports(self._services, parse_mail(self._services, raw, recipients))
+        bounced, left = (verifier(self._services, one) for one in ("bounce", "leave"))
+        take_reports(self._services, parse(raw, bounced, recipients, left))

@@ -19,6 +19,7 @@ from harken.logs import structlog
 from harken.web import page_html, pages, problems, reference, survey_pages
 from harken.web.api import Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
+from harken.web.returns import ReturnPath
 from harken.web.routes import (
     broadcasts,
     catalogs,
@@ -196,7 +197,7 @@ def _routes() -> Router:
 
 def litestar(api: Api) -> Litestar:
     """Everything but the tracking API."""
-
+    back = ReturnPath(api.services)
     app = Litestar(
         route_handlers=[
             healthz,
@@ -210,8 +211,8 @@ def litestar(api: Api) -> Litestar:
             survey_pages.routes,
             _routes(),
         ],
-        on_startup=[api.exports.start, api.services.keeper.start],
-        on_shutdown=[api.exports.close, api.services.keeper.close],
+        on_startup=[api.exports.start, api.services.keeper.start, back.start],
+        on_shutdown=[back.close, api.exports.close, api.services.keeper.close],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={Exception: _failed},
         openapi_config=None,
