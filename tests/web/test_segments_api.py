@@ -84,6 +84,28 @@ def test_a_count_knows_what_had_happened_when_it_was_asked(people: Shop) -> None
     assert count(people, RULE) == 2
 
 
+@pytest.mark.parametrize("odd", ["250", "a lot", {"of": "money"}, [1], True])
+def test_what_is_no_number_among_numbers_spoils_no_answer(people: Shop, odd: Any) -> None:
+    """Anybody may send it, and it would be in every question about the property from then on."""
+    odd_ones = {"revenue": odd}
+    people.customer("odd", country="KR", points=odd)
+    people.send("track", userId="odd", event="Order Completed", properties=odd_ones)
+    people.customer("u1", country="KR", points=7)
+    assert count(people, RULE) == 1
+    assert count(people, {"attribute": "points", "gte": 5}) == 1
+    assert count(people, {"sum": "revenue", "of": "Order Completed", "gte": 250}) == 2
+    assert people.post("/segments/estimate", {"rule": RULE})["estimate"] == 1
+    assert people.post("/segments/breakdown", {"rule": RULE})["count"] == 1
+    assert people.post("/segments/overlap", {"a": "buyers", "b": "korean"})["both"] == 1
+    assert len(people.post("/segments/preview", {"rule": RULE})["members"]) == 1
+    assert [one["user_id"] for one in lines(members(people, "buyers"))] == ["u1"]
+    assert people.get("/segments/buyers")["count"] == 1
+    assert {one["name"]: one["count"] for one in people.get("/segments")["segments"]} == {
+        "buyers": 1, "korean": 3, "guests": 0,
+    }  # fmt: skip
+    assert people.app.rest.state.api.segments.record_sizes() == 3
+
+
 def test_each_condition_tells_what_it_lets_through(people: Shop) -> None:
     found = people.post("/segments/breakdown", {"rule": RULE})
     assert (found["count"], found["total"]) == (1, 4)

@@ -68,6 +68,7 @@ PROJECT = {
             "segment": "dear",
             "rule": {"did": "$survey_answered", "where": {"reason": "price"}},
         },
+        "paying": {"segment": "paying", "rule": {"attribute": "paid", "gte": 5}},
         "u2-to-u6": {
             "segment": "u2-to-u6",
             "rule": {"attribute": "email", "regex": "u[2-6]@"},
@@ -272,6 +273,8 @@ def test_the_report_tells_what_was_answered(asking: Shop) -> None:
     assert {one["id"]: one for one in dear["questions"]}["reason"]["counts"]["x"] == 0
     some = asking.get("/surveys/taste/report?segment=u2-to-u6&since=2026-03-02T03:00:04Z")
     assert (some["sent"], some["answered"], some["share"]) == (3, 2, 0.6667)
+    asking.customer("u9", paid="much")
+    assert asking.get("/surveys/taste/report?segment=paying")["sent"] == 0
     assert asking.ask("GET", "/api/v1/surveys/taste/report?segment=none").status_code == 404
     assert asking.ask("GET", "/api/v1/surveys/taste/report?since=soon").status_code == 400
     assert asking.ask("GET", "/api/v1/surveys/none/report").status_code == 404

@@ -7,7 +7,8 @@ in a segment is read from their document, which is never behind.
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
 from harken.loops.backfill import NOTE
 from harken.segments import questions
+from harken.segments.dialects.duckdb import DUCKDB_CAREFUL
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
@@ -164,22 +166,24 @@ class Segments:
 
     def count(self, rule: Rule) -> int:
         """How many customers the rule holds for."""
-        return int(self._ask(questions.count(rule, self._asked()))[0][0])
+        return int(self._ask(lambda asked: questions.count(rule, asked))[0][0])
 
     def estimate(self, rule: Rule) -> Estimate:
         """About how many it holds for."""
         total = int(self._services.history.query(TOTAL)[0][0])
         if total < SMALL:
-            statement = questions.count(rule, self._asked())
-            return Estimate(int(self._ask(statement, patience=0.0)[0][0]), total, 0)
-        estimate, drawn = self._ask(questions.estimate(rule, self._asked()), patience=0.0)[0]
+            found = self._ask(lambda asked: questions.count(rule, asked), patience=0.0)
+            return Estimate(int(found[0][0]), total, 0)
+        found = self._ask(lambda asked: questions.estimate(rule, asked), patience=0.0)
+        estimate, drawn = found[0]
         # Of none drawn, up to three in the sample may have been missed (the rule of three).
         margin = 2 * estimate / sqrt(drawn) if drawn else 3 * questions.ONE_IN
         return Estimate(int(estimate), total, ceil(margin))
 
     def breakdown(self, rule: Rule) -> Breakdown:
         """How many pass each of the rule's conditions, and how many fail only that one."""
-        total, count, passes, alone = self._ask(questions.breakdown(rule, self._asked()))[0]
+        found = self._ask(lambda asked: questions.breakdown(rule, asked))
+        total, count, passes, alone = found[0]
         return Breakdown(
             total=total,
             count=count,
@@ -191,19 +195,23 @@ class Segments:
 
     def overlap(self, a: Rule, b: Rule) -> Overlap:
         """How many customers are in both groups, and in one of them alone."""
-        only_a, both, only_b = self._ask(questions.overlap(a, b, self._asked()))[0]
+        only_a, both, only_b = self._ask(lambda asked: questions.overlap(a, b, asked))[0]
         return Overlap(a=only_a + both, b=only_b + both, both=both, only_a=only_a, only_b=only_b)
 
     def sample(self, rule: Rule, limit: int) -> list[Member]:
         """Some members, the same ones each time."""
-        return [Member(*row) for row in self._ask(questions.sample(rule, self._asked(), limit))]
+        found = self._ask(lambda asked: questions.sample(rule, asked, limit))
+        return [Member(*row) for row in found]
 
     def page(
         self, rule: Rule, after: int | None, limit: int, now: int | None = None
     ) -> list[Member]:
         """Members above a profile id, in the order of these ids."""
-        statement = questions.members(rule, self._asked(now), after, limit)
-        return [Member(*row) for row in self._ask(statement, limit=limit, patience=0.0)]
+
+        def write(asked: Asked) -> Statement:
+            return questions.members(rule, asked, after, limit)
+
+        return [Member(*row) for row in self._ask(write, now=now, limit=limit, patience=0.0)]
 
     def page_of(self, name: str, after: int, limit: int) -> list[Member]:
         """Members of a segment in force, as `page` has them. Raises NotFound."""
@@ -265,8 +273,12 @@ class Segments:
         return [one.profile_id for one in self.page(rule, profile_id - 1, 1)] == [profile_id]
 
     def selection(self, name: str) -> Statement:
-        """The profile ids of a segment's members, for statements about them. Raises NotFound."""
-        return compile_members(self.get(name).rule, self._asked())
+        """The profile ids of a segment's members, for statements about them. Raises NotFound.
+
+        Careful, since whoever puts it into a statement of their own cannot ask it a second time.
+        """
+        asked = msgspec.structs.replace(self._asked(), dialect=DUCKDB_CAREFUL)
+        return compile_members(self.get(name).rule, asked)
 
     # -- how it is asked
 
@@ -276,11 +288,17 @@ class Segments:
         return Asked(now=at, zone=self._zone(), segments=rules)
 
     def _ask(
-        self, statement: Statement, *, limit: int = QUERY_LIMIT, patience: float = PATIENCE
+        self,
+        write: Callable[[Asked], Statement],
+        *,
+        now: int | None = None,
+        limit: int = QUERY_LIMIT,
+        patience: float = PATIENCE,
     ) -> list[Row]:
         if patience:
             caught_up(self._services, patience)
-        return self._services.history.query(statement.sql, statement.params, limit=limit)
+        query = partial(self._services.history.query, limit=limit)
+        return questions.ask(query, self._asked(now), write)
 
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self._services.in_force.workspace.timezone)
