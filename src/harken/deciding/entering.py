@@ -203,10 +203,12 @@ def _reentry_refusal(
     reentry, profile = journey.source.entry.reentry, handling.profile
     entered = profile.entries.get(journey.name, {}).get(key)
     if entered is not None and reentry != "always":
+        facts: dict[str, Any] = {"key": key} if key else {}
+        facts["entered_at"] = entered
         if not isinstance(reentry, Reentry):
-            return "reentry", {"entered_at": entered}
+            return "reentry", facts
         if _entry_time(handling, event) - entered < reentry.after:
-            return "reentry", {"entered_at": entered, "again_at": entered + reentry.after}
+            return "reentry", {**facts, "again_at": entered + reentry.after}
     # One run for each value of a key, also when it lasts longer than re-entry waits.
     return ("already_in", {"key": key}) if key and _in_flight(profile, journey.name, key) else None
 

@@ -159,6 +159,8 @@ def _audience(decision: Decision, words: Words) -> str:
 def _reentry(decision: Decision, words: Words) -> str:
     facts = decision.facts
     text = "they had entered before"
+    if key := facts.get("key"):
+        text += f" for {value(key)}"
     if last := facts.get("entered_at"):
         text += f", at {words.moment(last, decision.at)}"
     if again := facts.get("again_at"):

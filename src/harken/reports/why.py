@@ -100,7 +100,7 @@ def why(
 
 
 def _with_where(decision: Decision, entries: Mapping[int, Entry]) -> Decision:
-    """An entry with the conditions that its event passed, among the facts."""
+    """An entry with the conditions that its event passed and its key's value, among the facts."""
     entry = entries.get(decision.revision)
     if entry is None or decision.outcome != "entered" or "where" in decision.facts:
         return decision
@@ -109,6 +109,9 @@ def _with_where(decision: Decision, entries: Mapping[int, Entry]) -> Decision:
         {"rule": f"{path} {describe_test(test)}", "value": _at(properties, path)}
         for path, test in entry.where.items()
     ]
+    key = entry.key_property
+    if passed and key is not None and key not in entry.where:
+        passed.append({"rule": f"{key} is known", "value": _at(properties, key)})
     return msgspec.structs.replace(decision, facts={**decision.facts, "where": passed})
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from harken.clock import to_datetime
 from harken.values import UNITS, Duration
 
@@ -74,6 +76,18 @@ def value(found: Any) -> str:
     return shortened(str(found))
 
 
+def apart(found: Any) -> str:
+    """A value, in quotes when it is a text that would be taken for a number, true or false."""
+    said = value(found)
+    if isinstance(found, str):
+        try:
+            taken = msgspec.json.decode(found)
+        except msgspec.DecodeError:
+            return said
+        return f'"{said}"' if isinstance(taken, bool | int | float) else said
+    return said
+
+
 def capital(text: str) -> str:
     """The text with a capital at its beginning."""
     return text[:1].upper() + text[1:]
@@ -90,6 +104,20 @@ def condition(failed: Any) -> str:
     if not isinstance(failed, dict) or "rule" not in failed:
         return value(failed)
     rule, seen = str(failed["rule"]), value(failed.get("value"))
+    name, _, asked = rule.partition(" is ")
+    if (quoted := apart(failed.get("value"))) != seen:
+        return _said(rule, f"the text {quoted}")
+    # What was seen is what was asked for: so one is a text, and the other is not.
+    return f"{name} was {seen}, which is no text" if asked == seen else _said(rule, seen)
+
+
+def met(held: Any) -> str:
+    """A condition that did hold: `cart_value 250 (at least 100 was asked)`."""
+    said = _said(str(held["rule"]), value(held.get("value")))
+    return said.replace(" was ", " ", 1)
+
+
+def _said(rule: str, seen: str) -> str:
     name, found, asked = rule.partition(" is ")
     if asked == "known":
         return f"{name} was {seen}"
@@ -98,11 +126,6 @@ def condition(failed: Any) -> str:
             return f"{name} was {seen}"
         return f"{name} was {seen} ({asked.replace(' and is ', ' and ')} was asked)"
     return f'"{rule}" was asked (it was {seen})'
-
-
-def met(held: Any) -> str:
-    """A condition that did hold: `cart_value 250 (at least 100 was asked)`."""
-    return condition(held).replace(" was ", " ", 1)
 
 
 def joined(parts: list[str]) -> str:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from harken.clock import iso
 from harken.people.profile import Profile
+from harken.reports.words import apart
 from harken.segments.explain import seen, unmet
 from harken.segments.live import compile_rule
 from harken.segments.words import describe
@@ -92,4 +93,4 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)[:100]
+    return apart(value)

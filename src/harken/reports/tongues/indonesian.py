@@ -11,7 +11,8 @@ SENTENCES = {
     # Why not.
     "why.where": "peristiwanya tidak memenuhi syarat[ ({unmet})]",
     "why.audience": "pelanggan bukan sasaran pesan ini[ ({unmet})]",
-    "why.reentry": "sudah pernah dimulai[ pada {entered_at}][ (boleh lagi mulai {again_at})]",
+    "why.reentry": "sudah pernah dimulai[ ({key})][ pada {entered_at}]"
+    "[ (boleh lagi mulai {again_at})]",
     "why.late": "peristiwanya datang terlambat[ (terjadi {happened})]",
     "why.imported": "peristiwa yang diimpor tidak memulai perjalanan",
     "why.not_started": "masa perjalanan belum dimulai[ (mulai {starts_at})]",

@@ -14,7 +14,8 @@ SENTENCES = {
     # Why not.
     "why.where": "이벤트가 조건에 맞지 않았습니다[ ({unmet})]",
     "why.audience": "대상 고객이 아니었습니다[ ({unmet})]",
-    "why.reentry": "[{entered_at}에 ]이미 시작한 적이 있습니다[ ({again_at}부터 다시 가능)]",
+    "why.reentry": "[{entered_at}에 ]이미 시작한 적이 있습니다[ ({key})]"
+    "[ ({again_at}부터 다시 가능)]",
     "why.late": "이벤트가 너무 늦게 도착했습니다[ ({happened}에 발생)]",
     "why.imported": "가져온 이벤트로는 여정이 시작되지 않습니다",
     "why.not_started": "여정 기간이 아직 시작되지 않았습니다[ ({starts_at} 시작)]",

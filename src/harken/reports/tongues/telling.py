@@ -17,7 +17,7 @@ from harken.effects import Decision
 from harken.reports.doings import named
 from harken.reports.reasons import conditions
 from harken.reports.tongues import indonesian, korean
-from harken.reports.words import value
+from harken.reports.words import apart, value
 from harken.store.base import LedgerRow
 from harken.values import UNITS, Duration
 
@@ -98,7 +98,7 @@ class Tongue:
             known["doing"] = self._doing(str(event), facts.get("properties") or {})
         said = named(str(facts.get("event")))
         held = [(_name(one["rule"]), one.get("value")) for one in conditions(facts)]
-        if texts := [f"{name} {value(seen)}" for name, seen in held if name not in said]:
+        if texts := [f"{name} {apart(seen)}" for name, seen in held if name not in said]:
             known["seen" if decision.outcome == "entered" else "unmet"] = ", ".join(texts)
         return known | self._cap(facts, now)
 
