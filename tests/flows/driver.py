@@ -30,6 +30,7 @@ from harken.inputs import Answer, Command, Consent, Feedback, Merge, Redeem, Unm
 from harken.journeys.model import Journey
 from harken.loops.broadcasts import load as load_broadcasts
 from harken.people.profile import ConsentChange, Profile
+from harken.people.traits import MACHINES_DO
 from harken.reports.misses import misses
 from harken.reports.why import Why, why
 from harken.store.base import LedgerRow
@@ -313,7 +314,7 @@ class Shop:
         """Decisions as `outcome reason`, in order."""
         return [f"{one.outcome} {one.reason}".strip() for one in self.decisions(user, journey)]
 
-    def why(self, user: str, journey: str = "cart") -> Why:
+    def why(self, user: str, journey: str = "cart", language: str = "en") -> Why:
         """What `harken why` answers."""
         source = self.harken.store.definitions().journeys[journey]
         entry = read(source.source, Journey).entry
@@ -336,6 +337,12 @@ class Shop:
             entry_event=entry.event,
             entries={source.revision: entry},
             broadcasts=load_broadcasts(self.harken.services.store).now.active,
+            by_machines=[
+                one
+                for name in sorted(MACHINES_DO)
+                for one in self.history.latest(self.id(user), name, 20)
+            ],
+            language=language,
         )
 
     def story(self, user: str, journey: str = "cart") -> str:

@@ -69,6 +69,27 @@ def test_what_a_machine_opened_counts_as_ignored(open_shop: Open) -> None:
     assert "again" in shop.subjects()
 
 
+WAY_IN = "{outcome: clicked, journey: welcome, message: hello}"
+CLICKED = f"journey: cart\nentry: {WAY_IN}\nsteps:{say('again')}"
+
+
+def test_why_says_that_a_machine_clicked_and_not_the_customer(open_shop: Open) -> None:
+    shop = open_shop(cart=CLICKED, welcome=HELLO)
+    message = greet(shop)
+    told(shop, "clicked", message, machine=True, detail="https://x.example (too_soon)")
+    assert "again" not in shop.subjects()
+    answer = shop.why("mina").answer
+    assert answer == (
+        "No message was sent. On 2 March 2026 at 10:00 (UTC) they did not enter when a machine "
+        "clicked in the message hello of welcome, sooner after it left than a person could, "
+        "because it was not the customer who did."
+    )
+    assert "기계가" in shop.why("mina", language="ko").answer
+    assert shop.story("mina", "welcome").endswith("; it was not the customer.")
+    told(shop, "clicked", message)
+    assert "again" in shop.subjects()
+
+
 def test_another_message_says_nothing_of_this_one(open_shop: Open) -> None:
     shop = open_shop(cart=AGAIN, welcome=HELLO)
     greet(shop)

@@ -7,11 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from harken.clock import DAY, HOUR, MINUTE, from_local
-from harken.effects import Decision
-from harken.journeys.entries import EventEntry
-from harken.people.profile import EventStat, Profile, Run, Trigger
+from harken.effects import Decision, Happening
+from harken.people.profile import Profile
 from harken.reports.why import Why, why
-from harken.segments.rules import Test as Rule
 from harken.store.base import LedgerRow
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -33,6 +31,12 @@ def gate(outcome: str, name: str, reason: str, facts: dict[str, Any], until: int
 
 def person(**fields: Any) -> Profile:
     return Profile(id=1, attributes={"timezone": "Asia/Seoul"}, **fields)
+
+
+def by_machine(name: str, at: int, detail: str, **fields: Any) -> Happening:
+    about: dict[str, Any] = {"journey": "cart", "step": "nudge", "message": "m1"} | fields
+    seen = {**about, "machine": True, "detail": detail}
+    return Happening(at=at, received_at=at, profile_id=1, name=name, properties=seen, **about)
 
 
 def row(**fields: Any) -> LedgerRow:
@@ -317,9 +321,25 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"state": "bounced", "sent_at": AT, "bounced_at": AT, "reason": "550 no such user"},
-        ["was sent to kim@shop.example.", "bounced (550 no such user)."],
+        [
+            "was sent to kim@shop.example.",
+            "bounced: the mail server of kim@shop.example refused it (550 no such user).",
+        ],
     ),
-    ({"state": "failed", "reason": "554 refused"}, ["could not be sent (554 refused)."]),
+    (
+        {"state": "bounced", "channel": "webhook", "transport": "crm", "bounced_at": AT},
+        ["bounced: crm refused it."],
+    ),
+    ({"state": "failed", "reason": "suppressed"}, ["could not be sent (suppressed)."]),
+    (
+        {"state": "failed", "reason": "554 refused", "transport": "relay", "handed_at": AT},
+        ["was refused by relay (554 refused)."],
+    ),
+    (
+        {"state": "failed", "reason": "given up after 3 tries; last: 421 later",
+         "transport": "relay"},
+        ["could not be sent (given up after 3 tries; last: 421 later)."],
+    ),
     ({"state": "aborted", "reason": "expired"}, ["was given up (expired)."]),
     (
         {"state": "unsure", "handed_at": AT},
@@ -337,163 +357,3 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
 def test_what_the_ledger_knows(fields: dict[str, Any], told: list[str]) -> None:
     story = ask([], [row(**fields)]).story
     assert [sentence.text for sentence in story] == [f"The message nudge {t}" for t in told]
-
-
-ENTERED = decided("entered", "event", facts={"event": "Cart Abandoned"}, at=AT - HOUR)
-PASSED = gate("passed", "pace", "", {})
-COMPLETED = decided("ended", "completed", at=AT + 1)
-BOUGHT = decided("ended", "exception", facts={"event": "Order Completed"}, at=AT + 1)
-HELD = gate("held", "quiet_hours", "quiet_hours", {}, AT + HOUR)
-CAPPED = gate("dropped", "frequency_cap", "frequency_cap", CAP)
-SMALL = decided("not_entered", "where", facts={"unmet": SMALL_CART}, at=AT + DAY)
-AGAIN = decided("not_entered", "reentry", at=AT + DAY)
-
-ANSWERS: list[tuple[list[Decision], list[LedgerRow], str]] = [
-    (
-        [ENTERED, PASSED, COMPLETED],
-        [row(sent_at=AT)],
-        f"1 message was sent. {ON}the message nudge was sent to kim@shop.example.",
-    ),
-    (
-        [ENTERED, PASSED],
-        [row(sent_at=AT), row(sent_at=AT, step="second")],
-        f"2 messages were sent. {ON}the message second was sent to kim@shop.example.",
-    ),
-    (
-        [ENTERED, PASSED, COMPLETED],
-        [row(state="failed", reason="554")],
-        f"No message was sent. {ON}the message nudge could not be sent (554).",
-    ),
-    (
-        [ENTERED, CAPPED, COMPLETED, AGAIN],
-        [],
-        (
-            f"No message was sent. {ON}the message nudge was not sent: the cap of 2 e-mails in"
-            " 1 day was reached."
-        ),
-    ),
-    (
-        [ENTERED, HELD],
-        [],
-        f"No message was sent yet. {ON}the message nudge was held by quiet hours until 15:05.",
-    ),
-    (
-        [ENTERED, HELD, BOUGHT],
-        [],
-        f"No message was sent. {ON}they left the journey because of Order Completed.",
-    ),
-    (
-        [ENTERED, CAPPED, COMPLETED, SMALL],
-        [],
-        (
-            "No message was sent. On 4 March 2026 at 14:05 (Asia/Seoul) they did not enter, because"
-            " cart_value was 50 (at least 100 was asked)."
-        ),
-    ),
-    (
-        [ENTERED, PASSED],
-        [row(state="queued")],
-        f"No message was sent yet. {ON}the message nudge passed every gate and was queued.",
-    ),
-    (
-        [ENTERED, gate("control", "holdout", "global_control", {}), COMPLETED],
-        [],
-        (
-            f"No message was sent. {ON}the message nudge would have been sent, but they are in the"
-            " global control group."
-        ),
-    ),
-]
-
-
-@pytest.mark.parametrize(("decisions", "rows", "answer"), ANSWERS)
-def test_the_answer(decisions: list[Decision], rows: list[LedgerRow], answer: str) -> None:
-    found = ask(decisions, rows)
-    assert found.answer == answer
-    assert [sentence.at for sentence in found.story] == sorted(s.at for s in found.story)
-
-
-def test_who_waits_is_told_when_the_next_step_is_due() -> None:
-    run = Run(
-        id="r", journey="cart", revision=1, entered_at=AT, due=AT + HOUR,
-        event=Trigger(name="Cart Abandoned", at=AT),
-    )  # fmt: skip
-    entered = decided("entered", "event", facts={"event": "Cart Abandoned"})
-    assert ask([entered], profile=person(runs={"r": run})).answer == (
-        f"No message was sent yet. {ON}they entered, because of the event Cart Abandoned."
-        " The next step is due 3 March 2026 at 15:05 (Asia/Seoul)."
-    )
-
-
-ENTRIES = {
-    1: EventEntry(event="Old Event"),
-    2: EventEntry(
-        event="Cart Abandoned", where={"cart.value": Rule(gte=100), "brand": Rule(exists=True)}
-    ),
-}
-
-
-def test_an_entry_is_told_with_what_its_revision_asked_for() -> None:
-    facts = {"event": "Cart Abandoned", "properties": {"cart": {"value": 250}, "brand": "Han"}}
-    texts = [
-        ask([decided("entered", "event", facts=facts, revision=n)], entries=ENTRIES).story[0].text
-        for n in (1, 2, 3)
-    ]
-    lead = "They entered, because of the event Cart Abandoned"
-    assert texts == [
-        f"{lead} with cart value 250, brand Han.",
-        f"{lead} with cart.value 250 (at least 100 was asked) and brand Han.",
-        f"{lead} with cart value 250, brand Han.",
-    ]
-
-
-LAST = "last 3 March 2026 at 14:05 (Asia/Seoul)"
-SEEN = {"Cart Abandoned": EventStat(count=3, first=AT - DAY, last=AT)}
-NOTHING: list[tuple[dict[str, Any], str]] = [
-    ({"profile": None}, "Nothing is known of this customer."),
-    (
-        {"entry_event": "Cart Abandoned"},
-        "The event Cart Abandoned was never received from this customer.",
-    ),
-    (
-        {
-            "entry_event": "Cart Abandoned",
-            "profile": person(events=SEEN),
-            "applied_at": AT + HOUR,
-        },
-        (
-            f"The event Cart Abandoned was received 3 times, {LAST}, before the journey was applied"
-            " 3 March 2026 at 15:05 (Asia/Seoul)."
-        ),
-    ),
-    (
-        {"entry_event": "Cart Abandoned", "profile": person(events=SEEN), "state": "paused"},
-        f"The event Cart Abandoned was received 3 times, {LAST}; the journey is paused.",
-    ),
-    (
-        {"entry_event": "Cart Abandoned", "profile": person(events=SEEN), "applied_at": 1},
-        (
-            f"The event Cart Abandoned was received 3 times, {LAST}, but nothing that was decided"
-            " about it is kept."
-        ),
-    ),
-    ({}, "Nothing was decided about this customer in the journey."),
-]
-
-
-@pytest.mark.parametrize(("given", "answer"), NOTHING)
-def test_when_nothing_was_decided(given: dict[str, Any], answer: str) -> None:
-    found = ask([], **given)
-    assert (found.answer, found.story) == (answer, [])
-
-
-def test_times_are_in_the_workspaces_zone_when_the_customers_is_not_known() -> None:
-    found = ask([decided("ended", "exit")], profile=Profile(id=1))
-    assert found.zone == "UTC"
-    assert found.story[0].text == "They left the journey at an exit step."
-    assert found.story[0].when == "3 March 2026 at 05:05"
-    assert found.answer.startswith("No message was sent. On 3 March 2026 at 05:05 (UTC) they left")
-
-
-def test_other_journeys_are_left_out() -> None:
-    assert ask([decided("entered", "event", journey="other")], [row(journey="other")]).story == []

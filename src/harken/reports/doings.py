@@ -59,6 +59,22 @@ BRIEFLY = {
     "$price_dropped": "could be told that something costs less",
 }
 """Where only the event's name is known."""
+MACHINES = {
+    "method": "in a way that no browser does",
+    "too_soon": "sooner after it left than a person could",
+    "many_clicks": "many links within seconds",
+    "no_user_agent": "a program that does not name itself",
+    "library": "a program that is no browser",
+    "apple_privacy": "Apple's mail privacy protection, which loads every image",
+    "prefetch": "the mailbox provider, ahead of any reader",
+    "security_scanner": "a security scanner",
+    "link_preview": "a link preview",
+    "robot": "a robot",
+    "scanner_network": "from a network of mail filters",
+}
+"""What told the machine from a person, by the code of `channels.scanners`."""
+_CODE = re.compile(r"\((\w+)\)$")
+"""The code, at the end of an event's `detail`."""
 _NAMES = re.compile(r"\{(\w+)\}")
 
 
@@ -68,6 +84,18 @@ def doing(event: str, properties: Mapping[str, Any]) -> str:
     if all(name in properties for name in named(event)):
         return said.format_map({name: value(found) for name, found in properties.items()})
     return BRIEFLY.get(event, "")
+
+
+def by_machine(event: str, properties: Mapping[str, Any]) -> str:
+    """`a machine clicked in the message hello of welcome, a link preview`; empty of a person's.
+
+    What a scanner or proxy did is nobody's doing: no `they` may be said of it.
+    """
+    if not properties.get("machine"):
+        return ""
+    found = _CODE.search(str(properties.get("detail", "")))
+    why = MACHINES.get(found[1], "") if found else ""
+    return f"a machine {doing(event, properties)}{f', {why}' if why else ''}"
 
 
 def named(event: str) -> list[str]:

@@ -16,6 +16,7 @@ from harken.reports.refusals import Clause
 from harken.reports.ways import (
     cause,
     chain_too_long,
+    machine,
     no_coupon,
     not_by_hand,
     not_selected,
@@ -277,6 +278,7 @@ NOT_ENTERED: dict[str, Clause] = {
     "reentry": _reentry,
     "late": _late,
     "imported": _imported,
+    "machine": machine,
     "not_started": _not_started,
     "ended": _over,
     "paused": _paused,

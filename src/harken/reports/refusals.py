@@ -1,4 +1,4 @@
-"""What the gates say of a message that does not leave: one clause a reason code."""
+"""Who refused a message: the gates, one clause a reason code, or the provider it was given to."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +6,19 @@ from typing import Any
 from harken.channels.table import called
 from harken.effects import Decision
 from harken.reports.words import Words, counted, joined, length
+from harken.store.base import LedgerRow
 
 Clause = Callable[[Decision, Words], str]
 
+WE_ENDED_IT = ("given up after ", "expired", "closed by ")
+"""How a reason begins when a provider had said nothing for good and we stopped trying."""
 PACK_NAMES = {"KR": "Korea"}
+
+
+def refused_by(row: LedgerRow) -> str:
+    """The transport or webhook that said no to a message for good; empty when none did."""
+    ours = row.state != "failed" or row.reason.startswith(WE_ENDED_IT)
+    return "" if ours else row.transport
 
 
 def quiet(decision: Decision, words: Words) -> str:

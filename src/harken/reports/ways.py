@@ -1,24 +1,10 @@
-"""What let customers in or is still to come, and the ways that they went, in words."""
+"""What let customers in, and the ways that they went, in words."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from harken.effects import Decision
-from harken.journeys.broadcasts import Broadcast
-from harken.journeys.entries import (
-    DATE_REACHED,
-    ENTERED,
-    IGNORED,
-    SCHEDULED,
-    ApiEntry,
-    DateEntry,
-    Entry,
-    OutcomeEntry,
-    PlaceEntry,
-    ScheduleEntry,
-)
-from harken.people.profile import Profile
-from harken.reports.doings import doing
+from harken.journeys.entries import DATE_REACHED, ENTERED, IGNORED, SCHEDULED
+from harken.reports.doings import by_machine, doing
 from harken.reports.words import Words, length, value
 
 
@@ -50,9 +36,17 @@ def occasion(facts: dict[str, Any]) -> str:
         return f"with the broadcast {id}"
     if event == ENTERED:
         return "when they were put in"
-    if did := doing(str(event), facts.get("properties") or {}):
+    seen = facts.get("properties") or {}
+    if did := by_machine(str(event), seen):
+        return f"when {did}"
+    if did := doing(str(event), seen):
         return f"when they {did}"
     return f"on the event {event}" if event else ""
+
+
+def machine(decision: Decision, words: Words) -> str:
+    """A scanner or proxy opened or clicked, which starts nothing."""
+    return "it was not the customer who did"
 
 
 def not_by_hand(decision: Decision, words: Words) -> str:
@@ -105,42 +99,6 @@ RESTS = {
     "setting": "as the workspace has it, because too little is known of when anybody opens",
 }
 """Whose hours they are."""
-
-
-def not_reached(broadcasts: Sequence[Broadcast], words: Words) -> str:
-    """Of the journey's broadcasts that are not over, the one that may still come to them."""
-    for one in sorted(broadcasts, key=lambda one: one.instants):
-        name = f"the schedule's {one.occurrence}" if one.occurrence else f"the broadcast {one.id}"
-        if one.paused:
-            return f"Not yet: {name} is paused."
-        if one.state != "planned":
-            return f"Not yet: {name} is under way, and their turn is to come."
-        at = words.on(one.instants[one.part])[3:]
-        if one.occurrence:
-            return f"No time of its schedule so far let them in; the next is {at}."
-        return f"Not yet: {name} begins on {at}."
-    return ""
-
-
-def not_yet(entry: Entry, profile: Profile, journey: str, words: Words) -> str:
-    """What is still to come before they may enter; empty when that says nothing."""
-    if isinstance(entry, PlaceEntry):
-        return f"They were not seen to come to the place {entry.place}."
-    if isinstance(entry, OutcomeEntry) and entry.outcome == "ignored":
-        followed = [one for one in profile.unheeded.values() if one.journey == entry.journey]
-        last = followed and f" The last was sent {words.on(followed[-1].sent_at)[3:]}."
-        return f"No message of {entry.journey} was ignored by them long enough.{last or ''}"
-    if isinstance(entry, ScheduleEntry):
-        return "They were not in its audience when its schedule came round, or it did not yet."
-    if isinstance(entry, ApiEntry):
-        return "Nobody put them into the journey: neither the API nor another journey."
-    if not isinstance(entry, DateEntry):
-        return ""
-    awaited = profile.dates.get(journey)
-    if awaited is None or not awaited.due:
-        return f"No date that lies ahead is known of their {entry.date}."
-    at = words.on(awaited.due)[3:]
-    return f"Not yet: the date that lets them in comes on {at}."
 
 
 def took(decision: Decision, words: Words) -> str:

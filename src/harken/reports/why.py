@@ -7,22 +7,29 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Struct
 
-from harken.channels.table import CALL
-from harken.effects import Decision
+from harken.channels.table import CALL, called
+from harken.effects import Decision, Happening
 from harken.journeys.broadcasts import Broadcast
 from harken.journeys.entries import Entry
 from harken.journeys.experiments import DEFAULT
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Run
 from harken.reports import reasons
+from harken.reports.doings import by_machine
+from harken.reports.nothing import nothing
+from harken.reports.refusals import refused_by
 from harken.reports.tongues.telling import TONGUES, Tongue
-from harken.reports.ways import not_reached, not_yet
 from harken.reports.words import Words, capital, counted
 from harken.segments.rules import lookup
 from harken.segments.words import describe_test
 from harken.store.base import LedgerRow
 
 SENT = frozenset({"sent", "delivered", "bounced"})
+TOLD_BACK = SENT | {"failed", "unsure"}
+"""What became of a message that has left, or that a provider refused."""
+BACK = "bounced"
+FRAME = frozenset({"entered", "ended", "opened", "clicked"})
+"""What says nothing of whether a message was sent."""
 ALREADY = frozenset({"already_in", "reentry"})
 """Why one did not enter whom an earlier entry answers for."""
 
@@ -64,6 +71,7 @@ def why(
     applied_at: int = 0,
     state: Literal["live", "paused", "archived"] = "live",
     broadcasts: Sequence[Broadcast] = (),
+    by_machines: Sequence[Happening] = (),
     language: str = "en",
 ) -> Why:
     """What became of a customer in a journey.
@@ -71,7 +79,8 @@ def why(
     `decisions`, `messages` and `broadcasts` (that are not over) may be of other journeys too; those
     are left out. `entries` is who enters, by revision: what an entry was asked to pass.
     `entry_event`, `applied_at` (ms, when the journey was first applied), `state` and `broadcasts`
-    explain a customer about whom nothing was decided.
+    explain a customer about whom nothing was decided. Of `by_machines`, opens and clicks of the
+    customer's messages, those that machines did are told: the ledger keeps only people's.
     `language` is one of `telling.LANGUAGES`; what its table does not have is said in English.
     """
     zone = zone_of(profile, workspace_zone) if profile is not None else workspace_zone
@@ -82,18 +91,23 @@ def why(
     story = [_told(one, words, tongue) for one in decided]
     for row in rows:
         story += _told_of(row, words, tongue)
+    story += _by_machines([one for one in by_machines if one.journey == journey], words, tongue)
     story.sort(key=lambda sentence: sentence.at)
-    if tongue is not None:
-        answer = _answer_in(tongue, _verdict(story, rows, _runs(profile, journey)))
-    elif not story:
+    verdict = _verdict(story, rows, _runs(profile, journey))
+    if not story and not verdict.sent:
         latest = (entries or {}).get(max(entries or (0,)))
-        waiting = ""
-        if profile and latest:
-            under_way = [one for one in broadcasts if one.journey == journey]
-            waiting = not_reached(under_way, words) or not_yet(latest, profile, journey, words)
-        answer = waiting or _nothing(profile, words, entry_event, applied_at, state)
+        found = nothing(
+            journey,
+            latest,
+            profile,
+            broadcasts,
+            event=entry_event,
+            applied_at=applied_at,
+            state=state,
+        )
+        answer = tongue.nothing(found) if tongue else found.in_english(words)
     else:
-        answer = _answer(_verdict(story, rows, _runs(profile, journey)), words)
+        answer = _answer_in(tongue, verdict) if tongue else _answer(verdict, words)
     if tongue is None:
         story = [msgspec.structs.replace(one, text=capital(one.text)) for one in story]
     return Why(journey=journey, zone=zone.key, answer=answer, story=story)
@@ -147,10 +161,12 @@ def _told_of(row: LedgerRow, words: Words, tongue: Tongue | None) -> list[Senten
         (row.delivered_at, "delivered", "was delivered"),
         (row.opened_at, "opened", "was opened"),
         (row.clicked_at, "clicked", "was clicked"),
-        (row.bounced_at, "bounced", f"bounced{_because(row)}"),
+        (row.bounced_at, "bounced", f"bounced: {_far_side(row)} refused it{_because(row)}"),
     ]
     if row.state in ENDINGS:
-        found.append((_ended_at(row), row.state, ENDINGS[row.state] + _because(row)))
+        by = refused_by(row)
+        ended = f"was refused by {by}" if by else ENDINGS[row.state]
+        found.append((_ended_at(row), row.state, ended + _because(row)))
     elif row.state == "queued" and row.attempts:
         found.append((row.queued_at, "queued", _again(row, words)))
     return [
@@ -167,11 +183,45 @@ def _told_of(row: LedgerRow, words: Words, tongue: Tongue | None) -> list[Senten
     ]
 
 
+def _by_machines(
+    events: Sequence[Happening], words: Words, tongue: Tongue | None
+) -> list[Sentence]:
+    """Of each message the first open and the first click by a machine."""
+    first: dict[tuple[str, str], Happening] = {}
+    for event in sorted(events, key=lambda event: event.at):
+        if event.properties.get("machine"):
+            first.setdefault((event.message, event.name), event)
+    return [
+        Sentence(
+            at=event.at,
+            when=(tongue or words).when(event.at),
+            text=(
+                tongue.say(f"{outcome}.machine", {"step": event.step})
+                if tongue
+                else f"{by_machine(event.name, event.properties)}; it was not the customer."
+            ),
+            outcome=outcome,
+            reason="machine",
+            step=event.step,
+            message=event.message,
+        )
+        for event in first.values()
+        for outcome in [event.name.removeprefix("$message_")]
+    ]
+
+
 ENDINGS = {
     "failed": "could not be sent",
     "aborted": "was given up",
     "unsure": "was handed over, and it is not known whether it left",
 }
+
+
+def _far_side(row: LedgerRow) -> str:
+    """Who said that it came back."""
+    if row.channel == "email":
+        return f"the mail server of {row.address}" if row.address else "the customer's mail server"
+    return row.transport or f"the {called(row.channel)}"
 
 
 def _sent(row: LedgerRow) -> str:
@@ -219,8 +269,11 @@ def _verdict(story: list[Sentence], rows: list[LedgerRow], runs: list[Run]) -> _
     waits = [run for run in runs if run.due]
     due = min((run.due for run in waits), default=0)
     if sent:
-        told = [sentence for sentence in story if sentence.outcome in SENT]
-        return _Verdict(sent, told[-1] if told else None, due=due)
+        told = [sentence for sentence in story if sentence.outcome in TOLD_BACK]
+        last = told[-1] if told else None
+        # A provider's clock may be behind ours: what came back is still the last word.
+        back = [one for one in told if last and (one.message, one.outcome) == (last.message, BACK)]
+        return _Verdict(sent, back[-1] if back else last, due=due)
     if not story:
         return _Verdict(0, None)
     last = _deciding(story)
@@ -243,8 +296,6 @@ def _answer_in(tongue: Tongue, verdict: _Verdict) -> str:
     last, known = verdict.rests_on, {"count": str(verdict.sent)}
     if last is not None:
         known |= {"on": last.when, "told": last.text}
-    elif not verdict.sent:
-        return tongue.say("answer.nothing", {})
     if verdict.due:
         known["due"] = tongue.when(verdict.due)
     kind = "sent" if verdict.sent else "yet" if verdict.yet else "none"
@@ -258,26 +309,10 @@ def _deciding(story: list[Sentence]) -> Sentence:
     run = [sentence for sentence in story if sentence.outcome != "not_entered"] or story
     entered = [place for place, sentence in enumerate(run) if sentence.outcome == "entered"]
     latest = run[entered[-1] :] if entered else run
-    said = [place for place, s in enumerate(latest) if s.outcome not in ("entered", "ended")]
+    said = [place for place, s in enumerate(latest) if s.outcome not in FRAME]
+    # Which way the run took after it does not say why the message did not come.
+    said = [place for place in said if latest[place].outcome != "took"] or said
     # A hold that is followed by the end of the run was not what kept the message back.
     if said and latest[said[-1]].outcome != "held":
         return latest[said[-1]]
     return latest[-1]
-
-
-def _nothing(profile: Profile | None, words: Words, event: str, applied_at: int, state: str) -> str:
-    """Nothing was ever decided about them: say what is known of the entry event."""
-    if profile is None:
-        return "Nothing is known of this customer."
-    if not event:
-        return "Nothing was decided about this customer in the journey."
-    stat = profile.events.get(event)
-    if stat is None or not stat.count:
-        return f"The event {event} was never received from this customer."
-    times = counted(stat.count, "time")
-    text = f"The event {event} was received {times}, last {words.on(stat.last)[3:]}"
-    if applied_at and stat.last < applied_at:
-        return f"{text}, before the journey was applied {words.on(applied_at)[3:]}."
-    if state != "live":
-        return f"{text}; the journey is {state}."
-    return f"{text}, but nothing that was decided about it is kept."

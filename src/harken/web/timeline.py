@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from harken.clock import iso
 from harken.effects import Decision, Happening
-from harken.reports.doings import OURS
+from harken.reports.doings import OURS, by_machine
 from harken.reports.reasons import clause
-from harken.reports.words import Words, value
+from harken.reports.words import Words, capital, value
 
 UPDATED = "$updated"
 """The event of an `update` step: the attributes that it changed, null for one taken away."""
@@ -46,9 +46,7 @@ def _happened(event: Happening, words: Words) -> Line:
     if said is not None:
         known = {"journey": "?", "step": "?", "purpose": "messages", "channel": "every channel"}
         told = {**known, **_texts(shown), **_columns(event)}
-        text = f"They {said.format_map(told)}"
-        if event.properties.get("machine"):
-            text += " (a machine did)"
+        text = capital(by_machine(event.name, told | shown)) or f"They {said.format_map(told)}"
     elif event.name == UPDATED:
         text = f"The journey {event.journey} {_set(shown)}"
     else:

@@ -15,6 +15,7 @@ SENTENCES = {
     "[ (boleh lagi mulai {again_at})]",
     "why.late": "peristiwanya datang terlambat[ (terjadi {happened})]",
     "why.imported": "peristiwa yang diimpor tidak memulai perjalanan",
+    "why.machine": "yang membuka atau mengeklik adalah mesin, bukan pelanggan",
     "why.not_started": "masa perjalanan belum dimulai[ (mulai {starts_at})]",
     "why.journey_not_started": "masa perjalanan belum dimulai[ (mulai {starts_at})]",
     "why.ended": "masa perjalanan sudah berakhir[ ({ends_at})]",
@@ -82,7 +83,10 @@ SENTENCES = {
     "delivered": "Pesan {step} sampai.",
     "opened": "Pesan {step} dibuka.",
     "clicked": "Tautan di pesan {step} diklik.",
-    "bounced": "Pesan {step} terpental.",
+    "opened.machine": "Pesan {step} dibuka oleh mesin, bukan oleh pelanggan.",
+    "clicked.machine": "Tautan di pesan {step} diklik oleh mesin, bukan oleh pelanggan.",
+    "bounced": "Pesan {step} ditolak di pihak penerima dan terpental[ ({reason})].",
+    "refused": "Pesan {step} ditolak oleh {by}[ ({reason})].",
     "failed": "Pesan {step} tidak dapat dikirim[ ({reason})].",
     "aborted": "Pesan {step} batal dikirim[ ({reason})].",
     "unsure": "Pesan {step} sudah diserahkan, tetapi tidak pasti apakah terkirim.",
@@ -91,7 +95,33 @@ SENTENCES = {
     "answer.sent": "{count} pesan dikirim.[ {on}: {told}][ Langkah berikutnya {due}.]",
     "answer.yet": "Belum ada pesan yang dikirim. {on}: {told}[ Langkah berikutnya {due}.]",
     "answer.none": "Tidak ada pesan yang dikirim. {on}: {told}",
-    "answer.nothing": "Belum ada keputusan tentang pelanggan di perjalanan ini.",
+    # Nothing was decided.
+    "nothing.unknown": "Tidak ada yang diketahui tentang pelanggan ini.",
+    "nothing.undecided": "Belum ada keputusan tentang pelanggan di perjalanan ini.",
+    "nothing.never": "Peristiwa {event} belum pernah diterima dari pelanggan ini.",
+    "nothing.before": "Peristiwa {event} diterima {count} kali, terakhir {last}, sebelum "
+    "perjalanan diterapkan pada {applied}.",
+    "nothing.paused": "Peristiwa {event} diterima {count} kali, terakhir {last}; perjalanan "
+    "sedang dijeda.",
+    "nothing.archived": "Peristiwa {event} diterima {count} kali, terakhir {last}; perjalanan "
+    "sudah diarsipkan.",
+    "nothing.not_kept": "Peristiwa {event} diterima {count} kali, terakhir {last}, tetapi "
+    "keputusan tentangnya tidak lagi tersimpan.",
+    "nothing.broadcast.paused": "Belum: siaran {id} sedang dijeda.",
+    "nothing.broadcast.running": "Belum: siaran {id} sedang berjalan, dan gilirannya akan tiba.",
+    "nothing.broadcast.planned": "Belum: siaran {id} dimulai pada {at}.",
+    "nothing.occurrence.paused": "Belum: jadwal {id} sedang dijeda.",
+    "nothing.occurrence.running": "Belum: jadwal {id} sedang berjalan, dan gilirannya akan tiba.",
+    "nothing.occurrence.planned": "Sejauh ini tidak ada jadwal yang memulainya; yang berikutnya "
+    "{at}.",
+    "nothing.place": "Pelanggan belum terlihat datang ke {place}.",
+    "nothing.not_ignored": "Belum ada pesan {journey} yang cukup lama diabaikan pelanggan.",
+    "nothing.not_ignored_yet": "Belum ada pesan {journey} yang cukup lama diabaikan pelanggan. "
+    "Yang terakhir dikirim {last}.",
+    "nothing.schedule": "Pelanggan bukan sasaran ketika jadwalnya tiba, atau jadwalnya belum tiba.",
+    "nothing.api": "Pelanggan belum dimasukkan, baik lewat API maupun oleh perjalanan lain.",
+    "nothing.no_date": "Tidak diketahui tanggal mendatang di {attribute} pelanggan.",
+    "nothing.date": "Belum: tanggal yang memulainya tiba pada {at}.",
 }
 DOINGS = {
     "$segment_entered": "masuk segmen[ {segment}]",

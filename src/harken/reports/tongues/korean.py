@@ -18,6 +18,7 @@ SENTENCES = {
     "[ ({again_at}부터 다시 가능)]",
     "why.late": "이벤트가 너무 늦게 도착했습니다[ ({happened}에 발생)]",
     "why.imported": "가져온 이벤트로는 여정이 시작되지 않습니다",
+    "why.machine": "고객이 아니라 기계가 열거나 눌렀습니다",
     "why.not_started": "여정 기간이 아직 시작되지 않았습니다[ ({starts_at} 시작)]",
     "why.journey_not_started": "여정 기간이 아직 시작되지 않았습니다[ ({starts_at} 시작)]",
     "why.ended": "여정 기간이 끝났습니다[ ({ends_at} 종료)]",
@@ -85,7 +86,10 @@ SENTENCES = {
     "delivered": "{step} 메시지가 도착했습니다.",
     "opened": "{step} 메시지를 열어 보았습니다.",
     "clicked": "{step} 메시지의 링크를 눌렀습니다.",
-    "bounced": "{step} 메시지가 반송되었습니다.",
+    "opened.machine": "고객이 아니라 기계가 {step} 메시지를 열었습니다.",
+    "clicked.machine": "고객이 아니라 기계가 {step} 메시지의 링크를 눌렀습니다.",
+    "bounced": "{step} 메시지를 받는 쪽에서 거절하여 반송되었습니다[ ({reason})].",
+    "refused": "{by} 쪽에서 {step} 메시지를 거절했습니다[ ({reason})].",
     "failed": "{step} 메시지를 보낼 수 없었습니다[ ({reason})].",
     "aborted": "{step} 메시지 발송을 그만두었습니다[ ({reason})].",
     "unsure": "{step} 메시지를 넘겼지만 나갔는지 알 수 없습니다.",
@@ -94,7 +98,36 @@ SENTENCES = {
     "answer.sent": "메시지 {count}건을 보냈습니다.[ {on}: {told}][ 다음 단계 예정: {due}.]",
     "answer.yet": "아직 보낸 메시지가 없습니다. {on}: {told}[ 다음 단계 예정: {due}.]",
     "answer.none": "보낸 메시지가 없습니다. {on}: {told}",
-    "answer.nothing": "이 여정에서 고객에 대해 결정된 것이 없습니다.",
+    # Nothing was decided.
+    "nothing.unknown": "이 고객에 대해 알려진 것이 없습니다.",
+    "nothing.undecided": "이 여정에서 고객에 대해 결정된 것이 없습니다.",
+    "nothing.never": "이 고객의 {event} 이벤트를 받은 적이 없습니다.",
+    "nothing.before": "{event} 이벤트를 {count}번 받았습니다. 마지막은 {last}이며, 여정이 적용된 "
+    "{applied}보다 먼저입니다.",
+    "nothing.paused": "{event} 이벤트를 {count}번 받았습니다. 마지막은 {last}입니다. 여정이 일시 "
+    "중지되어 있습니다.",
+    "nothing.archived": "{event} 이벤트를 {count}번 받았습니다. 마지막은 {last}입니다. 여정이 "
+    "보관되어 있습니다.",
+    "nothing.not_kept": "{event} 이벤트를 {count}번 받았습니다. 마지막은 {last}입니다. 그에 대한 "
+    "결정은 남아 있지 않습니다.",
+    "nothing.broadcast.paused": "아직입니다: {id} 발송이 일시 중지되어 있습니다.",
+    "nothing.broadcast.running": "아직입니다: {id} 발송이 진행 중이며, 이 고객의 차례가 "
+    "남았습니다.",
+    "nothing.broadcast.planned": "아직입니다: {id} 발송은 {at}에 시작됩니다.",
+    "nothing.occurrence.paused": "아직입니다: {id} 예약 발송이 일시 중지되어 있습니다.",
+    "nothing.occurrence.running": "아직입니다: {id} 예약 발송이 진행 중이며, 이 고객의 차례가 "
+    "남았습니다.",
+    "nothing.occurrence.planned": "지금까지의 예약 시각에는 여정이 시작되지 않았습니다. 다음은 "
+    "{at}입니다.",
+    "nothing.place": "이 고객이 {place} 장소에 온 적이 없습니다.",
+    "nothing.not_ignored": "이 고객이 {journey} 여정의 메시지를 충분히 오래 읽지 않은 적이 "
+    "없습니다.",
+    "nothing.not_ignored_yet": "이 고객이 {journey} 여정의 메시지를 충분히 오래 읽지 않은 적이 "
+    "없습니다. 마지막 메시지는 {last}에 보냈습니다.",
+    "nothing.schedule": "예약 시각에 대상 고객이 아니었거나, 예약 시각이 아직 오지 않았습니다.",
+    "nothing.api": "API도 다른 여정도 이 고객을 여정에 추가하지 않았습니다.",
+    "nothing.no_date": "이 고객의 {attribute}에 다가올 날짜가 없습니다.",
+    "nothing.date": "아직입니다: 여정이 시작되는 날짜는 {at}입니다.",
 }
 DOINGS = {
     "$segment_entered": "[{segment} ]세그먼트에 들어와서",

@@ -15,7 +15,9 @@ from babel.dates import format_date, format_time
 from harken.clock import to_datetime
 from harken.effects import Decision
 from harken.reports.doings import named
+from harken.reports.nothing import Nothing
 from harken.reports.reasons import conditions
+from harken.reports.refusals import refused_by
 from harken.reports.tongues import indonesian, korean
 from harken.reports.words import apart, value
 from harken.store.base import LedgerRow
@@ -76,7 +78,14 @@ class Tongue:
             known["reason"] = row.reason
         if row.not_before:
             known["not_before"] = self.moment(row.not_before, row.queued_at)
+        if what == "failed" and (by := refused_by(row)):
+            return self.say("refused", {**known, "by": by})
         return self.say(what, known)
+
+    def nothing(self, found: Nothing) -> str:
+        """That nothing was decided, and what is known of it. Raises KeyError likewise."""
+        times = {name: self.when(at) for name, at in found.times.items()}
+        return self.say(f"nothing.{found.key}", {**found.names, **times, "count": found.count})
 
     def _values(self, decision: Decision) -> dict[str, Any]:
         facts, now = decision.facts, decision.at

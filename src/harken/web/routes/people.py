@@ -21,6 +21,7 @@ from harken.people.consent import ALL, PURPOSES
 from harken.people.merge import UNDO
 from harken.people.place import zone_of
 from harken.people.profile import ConsentChange, ConsentState, Profile
+from harken.people.traits import MACHINES_DO
 from harken.reports.misses import misses
 from harken.reports.why import why
 from harken.reports.words import Words
@@ -226,6 +227,11 @@ def why_person(
         applied_at=in_force.written.applied_at if live.revision == 1 else 0,
         state="archived" if live.archived else live.source.state,
         broadcasts=load_broadcasts(api.services.store).now.active,
+        by_machines=[
+            one
+            for name in sorted(MACHINES_DO)
+            for one in history.latest(profile.id, name, MOST_MISSES)
+        ],
         language=language,
     )
     story = [
