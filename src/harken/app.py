@@ -1,8 +1,7 @@
 """All of Harken in one process, on any clock: the only module that knows all others.
 
-`running` has the same parts as processes of their own (`serve.py` and `services.py` make the web
-process, `roles.py` engine and senders). This is for tests, simulations, and a command line without
-a server.
+`running` has the same parts as processes of their own. This is for tests, simulations, and a
+command line without a server.
 """
 
 from pathlib import Path

@@ -349,17 +349,12 @@ class Allocations(Struct, frozen=True):
     experiments: dict[str, Allocation] = field(default_factory=dict)
 
 
-_commands = msgspec.msgpack.Decoder(Command)
-_findings = msgspec.msgpack.Decoder(Findings)
-_definitions = msgspec.msgpack.Decoder(Definitions)
-_wishes = msgspec.msgpack.Decoder(BroadcastWish)
-_allocations = msgspec.msgpack.Decoder(Allocations)
 encode = msgspec.msgpack.Encoder().encode
-decode_command = _commands.decode
-decode_findings = _findings.decode
-decode_definitions = _definitions.decode
-decode_wish = _wishes.decode
-decode_allocations = _allocations.decode
+decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_findings = msgspec.msgpack.Decoder(Findings).decode
+decode_definitions = msgspec.msgpack.Decoder(Definitions).decode
+decode_wish = msgspec.msgpack.Decoder(BroadcastWish).decode
+decode_allocations = msgspec.msgpack.Decoder(Allocations).decode
 
 
 SHARES = "experiments"

@@ -1,7 +1,7 @@
 """What operators watch. Names and labels hold no personal data.
 
 The processes of one Harken share a folder of counters (`PROMETHEUS_MULTIPROC_DIR`, set by
-`app.serve` before anything is counted), and the web process shows them all on `/metrics`.
+`running.serve` before anything is counted), and the web process shows them all on `/metrics`.
 """
 
 from prometheus_client import Counter, Gauge, Histogram

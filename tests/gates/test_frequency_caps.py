@@ -112,12 +112,6 @@ def test_a_cap_of_none_never_has_a_slot() -> None:
     assert (verdict.outcome, verdict.facts["never"]) == ("drop", True)
 
 
-def test_how_far_back_sends_are_needed() -> None:
-    assert workspace().caps_reach_back == 0
-    assert workspace(caps=[cap(1, "1h"), cap(1, "30d")]).caps_reach_back == 30 * DAY
-    assert workspace(caps=[cap(1, "calendar week")]).caps_reach_back >= 7 * DAY + HOUR
-
-
 windows = st.sampled_from(["1h", "5h", "1d", "36h", "calendar day", "calendar week"])
 channels = st.sampled_from(["email", "push"])
 rules = st.builds(

@@ -170,7 +170,6 @@ def test_the_time_line_is_newest_first_and_pages_never_split_a_moment(history: H
     assert [entry["name"] for entry in page] == ["e5", "e4", "e3", "e2", "e1", "e0"]
     assert history.timeline([1], before=page[-1]["at"]) == []
     assert len(history.timeline([1, 2])) == 14
-    assert [entry["kind"] for entry in history.timeline([1], journey="cart")] == ["decision"]
 
 
 def test_samples_of_a_trigger_are_the_latest_of_each_customer(history: History) -> None:

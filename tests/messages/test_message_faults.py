@@ -149,7 +149,7 @@ def test_a_variant_takes_from_the_default_what_it_leaves_out() -> None:
 
 
 def _choice(message: Any, profile: int = 1, vip: bool = False, value: int = 0) -> str:
-    chosen = message.choose(
+    chosen = message.chooser.choose(
         Profile(id=profile, attributes={"vip": vip}),
         Trigger(name="E", at=NOW, properties={"value": value}),
         NOW,
@@ -178,11 +178,11 @@ def test_the_split_is_sticky_and_gives_each_its_share() -> None:
 
 def test_why_is_a_sentence() -> None:
     message = good(PLAIN, Variant(when=VIP, name="vip"), Variant(weight=100, name="a"))
-    vip = message.choose(Profile(id=1, attributes={"vip": True}), None, NOW)
+    vip = message.chooser.choose(Profile(id=1, attributes={"vip": True}), None, NOW)
     assert vip.why.startswith("vip: its rule holds (vip")
-    other = message.choose(Profile(id=1), None, NOW)
+    other = message.chooser.choose(Profile(id=1), None, NOW)
     assert other.why == "the A/B split gave a: 100 % of customers"
-    assert message.choose(Profile(id=1), None, NOW, test="vip").variant == "vip"
+    assert message.chooser.choose(Profile(id=1), None, NOW, test="vip").variant == "vip"
 
 
 def test_a_message_with_faults_still_names_them_all() -> None:

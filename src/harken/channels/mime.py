@@ -19,6 +19,8 @@ CRLF = b"\r\n"
 LINE_LIMIT = 998
 FOLD_AT = 76
 ENCODED_WORD_LIMIT = 75
+AROUND = 12
+"""Characters of an encoded word around its text: `=?utf-8?q?` and `?=`."""
 URL_LIMIT = 900
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -198,23 +200,23 @@ def _fold(words: list[str], used: int) -> bytes:
     return "\r\n ".join(lines).encode("utf-8", "replace")
 
 
-def encoded_words(text: str, first: int = ENCODED_WORD_LIMIT) -> list[str]:
+def encoded_words(text: str, first: int) -> list[str]:
     """`text` as RFC 2047 encoded words of whole characters; `first` limits the first one's length.
 
     A reader drops the white space between two of them, so they join to exactly `text`.
     """
     raw = text.encode("utf-8", "replace")
     q = sum(len(_Q[byte]) for byte in raw) <= len(raw) * 4 // 3
-    kind, overhead = ("q", 12) if q else ("b", 12)
+    kind = "q" if q else "b"
     words, chunk, size = [], bytearray(), 0
-    room = max(first, 30) - overhead
+    room = max(first, 30) - AROUND
     for character in text:
         data = character.encode("utf-8", "replace")
         cost = sum(len(_Q[byte]) for byte in data) if q else 0
         grown = size + cost if q else -(-(len(chunk) + len(data)) // 3) * 4
         if chunk and grown > room:
             words.append(_encoded_word(kind, bytes(chunk)))
-            chunk, size, room = bytearray(), 0, ENCODED_WORD_LIMIT - overhead
+            chunk, size, room = bytearray(), 0, ENCODED_WORD_LIMIT - AROUND
         chunk += data
         size += cost
     words.append(_encoded_word(kind, bytes(chunk)))

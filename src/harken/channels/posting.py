@@ -134,7 +134,7 @@ class Poster:
         url: httpx.URL,
         secret: str,
         *,
-        private: bool = False,
+        private: bool,
         timeout: float = ANSWER_SECONDS,
         connections: int = 1,
     ) -> None:

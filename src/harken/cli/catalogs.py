@@ -8,8 +8,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from harken.cli import show
-from harken.cli.client import Connection, quoted
-from harken.errors import BadInput
+from harken.cli.client import Connection, content_of, quoted
 
 LARGEST_FILE = 64_000_000
 KINDS = {".csv": "text/csv", ".tsv": "text/csv", ".txt": "text/csv"}
@@ -48,7 +47,7 @@ def import_catalog(
     dry_run
         Tell what would change, and change nothing.
     """
-    content = _content(file)
+    content = content_of(file, LARGEST_FILE)
     kind = KINDS.get(file.suffix.lower(), NDJSON)
     with connection.open() as client:
         done = client.send_file(
@@ -235,15 +234,6 @@ def recommend(
         for one in found["items"]
     ]
     show.table(("item", "fields"), rows, "there is nothing to recommend yet")
-
-
-def _content(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{file} has more than {LARGEST_FILE // 1_000_000} MB")
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
 
 
 def _tell(connection: Connection, name: str, done: Mapping[str, Any], is_: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 from cyclopts import Group, Parameter
@@ -66,6 +66,31 @@ class Connection:
             transport.close()
 
 
+class Ask(NamedTuple):
+    """A request, as it is to be sent."""
+
+    method: str
+    path: str
+    authorization: str
+    questions: Mapping[str, Any] = {}
+    body: bytes = b""
+    kind: str = JSON
+    """The media type of the body, if there is one."""
+
+    def http(self) -> dict[str, Any]:
+        """As httpx takes it."""
+        headers = {"Content-Type": self.kind} if self.body else {}
+        if self.authorization:
+            headers["Authorization"] = self.authorization
+        return {
+            "method": self.method,
+            "url": self.path,
+            "params": self.questions,
+            "content": self.body or None,
+            "headers": headers,
+        }
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What came back."""
 
@@ -85,19 +110,9 @@ class Transport(Protocol):
     in_flight: int
     """Requests that may wait for their answer at the same time, each in a thread of its own."""
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        questions: Mapping[str, Any],
-        body: bytes,
-        authorization: str,
-        kind: str = JSON,
-    ) -> Answer: ...
+    def send(self, ask: Ask) -> Answer: ...
 
-    def stream(
-        self, path: str, questions: Mapping[str, Any], authorization: str
-    ) -> Iterator[bytes]:
+    def stream(self, ask: Ask) -> Iterator[bytes]:
         """An answer piece by piece. Raises an error of `harken.errors` when it is a problem."""
 
     def close(self) -> None: ...
@@ -121,38 +136,19 @@ class Server:
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
             raise BadInput(f"--server {address!r} cannot be used: {error}") from None
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        questions: Mapping[str, Any],
-        body: bytes,
-        authorization: str,
-        kind: str = JSON,
-    ) -> Answer:
+    def send(self, ask: Ask) -> Answer:
         import httpx
 
         try:
-            answer = self._http.request(
-                method,
-                path,
-                params=questions,
-                content=body or None,
-                headers=headers(body, authorization, kind),
-            )
+            return answered(self._http.request(**ask.http()))
         except httpx.HTTPError as error:
             raise self._silent(error) from None
-        return answered(answer)
 
-    def stream(
-        self, path: str, questions: Mapping[str, Any], authorization: str
-    ) -> Iterator[bytes]:
+    def stream(self, ask: Ask) -> Iterator[bytes]:
         import httpx
 
         try:
-            with self._http.stream(
-                "GET", path, params=questions, headers=headers(b"", authorization)
-            ) as answer:
+            with self._http.stream(**ask.http()) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise problem(answered(answer))
@@ -185,12 +181,6 @@ def answered(answer: "httpx.Response") -> Answer:
     )
 
 
-def headers(body: bytes, authorization: str, kind: str = JSON) -> dict[str, str]:
-    """The headers of a request; `kind` is the media type of its body, if any."""
-    found = {"Content-Type": kind} if body else {}
-    return found | ({"Authorization": authorization} if authorization else {})
-
-
 def bearer(secret_key: str) -> str:
     """The Authorization header of a secret key (RFC 6750); empty for none. Raises BadInput."""
     if not secret_key.isascii() or not secret_key.isprintable() or " " in secret_key:
@@ -219,25 +209,16 @@ class Client:
     def put(self, path: str, body: Any) -> Any:
         return self._ask("PUT", path, {}, body)
 
-    def put_file(self, path: str, content: bytes, kind: str) -> Any:
-        """Send a file of a media type."""
-        return self.send_file("PUT", path, content, kind)
-
     def send_file(self, method: str, path: str, content: bytes, kind: str, **questions: Any) -> Any:
-        """Send a file of a media type by any method."""
+        """Send a file of a media type."""
         return _value(path, self._checked(method, path, questions, content, kind))
-
-    def post_file(self, path: str, content: bytes, kind: str) -> Any:
-        """The same, adding to what is there."""
-        return _value(path, self._checked("POST", path, {}, content, kind))
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, {})
 
     def stream(self, path: str, **questions: Any) -> Iterator[bytes]:
         """An answer of any length that is no JSON, piece by piece."""
-        given = {name: value for name, value in questions.items() if value not in (None, "")}
-        return self._transport.stream(f"/api/v1{path}", given, self._transport.authorization)
+        return self._transport.stream(self._to("GET", path, questions))
 
     def fetch(self, path: str, **questions: Any) -> bytes:
         """An answer that is no JSON."""
@@ -250,13 +231,22 @@ class Client:
     def _checked(
         self, method: str, path: str, questions: Mapping[str, Any], body: bytes, kind: str = JSON
     ) -> Answer:
-        given = {name: value for name, value in questions.items() if value not in (None, "", [])}
-        answer = self._transport.send(
-            method, f"/api/v1{path}", given, body, self._transport.authorization, kind
-        )
+        answer = self._transport.send(self._to(method, path, questions, body, kind))
         if 200 <= answer.status < 300:
             return answer
         raise problem(answer)
+
+    def _to(
+        self,
+        method: str,
+        path: str,
+        questions: Mapping[str, Any],
+        body: bytes = b"",
+        kind: str = JSON,
+    ) -> Ask:
+        given = {name: value for name, value in questions.items() if value not in (None, "", [])}
+        authorization = self._transport.authorization
+        return Ask(method, f"/api/v1{path}", authorization, given, body, kind)
 
 
 def _value(path: str, answer: Answer) -> Any:
@@ -298,6 +288,16 @@ def quoted(text: str) -> str:
     if text in ("", ".", ".."):
         raise BadInput(f"{text!r} names nothing")
     return quote(text, safe="")
+
+
+def content_of(file: Path, most: int | None = None) -> bytes:
+    """What is in a file. Raises BadInput when it cannot be read, or has more bytes than `most`."""
+    try:
+        if most is not None and file.stat().st_size > most:
+            raise BadInput(f"{file} has more than {most // 1_000_000} MB")
+        return file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
 
 
 def property_of(text: str, option: str) -> tuple[str, Any]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from cyclopts import App
 
 from harken.cli import show
-from harken.cli.client import Connection, quoted
-from harken.errors import BadInput
+from harken.cli.client import Connection, content_of, quoted
 
 coupons_app = App(name="coupons", help="List pools of coupons, import codes, redeem one, and say "
                   "what became of it.")  # fmt: skip
@@ -38,12 +37,9 @@ def import_codes(pool: str, file: Path, /, *, connection: Connection = Connectio
         A code a line, or CSV with a column `code`. Codes that are there already stay as they are,
         so a file can be given again.
     """
-    try:
-        body = file.read_bytes()
-    except OSError as wrong:
-        raise BadInput(f"{file} cannot be read: {wrong.strerror}") from None
+    content = content_of(file)
     with connection.open() as client:
-        done = client.post_file(f"/coupons/{quoted(pool)}/codes", body, "text/csv")
+        done = client.send_file("POST", f"/coupons/{quoted(pool)}/codes", content, "text/csv")
     if connection.json:
         show.as_json(done)
         return 1 if done["refused_lines"] else 0

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 
 from harken.cli import show
-from harken.cli.client import Connection, Transport, basic, problem
+from harken.cli.client import Ask, Connection, Transport, basic, content_of, problem
 from harken.errors import BadDefinition, BadInput, HarkenError, Unavailable
 
 if TYPE_CHECKING:
@@ -92,10 +92,7 @@ def _mapping(path: Path) -> "Mapping":
     from harken.files.reader import read
     from harken.ingest.fileimport import Mapping
 
-    try:
-        document = yaml.parse(path.read_bytes(), path.name)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    document = yaml.parse(content_of(path), path.name)
     try:
         return read(document.value, Mapping)
     except BadDefinition as bad:
@@ -143,7 +140,7 @@ class _Later(HarkenError):
 
 
 def _sent(transport: Transport, body: bytes, authorization: str) -> list[tuple[int, str]]:
-    answer = transport.send("POST", "/v1/import", {}, body, authorization)
+    answer = transport.send(Ask("POST", "/v1/import", authorization, body=body))
     if answer.status in (429, 503):
         seconds = answer.retry_after
         raise _Later(

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import httpx
 
 from harken import logs
 from harken.app import Embedded
-from harken.cli.client import JSON, Answer, answered, basic, bearer, headers, problem
+from harken.cli.client import Answer, Ask, answered, basic, bearer, problem
 from harken.clock import SystemClock
 from harken.config import settings
 from harken.errors import Conflict, NotFound
@@ -58,31 +58,14 @@ class Folder:
             raise
         self._turning = threading.Lock()
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        questions: Mapping[str, Any],
-        body: bytes,
-        authorization: str,
-        kind: str = JSON,
-    ) -> Answer:
-        request = self._http.build_request(
-            method,
-            path,
-            params=questions,
-            content=body or None,
-            headers=headers(body, authorization, kind),
-        )
-        answer = answered(self._runner.run(self._http.send(request)))
+    def send(self, ask: Ask) -> Answer:
+        answer = answered(self._runner.run(self._http.request(**ask.http())))
         if self._harken.services.collector.end - self._harken.engine.offset > MOST_BEHIND:
             self._handled(0)
         return answer
 
-    def stream(
-        self, path: str, questions: Mapping[str, Any], authorization: str
-    ) -> Iterator[bytes]:
-        answer = self.send("GET", path, questions, b"", authorization)
+    def stream(self, ask: Ask) -> Iterator[bytes]:
+        answer = self.send(ask)
         if not 200 <= answer.status < 300:
             raise problem(answer)
         yield answer.body

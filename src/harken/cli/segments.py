@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from harken.cli import show
-from harken.cli.client import Client, Connection, quoted
+from harken.cli.client import Client, Connection, content_of, quoted
 from harken.errors import BadInput
 
 LOOK_EVERY = 0.5
@@ -239,12 +239,9 @@ def put_list(name: str, file: Path, /, *, connection: Connection = Connection())
         Its first line names the columns, one of them `user_id`. Lines whose user id names no
         customer are refused: a list makes no customers.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}") from None
+    content = content_of(file)
     with connection.open() as client:
-        done = client.put_file(f"/lists/{quoted(name)}", content, "text/csv")
+        done = client.send_file("PUT", f"/lists/{quoted(name)}", content, "text/csv")
     if connection.json:
         show.as_json(done)
         return 1 if done["refused_lines"] else 0
@@ -301,10 +298,7 @@ def written_rule(text: str) -> Any:
     elif text.lstrip().startswith("{"):
         found = parse(text, "the rule").value
     elif Path(text).suffix in (".yaml", ".yml", ".json") or Path(text).is_file():
-        try:
-            found = parse(Path(text).read_bytes(), text).value
-        except OSError as error:
-            raise BadInput(f"{text} cannot be read: {error.strerror or error}") from None
+        found = parse(content_of(Path(text)), text).value
     else:
         return None
     if not isinstance(found, dict):

@@ -75,7 +75,7 @@ def all_open(rules: Sequence[Hours], zone: ZoneInfo, at: int) -> int | None:
     return None
 
 
-def local_span(zone: ZoneInfo, at: int, week: bool = False) -> tuple[int, int]:
+def local_span(zone: ZoneInfo, at: int, week: bool) -> tuple[int, int]:
     """Beginning and end of the local day (or the week from Monday) that `at` lies in."""
     first = _ordinal(at) - 1
     day = next(day for day in range(first, first + 4) if _span(0, MINUTES, zone, day)[1] > at)

@@ -27,11 +27,6 @@ class CompiledCap(Struct, frozen=True, kw_only=True):
     written: str
     """The window as the workspace file has it."""
 
-    @property
-    def reaches_back(self) -> int:
-        """How old (ms) a message can be and still count."""
-        return self.per or (8 * DAY if self.week else 2 * DAY)
-
 
 class CompiledWorkspace(Struct, frozen=True, kw_only=True):
     """The workspace, ready for the gates."""
@@ -50,8 +45,3 @@ class CompiledWorkspace(Struct, frozen=True, kw_only=True):
     caps: tuple[CompiledCap, ...] = ()
     arbitration: int = 0
     """How long (ms) a message waits for more important ones before it takes a slot of the caps."""
-
-    @property
-    def caps_reach_back(self) -> int:
-        """How long (ms) a customer's sends must be kept for the caps to be right."""
-        return max((cap.reaches_back for cap in self.caps), default=0)

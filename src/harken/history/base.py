@@ -49,6 +49,7 @@ class History(Protocol):
         seconds: float = QUERY_SECONDS,
     ) -> list[Row]:
         """Rows of one SELECT over the tables of docs/history.md, at most `limit`; see `table`."""
+        return self.table(sql, params, limit=limit, seconds=seconds).rows
 
     def table(
         self,
@@ -70,7 +71,6 @@ class History(Protocol):
         *,
         before: int | None = None,
         limit: int = TIMELINE_LIMIT,
-        journey: str | None = None,
     ) -> list[dict[str, Any]]:
         """Events and decisions of a customer, newest first; `before` is the page's last `at`.
 

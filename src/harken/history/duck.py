@@ -19,7 +19,7 @@ import msgspec
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
 from harken.history import duck_write, filling
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, Row, Table
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row, Table
 from harken.history.export import export
 from harken.history.rows import LARGEST, SMALLEST, Rekey, decode_batch
 
@@ -31,17 +31,17 @@ DECISION_FIELDS = (
     "ts, profile_id, journey, revision, outcome, reason, run, step, gate, message, until,"
     " facts::VARCHAR"
 )
-MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2 AND ($3 = '' OR journey = $3)"
+MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2"
 FLOOR = f"""
 SELECT min(ts) FROM (
     SELECT ts FROM (
         SELECT ts FROM events WHERE {MINE} UNION ALL SELECT ts FROM decisions WHERE {MINE}
-    ) ORDER BY ts DESC LIMIT $4
+    ) ORDER BY ts DESC LIMIT $3
 )
 """
-EVENTS_PAGE = f"SELECT {EVENT_FIELDS} FROM events WHERE {MINE} AND ts >= $4 ORDER BY ts, rowid"
+EVENTS_PAGE = f"SELECT {EVENT_FIELDS} FROM events WHERE {MINE} AND ts >= $3 ORDER BY ts, rowid"
 DECISIONS_PAGE = (
-    f"SELECT {DECISION_FIELDS} FROM decisions WHERE {MINE} AND ts >= $4 ORDER BY ts, rowid"
+    f"SELECT {DECISION_FIELDS} FROM decisions WHERE {MINE} AND ts >= $3 ORDER BY ts, rowid"
 )
 OF_JOURNEY = f"""
 SELECT {DECISION_FIELDS} FROM decisions WHERE profile_id = $1 AND journey = $2 ORDER BY ts, rowid
@@ -79,7 +79,7 @@ class Preparing:
         self.forgotten: list[int] = []
 
 
-class DuckHistory:
+class DuckHistory(History):
     """`History` in the file at `path`. Raises Unavailable when another process holds it."""
 
     def __init__(self, path: Path, *, memory: str = "100MB", threads: int = 1) -> None:
@@ -108,16 +108,6 @@ class DuckHistory:
     def watermark(self) -> int:
         with self._writing:
             return self._upto()
-
-    def query(
-        self,
-        sql: str,
-        params: Sequence[Any] = (),
-        *,
-        limit: int = QUERY_LIMIT,
-        seconds: float = QUERY_SECONDS,
-    ) -> list[Row]:
-        return self.table(sql, params, limit=limit, seconds=seconds).rows
 
     def table(
         self,
@@ -156,9 +146,8 @@ class DuckHistory:
         *,
         before: int | None = None,
         limit: int = TIMELINE_LIMIT,
-        journey: str | None = None,
     ) -> list[dict[str, Any]]:
-        which = [list(profile_ids), END_OF_TIME if before is None else before, journey or ""]
+        which = [list(profile_ids), END_OF_TIME if before is None else before]
         floor = self._rows(FLOOR, [*which, limit])[0][0]
         if floor is None:
             return []

@@ -24,35 +24,11 @@ from msgspec import Struct
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, HarkenError, Unavailable
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row, Table
+from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Table
 from harken.logs import structlog
 
-VERBS = frozenset(
-    {
-        "append",
-        "watermark",
-        "table",
-        "timeline",
-        "decisions",
-        "events_since",
-        "recent_triggers",
-        "latest",
-        "rekey",
-        "restore",
-        "forget",
-        "prune",
-        "record_size",
-        "sizes",
-        "prepare_filling",
-        "filling",
-        "filled_ids",
-        "drop_filling",
-        "export",
-        "hold",
-        "held",
-        "backup",
-    }
-)
+VERBS = frozenset(verb for verb in vars(History) if verb[0] != "_") - {"query", "close"}
+"""What may be asked; `query` is asked as `table`, and whoever holds the file closes it."""
 LONG_VERBS = frozenset({"prepare_filling", "export"})
 ANSWER_SECONDS = 60.0
 """How long an answer may take before history counts as away; longer than a query may run."""
@@ -141,7 +117,7 @@ def serve(history: History, address_file: Path) -> Server:
     return Server(history, address_file)
 
 
-class RemoteHistory:
+class RemoteHistory(History):
     """`History` in the process that wrote `address_file`. A connection a thread."""
 
     def __init__(self, address_file: Path, *, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -154,16 +130,6 @@ class RemoteHistory:
 
     def watermark(self) -> int:
         return self._ask("watermark", [], int)
-
-    def query(
-        self,
-        sql: str,
-        params: Sequence[Any] = (),
-        *,
-        limit: int = QUERY_LIMIT,
-        seconds: float = QUERY_SECONDS,
-    ) -> list[Row]:
-        return self.table(sql, params, limit=limit, seconds=seconds).rows
 
     def table(
         self,
@@ -181,16 +147,9 @@ class RemoteHistory:
         *,
         before: int | None = None,
         limit: int = TIMELINE_LIMIT,
-        journey: str | None = None,
     ) -> list[dict[str, Any]]:
-        return self._ask(
-            "timeline",
-            [list(profile_ids)],
-            list[dict[str, Any]],
-            before=before,
-            limit=limit,
-            journey=journey,
-        )
+        answer = list[dict[str, Any]]
+        return self._ask("timeline", [list(profile_ids)], answer, before=before, limit=limit)
 
     def decisions(self, profile_id: int, journey: str) -> list[Decision]:
         return self._ask("decisions", [profile_id, journey], list[Decision])

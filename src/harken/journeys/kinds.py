@@ -26,8 +26,8 @@
     - go_to: nudge
     - exit: true
 
-To add one: its struct here and in `Step`, what it does in `steps`, and an arm in
-`reactions.Handling._take`. What it holds besides steps of its own (rules, templates) is named by
+To add one: its struct here and in `Step`, what it does in `steps`, and an arm in `Handling._take`
+of `deciding.reactions`. What it holds besides steps of its own (rules, templates) is named by
 `compile.rules_of` and the checks.
 """
 

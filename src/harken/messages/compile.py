@@ -6,17 +6,15 @@ from typing import Literal
 from msgspec import Struct
 
 from harken.errors import Fault
-from harken.inputs import Allocation
 from harken.journeys.experiments import CONTROL, DEFAULT
 from harken.journeys.kinds import CallWebhook, Message
 from harken.messages.analysis import Surroundings
-from harken.messages.choose import Check, Choice, Chooser, compile_choice, total_weight
+from harken.messages.choose import Check, Chooser, compile_choice, total_weight
 from harken.messages.content import Content, Variant
 from harken.messages.filters import known_locale
 from harken.messages.liquid import Template
 from harken.messages.payload import Payload
 from harken.messages.wording import Parts, Wordings
-from harken.people.profile import Profile, Trigger
 from harken.segments.rules import Rule
 
 
@@ -35,17 +33,6 @@ class CompiledMessage(Struct, frozen=True, kw_only=True):
     chooser: Chooser
     track_opens: bool
     track_clicks: bool
-
-    def choose(
-        self,
-        profile: Profile,
-        event: Trigger | None,
-        now: int,
-        test: str | None = None,
-        allocation: Allocation | None = None,
-    ) -> Choice:
-        """Which variant the customer gets, as `Chooser.choose` says."""
-        return self.chooser.choose(profile, event, now, test, allocation)
 
     def templates(self) -> Iterator[Template]:
         """Every template of it."""

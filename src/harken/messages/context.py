@@ -51,7 +51,7 @@ def context_of(
     return context
 
 
-def sender_facts(workspace: Workspace, name: str | None = None) -> dict[str, str]:
+def sender_facts(workspace: Workspace, name: str | None) -> dict[str, str]:
     """Who a message comes from, for templates and footers; empty when no sender is set up."""
     sender = workspace.senders.get(name or "default")
     return _sender(sender).copy() if sender is not None else {}

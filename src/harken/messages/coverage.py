@@ -50,7 +50,7 @@ def coverage(
     reasons: Counter[str] = Counter()
     aborted: Counter[str] = Counter()
     for profile, trigger in audience:
-        choice = message.choose(profile, trigger, now)
+        choice = message.chooser.choose(profile, trigger, now)
         try:
             rendered = render(
                 message,

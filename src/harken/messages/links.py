@@ -98,7 +98,7 @@ class Links:
         """The links of one message."""
         return MessageLinks(self, link)
 
-    def token(self, purpose: Purpose, claims: bytes, url: str = "") -> str:
+    def token(self, purpose: Purpose, claims: bytes, url: str) -> str:
         """A signed token of encoded `claims` (see `MessageLinks.claims`)."""
         body = b"%c%b%b%b" % (VERSION, len(claims).to_bytes(2, "big"), claims, url.encode())
         mac = self._macs[purpose].digest(body)[:_MAC]

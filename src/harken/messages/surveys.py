@@ -55,6 +55,12 @@ class QuestionBase(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Small print below it."""
     required: bool = False
 
+    @property
+    def id(self) -> str:
+        """What the question is called, which stands behind the word for its kind."""
+        called: str = getattr(self, self.key)  # type: ignore[attr-defined]
+        return called
+
 
 class Single(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     """One of several options; the answer is the option's key."""
@@ -63,10 +69,6 @@ class Single(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     single: QuestionId
     options: dict[Name, str]
 
-    @property
-    def id(self) -> str:
-        return self.single
-
 
 class Multiple(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     """Any of several options; the answer is a list of their keys."""
@@ -74,10 +76,6 @@ class Multiple(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     key: ClassVar[str] = "multiple"
     multiple: QuestionId
     options: dict[Name, str]
-
-    @property
-    def id(self) -> str:
-        return self.multiple
 
 
 class Rating(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
@@ -90,10 +88,6 @@ class Rating(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     high: str = ""
     """What 5 means."""
 
-    @property
-    def id(self) -> str:
-        return self.rating
-
 
 class Nps(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     """How likely they are to recommend, from 0 to 10. Source: Reichheld, HBR December 2003."""
@@ -103,10 +97,6 @@ class Nps(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     low: str = ""
     high: str = ""
 
-    @property
-    def id(self) -> str:
-        return self.nps
-
 
 class Text(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     """In their own words."""
@@ -115,10 +105,6 @@ class Text(QuestionBase, frozen=True, omit_defaults=True, kw_only=True):
     text: QuestionId
     longest: int = 1000
     """Characters."""
-
-    @property
-    def id(self) -> str:
-        return self.text
 
 
 Question = Single | Multiple | Rating | Nps | Text

@@ -54,7 +54,7 @@ def address_of(host: str, port: int, allowed: Networks = ()) -> str:
     return addresses[0]
 
 
-def is_open(text: str, allowed: Networks = ()) -> bool:
+def is_open(text: str, allowed: Networks) -> bool:
     """Whether an address is public or allowed."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped:

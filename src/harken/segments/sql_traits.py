@@ -21,13 +21,11 @@ def trait_states(
     dialect: Dialect,
     *,
     since: int | None = None,
-    part: int = 0,
-    of: int = 1,
 ) -> Statement:
     """Rows (profile_id, raw state) of all whose state is not that of no events.
 
-    Of events in batches up to `upto`, at `since` (ms) or later; of customers whose id leaves
-    `part` when it is divided by `of`. `state_from` makes the state of a raw one.
+    Of events in batches up to `upto`, at `since` (ms) or later. `state_from` makes the state of a
+    raw one.
     """
     # A back-fill runs alone for a while; it should not fail in its midst and begin anew.
     careful = DUCKDB_CAREFUL if dialect is DUCKDB else dialect
@@ -37,8 +35,6 @@ def trait_states(
         only += f" AND e.ts >= {int(since)}"
     if trait.between is not None:
         only += f" AND e.ts >= {trait.between[0]} AND e.ts < {trait.between[1]}"
-    if of > 1:
-        only += f" AND e.profile_id % {int(of)} = {int(part)}"
     return writing.statement(_states(trait, writing, only))
 
 

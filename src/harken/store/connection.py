@@ -24,7 +24,7 @@ class Database:
     but may lose the last moments when the machine itself dies, which the log makes good.
     """
 
-    def __init__(self, path: Path, schema: str, *, durable: bool, cache_mib: int = 16) -> None:
+    def __init__(self, path: Path, schema: str, *, durable: bool, cache_mib: int) -> None:
         self.path = path
         self._durable = durable
         self._cache_mib = cache_mib

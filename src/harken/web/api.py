@@ -40,13 +40,11 @@ class Api:
         services: "Services",
         *,
         handled: Callable[[int], bool] | None = None,
-        ready: Callable[[], dict[str, str]] | None = None,
         children: Callable[[], dict[str, bool]] | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        """`handled(offset)` says whether the engine has handled the log up to there; `ready`
-        tells the troubles of the parts that this process does not hold, `children` which of
-        its children run.
+        """`handled(offset)` says whether the engine has handled the log up to there; `children`
+        which child processes run.
         """
         self.services = services
         self.log = LogReader(services.settings.log)
@@ -72,7 +70,6 @@ class Api:
         """Nothing is posted until it is started, which a server does."""
         self._handled = handled or services.handled
         self._patience = patience
-        self._ready = ready or dict
         self.children = children or dict
         # The connection of the look-up, and that of the rejected log, serve one thread at a time.
         self.intake = threading.Lock()
@@ -84,7 +81,7 @@ class Api:
     def troubles(self) -> dict[str, str]:
         """What keeps Harken from working, by part; empty when it is ready."""
         dead = {name: "does not run" for name, alive in self.children().items() if not alive}
-        return {**dead, **self._ready(), **health.troubles(self.services)}
+        return {**dead, **health.troubles(self.services)}
 
     # -- writing
 

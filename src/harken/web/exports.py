@@ -78,7 +78,7 @@ class Exports:
         members: Page,
         profiles: Callable[[Sequence[int]], dict[int, Profile]],
         *,
-        private: bool = False,
+        private: bool,
         delays: Sequence[float] = DELAYS,
     ) -> None:
         """`private` allows addresses that are not public."""

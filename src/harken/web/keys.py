@@ -35,7 +35,7 @@ class Key(Struct, omit_defaults=True, kw_only=True):
 class Keys:
     """The keys of one Harken, in a file of their own; preset ones come from the environment."""
 
-    def __init__(self, path: Path, write_key: str = "", secret_key: str = "") -> None:
+    def __init__(self, path: Path, write_key: str, secret_key: str) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._keys: list[Key] = kept.load(path, list[Key], [])

@@ -67,13 +67,13 @@ class Names:
         """Names of events, the most frequent first; as they are now when `wanted` is not known."""
         return self._kept_or(("events", ""), wanted, lambda: self._ask(EVENTS, [], MOST_NAMES))
 
-    def properties(self, event: str, wanted: str = "") -> list[str]:
+    def properties(self, event: str, wanted: str) -> list[str]:
         """Properties that the latest 2,000 of the event had."""
         return self._kept_or(
             ("properties", event), wanted, lambda: sorted(self._ask(PROPERTIES, [event], MOST_KEYS))
         )
 
-    def attributes(self, wanted: str = "") -> list[str]:
+    def attributes(self, wanted: str) -> list[str]:
         """Attributes that the 10,000 customers have who changed last."""
         return self._kept_or(
             ("attributes", ""), wanted, lambda: sorted(self._ask(ATTRIBUTES, [], MOST_KEYS))
@@ -136,7 +136,7 @@ class Names:
         return [row[0] for row in self._history.query(sql, params, limit=limit)]
 
 
-def uses(definition: object, path: str = "$") -> Iterator[Use]:
+def uses(definition: object, path: str) -> Iterator[Use]:
     """Every name of an event, property or attribute that a definition looks for."""
     entry = definition.entry.event if isinstance(definition, Journey) else ""
     for place, one in parts(definition, path):

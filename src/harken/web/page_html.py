@@ -138,7 +138,7 @@ def resubscribed(language: str, preferences: str, channel: str) -> str:
 
 
 def preferences(
-    language: str, here: str, address: str, choices: Sequence[Choice], note: str = ""
+    language: str, here: str, address: str, choices: Sequence[Choice], note: str
 ) -> str:
     """The preference page; `note` is a key of words that tells what was done."""
     words = WORDS[language]

@@ -79,7 +79,7 @@ def show(api: Api, wanted: Wanted, by: str) -> Shown:
         event = Trigger(name=journey.source.entry.event, at=api.now, properties=wanted.event)
     event = with_examples(event, journey, step.message, draft.coupons, api.now, draft.zone)
     allocation = api.services.in_force.allocations.get(words.chooser.key)
-    choice = words.choose(profile, event, api.now, wanted.variant, allocation)
+    choice = words.chooser.choose(profile, event, api.now, wanted.variant, allocation)
     context = context_of(profile, event, draft.workspace, api.now, step.sender)
     if wanted.language:
         context["profile"]["language"] = wanted.language

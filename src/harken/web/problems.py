@@ -92,7 +92,7 @@ def not_there(kind: str, name: str, known: Iterable[str]) -> NotFound:
     return NotFound(f"there is no {kind} {name!r}{did_you_mean(name, known)}")
 
 
-def problem_of(error: Exception, request_id: str = "") -> Problem:
+def problem_of(error: Exception, request_id: str) -> Problem:
     """An error in the form in which the API tells it. An unexpected one tells no details."""
     status = status_of(error)
     problem = Problem(

@@ -55,16 +55,9 @@ log = structlog.get_logger("access")
 App = Callable[[Scope, Receive, Send], Any]
 
 
-def asgi(
-    services: "Services",
-    *,
-    handled: Callable[[int], bool] | None = None,
-    ready: Callable[[], dict[str, str]] | None = None,
-    children: Callable[[], dict[str, bool]] | None = None,
-    patience: float = 10.0,
-) -> App:
-    """The application over open services. See `Api` for the callables."""
-    api = Api(services, handled=handled, ready=ready, children=children, patience=patience)
+def asgi(services: "Services", **options: Any) -> App:
+    """The application over open services; `options` are those of `Api`."""
+    api = Api(services, **options)
     rate = services.settings.events_per_second
     limits = RateLimits(services.clock, rate) if rate else None
     ingest = Ingest(services.collector, services.keys.write_keys, services.clock, limits)
