@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -11,24 +11,19 @@ from harken.catalogs.settings import catalog_faults
 from harken.deciding.saying import Named, compile_messages
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
-from harken.files.naming import naming_faults
+from harken.files.naming import There, names_left, naming_faults
 from harken.files.reader import read
-from harken.files.words import did_you_mean
+from harken.files.remnants import Remnant, beside, readable
 from harken.gates import CompiledWorkspace, compile_workspace, workspace_faults
 from harken.inputs import Allocation, Approved, Definitions, Findings, JourneySource
-from harken.journeys.compile import LiveJourney, compile_journey, rules_of
+from harken.journeys.compile import LiveJourney, compile_journey
 from harken.journeys.entries import (
-    ApiEntry,
     DateEntry,
-    Entry,
     OutcomeEntry,
-    PlaceEntry,
-    SegmentEntry,
-    way_in,
 )
 from harken.journeys.experiments import trials
 from harken.journeys.faults import journey_faults
-from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Step, walk
+from harken.journeys.kinds import CallWebhook, Message, walk
 from harken.journeys.model import Journey
 from harken.journeys.places import Places
 from harken.journeys.wordings import showing
@@ -38,7 +33,7 @@ from harken.messages.pools import CouponPool, pool_faults
 from harken.messages.surveys import Survey
 from harken.people.profile import Profile
 from harken.people.traits import Trait
-from harken.segments.check import rule_faults, segment_faults
+from harken.segments.check import segment_faults
 from harken.segments.filling import Filling
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
@@ -369,34 +364,44 @@ def check(written: Definitions, *, guarded: bool = True) -> list[tuple[str, str,
     else:
         wrong = [*workspace_faults(workspace), *catalog_faults(workspace.catalogs)]
         faults += [("workspace", "", fault) for fault in wrong]
-    segments: dict[str, Segment] = {}
-    for name, segment in written.segments.items():
-        try:
-            segments[name] = read(segment, Segment)
-        except BadDefinition as bad:
-            faults += [("segment", name, fault) for fault in bad.faults]
+    segments = {name: readable(one, Segment) for name, one in written.segments.items()}
+    faults += _segment_faults(segments)
     pools, unfit = _read_all(written.coupons, CouponPool, "coupon", pool_faults)
     faults += unfit + _read_all(written.surveys, Survey, "survey", _survey_faults)[1]
-    # One that is there but broken is named as such, not called unknown by all that refer to it.
-    known: dict[str, Rule] = dict.fromkeys(written.segments, ANYBODY)
-    known |= {name: segment.rule for name, segment in segments.items()}
-    if len(segments) == len(known):
-        faults += [("segment", name, fault) for name, fault in segment_faults(segments)]
     journeys: dict[str, Journey] = {}
+    broken: dict[str, Remnant] = {}
     for name, source in written.journeys.items():
         try:
             journeys[name] = read(source.source, Journey)
         except BadDefinition as bad:
             faults += [("journey", name, fault) for fault in bad.faults]
-    # Likewise of journeys: one that is broken is not called unknown.
+            broken[name] = readable(source.source, Journey)
+    # One that is there but broken is named as such, not called unknown by all that refer to it.
     others = {name: journeys.get(name) for name in written.journeys}
+    known = {name: rest.typed.rule for name, rest in segments.items() if rest.typed}
+    there = There(
+        workspace, dict.fromkeys(written.segments, ANYBODY) | known, others, written.coupons
+    )
     named = Named(pools, written.surveys)
     approved = approvals(workspace, written.approvals) if guarded else None
-    there = There(workspace, known, others, named, written.coupons, approved)
     for name, journey in journeys.items():
-        found = _check_journey(journey, written.journeys[name], there)
+        found = _check_journey(journey, written.journeys[name], there, named, approved)
         faults += [("journey", name, fault) for fault in found]
+    for name, rest in broken.items():
+        source = written.journeys[name]
+        also = names_left(source.source, rest, there, archived=source.archived)
+        faults += [("journey", name, fault) for fault in also]
     return faults
+
+
+def _segment_faults(segments: Mapping[str, Remnant]) -> Iterator[tuple[str, str, Fault]]:
+    """What is wrong with each segment, and with what is left of all taken together."""
+    for name, rest in segments.items():
+        yield from (("segment", name, fault) for fault in rest.faults)
+    whole = {name: rest.typed for name, rest in segments.items() if rest.typed is not None}
+    for name, fault in segment_faults(whole, segments):
+        if beside([fault], segments[name].removed):
+            yield "segment", name, fault
 
 
 def _survey_faults(survey: Survey) -> Iterable[Fault]:
@@ -425,73 +430,20 @@ def _read_all(
     return good, faults
 
 
-class There(NamedTuple):
-    """What a journey may name."""
-
-    workspace: Workspace
-    segments: Mapping[str, Rule]
-    journeys: Mapping[str, Journey | None]
-    """None for one that is there but broken."""
-    named: Named
-    coupons: Collection[str]
-    """Pools, also those that are broken."""
-    approved: Collection[Approved] | None
-    """What messages may say though it would be refused; None: that is not looked at."""
-
-
-def _check_journey(journey: Journey, source: JourneySource, there: There) -> list[Fault]:
+def _check_journey(
+    journey: Journey,
+    source: JourneySource,
+    there: There,
+    named: Named,
+    approved: Collection[Approved] | None,
+) -> list[Fault]:
+    """`approved`: what messages may say though it would be refused; None: that is not looked at."""
     faults = journey_faults(journey)
-    if not source.archived:
-        faults += _entry_faults(journey.entry, there)
-    for path, step in walk(journey.steps):
-        faults += _step_faults(step, path, there)
-    for path, rule in rules_of(journey):
-        faults += rule_faults(rule, path, there.segments)
-    words, wrong = compile_messages(source, there.workspace, Traits(), there.named)
+    faults += naming_faults(journey, there, archived=source.archived)
+    words, wrong = compile_messages(source, there.workspace, Traits(), named)
     faults += wrong
-    if there.approved is not None and not source.archived:
+    if approved is not None and not source.archived:
         from harken.messages.privacy import guarded
 
-        faults += guarded(journey, words, there.workspace, there.approved, there.segments)
+        faults += guarded(journey, words, there.workspace, approved, there.segments)
     return faults
-
-
-def _entry_faults(entry: Entry, there: There) -> Iterator[Fault]:
-    """What a way in names that is not there."""
-    workspace, others = there.workspace, there.journeys
-    match entry:
-        case SegmentEntry(segment=name) if name not in there.segments:
-            near = did_you_mean(name, there.segments)
-            yield Fault("$.entry.segment", f"there is no segment `{name}`{near}")
-        case PlaceEntry(place=name) if name not in workspace.places:
-            near = did_you_mean(name, workspace.places)
-            yield Fault("$.entry.place", f"the workspace has no place `{name}`{near}")
-        case OutcomeEntry(journey=name) if name not in others:
-            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
-            yield Fault("$.entry.journey", problem)
-        case OutcomeEntry(journey=name, message=message) if message and (other := others[name]):
-            known = [step.message for _, step in walk(other.steps) if isinstance(step, Message)]
-            if message not in known:
-                problem = f"`{name}` has no message `{message}`{did_you_mean(message, known)}"
-                yield Fault("$.entry.message", problem)
-
-
-def _step_faults(step: Step, path: str, there: There) -> Iterator[Fault]:
-    """What a step names that is not there."""
-    workspace, others = there.workspace, there.journeys
-    match step:
-        case IssueCoupon(coupon=name) if name not in there.coupons:
-            hint = did_you_mean(name, there.coupons) or "; a pool is a file coupons/NAME.yaml"
-            yield Fault(f"{path}.coupon", f"there is no coupon pool `{name}`{hint}")
-        case Message() | CallWebhook():
-            yield from naming_faults(step, path, workspace)
-        case EnterJourney(enter=name) if name not in others:
-            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
-            yield Fault(f"{path}.enter", problem)
-        case EnterJourney(enter=name) if (other := others[name]) and not isinstance(
-            other.entry, ApiEntry
-        ):
-            problem = (
-                f"`{name}` is entered by {way_in(other.entry)}; it needs `entry: {{api: true}}`"
-            )
-            yield Fault(f"{path}.enter", problem)

@@ -24,6 +24,8 @@ def test_the_api_needs_a_secret_key(shop: Shop, headers: dict[str, str], said: s
 
 
 def test_keys_are_made_used_and_revoked(shop: Shop) -> None:
+    preset = shop.ask("POST", "/api/v1/keys", json={"name": "environment", "kind": "secret"})
+    assert (preset.status_code, "choose another name" in preset.text) == (409, True)
     made = shop.post("/keys", {"name": "ops", "kind": "secret"})
     assert shop.ask("GET", "/api/v1/status", key=made["key"]).status_code == 200
     [shown] = shop.get("/keys")["keys"]

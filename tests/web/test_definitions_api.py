@@ -73,6 +73,7 @@ def test_a_schedule_that_is_over_is_warned_of_once(
         "audience": {"attribute": "country", "exists": True},
     }
     source["exceptions"] = []
+    del source["steps"][1]["variants"]
     applied = shop.post("/definitions/apply", project)
     past = [one["path"] for one in applied["faults"] if "is past" in one["problem"]]
     assert past == ["$.entry.schedule"] * warned

@@ -65,11 +65,14 @@ def test_an_attribute_that_a_journey_gives_is_not_called_unknown(shop: Shop) -> 
 def test_an_ignored_message_is_tried_on_those_who_were_sent_it(open_shop: Shop) -> None:
     open_shop.leaves_cart()
     entry = {"outcome": "ignored", "journey": "abandoned-cart", "within": "24h"}
+    hello = {**HELLO, "default": {**WORDS, "subject": "{{ event.properties.within }}"}}
     wanted = project(**entry)
+    wanted["journeys"]["greeting"]["source"]["steps"] = [hello]
     wanted["journeys"] = {**PROJECT["journeys"], **wanted["journeys"]}
     assert covered(open_shop, wanted) == 1
     other = {**wanted, "journeys": {**wanted["journeys"]}}
-    other["journeys"]["greeting"] = {"source": journey(**{**entry, "message": "nudge"})}
+    named = {**journey(**{**entry, "message": "nudge"}), "steps": [hello]}
+    other["journeys"]["greeting"] = {"source": named}
     assert covered(open_shop, other) == 1
 
 
@@ -81,3 +84,12 @@ def test_a_preview_of_a_place_names_the_place(shop: Shop) -> None:
     shop.customer("u1")
     shop.apply({"workspace": workspace, "journeys": {"greeting": {"source": greeting}}})
     assert preview(shop, "u1") == "At store"
+
+
+def test_a_preview_of_a_schedule_says_when_it_comes(shop: Shop) -> None:
+    words = {**WORDS, "subject": "{{ event.properties.occurrence }}"}
+    due = {"schedule": "2999-01-01T10:00", "audience": {"attribute": "email", "exists": True}}
+    greeting = {**journey(**due), "steps": [{**HELLO, "default": words}]}
+    shop.customer("u1")
+    shop.apply({**PROJECT, "journeys": {"greeting": {"source": greeting}}})
+    assert preview(shop, "u1") == "2999-01-01T10:00"

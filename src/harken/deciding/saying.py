@@ -9,6 +9,7 @@ from harken.inputs import JourneySource
 from harken.journeys.faults import learning
 from harken.journeys.kinds import CallWebhook, IssueCoupon, Message, walk
 from harken.journeys.model import Journey
+from harken.journeys.own_events import certain_of, properties_of
 from harken.messages.pools import OWN, CouponPool
 from harken.segments.live import Traits, compile_rule
 from harken.workspace import Workspace
@@ -39,12 +40,15 @@ def compile_messages(
     compiled: dict[str, CompiledMessage] = {}
     faults: list[Fault] = []
     certain = certain_coupons(journey, named.pools)
+    said = certain_of(journey.entry)
     around = Surroundings(
-        NOTHING,
+        said,
         named.surveys,
         workspace.catalogs,
         steps=learning(journey),
         coupons=_of_coupons(journey, named.pools),
+        event=journey.entry.event,
+        properties=properties_of(journey.entry),
     )
     for path, step in walk(journey.steps):
         if isinstance(step, Message):
@@ -56,7 +60,7 @@ def compile_messages(
                 journey_purpose=journey.purpose,
                 workspace_language=workspace.language,
                 compile_rule=lambda rule: compile_rule(rule, traits),
-                around=around._replace(certain=certain.get(path, NOTHING)),
+                around=around._replace(certain=said | certain.get(path, NOTHING)),
             )
             faults += found
         elif isinstance(step, CallWebhook):

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from harken.files.words import nearest
+
 FOLDER = "blocks"
 FORMS = ("html", "mjml", "txt", "liquid")
 
@@ -52,7 +54,8 @@ def name_in(use: re.Match[str]) -> str | None:
 def files_used(source: Any, texts: Iterable[str], blocks: Mapping[str, str]) -> dict[str, str]:
     """Of a folder's block files, those that a journey and its content files come to use.
 
-    All versions and forms of a block go along, and the blocks in them.
+    All versions and forms of a block go along, and the blocks in them. Of one that there is not,
+    the nearest goes along: who checks the journey can say what was meant.
     """
     by_name: dict[str, list[str]] = {}
     for path in blocks:
@@ -63,7 +66,7 @@ def files_used(source: Any, texts: Iterable[str], blocks: Mapping[str, str]) -> 
     waiting = [*_texts(source), *texts]
     while waiting:
         for name in _names(waiting.pop()):
-            for path in by_name.get(name, ()):
+            for path in by_name.get(name) or by_name.get(nearest(name, by_name)) or ():
                 if path not in found:
                     found[path] = blocks[path]
                     waiting.append(blocks[path])

@@ -1,14 +1,107 @@
-"""What steps name of the workspace that it does not have."""
+"""What journeys name that is not there."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from harken.errors import Fault
+from harken.files.content import plain_steps
+from harken.files.remnants import Remnant, beside
 from harken.files.words import did_you_mean
-from harken.journeys.kinds import CallWebhook, Message
+from harken.journeys.compile import rules_of
+from harken.journeys.entries import (
+    ApiEntry,
+    Entry,
+    OutcomeEntry,
+    PlaceEntry,
+    SegmentEntry,
+    way_in,
+)
+from harken.journeys.faults import answers_faults
+from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Step, walk
+from harken.journeys.model import Journey
+from harken.segments.check import rule_faults
+from harken.segments.rules import Rule
 from harken.workspace import Workspace
 
 
-def naming_faults(step: Message | CallWebhook, path: str, workspace: Workspace) -> Iterator[Fault]:
+class There(NamedTuple):
+    """What a journey may name."""
+
+    workspace: Workspace
+    segments: Mapping[str, Rule]
+    journeys: Mapping[str, Journey | None]
+    """None for one that is there but broken."""
+    coupons: Collection[str]
+    """Pools, also those that are broken."""
+
+
+def naming_faults(journey: Journey, there: There, *, archived: bool = False) -> Iterator[Fault]:
+    """Names that nothing has, in the way in, the steps and the rules of a journey."""
+    if not archived:
+        yield from _entry_faults(journey.entry, there)
+    for path, step in walk(journey.steps):
+        yield from _named_by(step, path, there)
+    for path, rule in rules_of(journey):
+        yield from rule_faults(rule, path, there.segments)
+
+
+def names_left(
+    source: Mapping[str, Any], rest: Remnant, there: There, *, archived: bool
+) -> list[Fault]:
+    """Likewise of a journey that is not well formed, as far as it can be read."""
+    if rest.typed is None:
+        return []
+    found = list(naming_faults(rest.typed, there, archived=archived))
+    steps = sum(1 for _ in plain_steps(source.get("steps")))
+    renamed = any(path.endswith((".id", ".message")) for path in rest.removed)
+    if not renamed and steps == sum(1 for _ in walk(rest.typed.steps)):
+        # Else steps are called otherwise than they would be.
+        found += answers_faults(rest.typed)
+    return beside(found, rest.removed)
+
+
+def _entry_faults(entry: Entry, there: There) -> Iterator[Fault]:
+    """What a way in names that is not there."""
+    workspace, others = there.workspace, there.journeys
+    match entry:
+        case SegmentEntry(segment=name) if name not in there.segments:
+            near = did_you_mean(name, there.segments)
+            yield Fault("$.entry.segment", f"there is no segment `{name}`{near}")
+        case PlaceEntry(place=name) if name not in workspace.places:
+            near = did_you_mean(name, workspace.places)
+            yield Fault("$.entry.place", f"the workspace has no place `{name}`{near}")
+        case OutcomeEntry(journey=name) if name not in others:
+            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
+            yield Fault("$.entry.journey", problem)
+        case OutcomeEntry(journey=name, message=message) if message and (other := others[name]):
+            known = [step.message for _, step in walk(other.steps) if isinstance(step, Message)]
+            if message not in known:
+                problem = f"`{name}` has no message `{message}`{did_you_mean(message, known)}"
+                yield Fault("$.entry.message", problem)
+
+
+def _named_by(step: Step, path: str, there: There) -> Iterator[Fault]:
+    """What a step names that is not there."""
+    workspace, others = there.workspace, there.journeys
+    match step:
+        case IssueCoupon(coupon=name) if name not in there.coupons:
+            hint = did_you_mean(name, there.coupons) or "; a pool is a file coupons/NAME.yaml"
+            yield Fault(f"{path}.coupon", f"there is no coupon pool `{name}`{hint}")
+        case Message() | CallWebhook():
+            yield from _of_workspace(step, path, workspace)
+        case EnterJourney(enter=name) if name not in others:
+            problem = f"there is no journey `{name}`{did_you_mean(name, others)}"
+            yield Fault(f"{path}.enter", problem)
+        case EnterJourney(enter=name) if (other := others[name]) and not isinstance(
+            other.entry, ApiEntry
+        ):
+            problem = (
+                f"`{name}` is entered by {way_in(other.entry)}; it needs `entry: {{api: true}}`"
+            )
+            yield Fault(f"{path}.enter", problem)
+
+
+def _of_workspace(step: Message | CallWebhook, path: str, workspace: Workspace) -> Iterator[Fault]:
     """A sender or webhook that there is not, or no webhook's name where there are several."""
     hooks = workspace.webhooks
     if isinstance(step, CallWebhook):

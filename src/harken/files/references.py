@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from harken.errors import Fault
 from harken.files.reader import try_read
+from harken.files.remnants import beside, readable
 from harken.files.words import did_you_mean
 from harken.inputs import Definitions
 from harken.journeys.compile import rules_of
@@ -58,15 +59,20 @@ def unmet(written: Definitions) -> Iterator[tuple[str, str, Fault]]:
         written.segments,
     )
     for name, one in written.segments.items():
-        segment, _ = try_read(one, Segment)
-        if segment is not None:
-            for fault in _events(_of_rule(segment.rule, "$.rule"), there):
+        left = readable(one, Segment)
+        if left.typed is not None:
+            for fault in beside(_events(_of_rule(left.typed.rule, "$.rule"), there), left.removed):
                 yield "segment", name, fault
     for name, source in written.journeys.items():
-        journey, _ = try_read(source.source, Journey)
-        if journey is not None and not source.archived:
-            for fault in (*_events(_of_journey(journey), there), *_answers(journey, there)):
-                yield "journey", name, fault
+        if source.archived:
+            continue
+        rest = readable(source.source, Journey)
+        if rest.typed is None:
+            continue
+        for fault in beside(_events(_of_journey(rest.typed), there), rest.removed):
+            yield "journey", name, fault
+        for fault in () if rest.faults else _answers(rest.typed, there):
+            yield "journey", name, fault
 
 
 def _of_journey(journey: Journey) -> Asked:

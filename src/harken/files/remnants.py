@@ -6,12 +6,25 @@ from typing import Any, NamedTuple
 from harken.errors import Fault
 from harken.files.reader import try_read
 
+ANYBODY: dict[str, Any] = {"bucket": "-", "from": 0, "to": 9_999}
+RULES = frozenset({"rule", "audience", "when", "not", "exit_when"})
+"""Keys of rules: one that is wrong gives way to one that holds."""
+ELEMENTS: dict[str, dict[str, Any]] = {
+    "all": ANYBODY,
+    "any": ANYBODY,
+    "steps": {"wait": "1s"},
+    "then": {"wait": "1s"},
+    "otherwise": {"wait": "1s"},
+    "branch": {"when": ANYBODY, "then": []},
+    "wait_for": {"event": "-"},
+}
+"""By the key of a list: what an element of it gives way to, for the sake of its neighbours."""
 _ROUNDS = 20
 """Each takes away what the one before it left wrong; authors need two or three."""
 
 
 class Remnant(NamedTuple):
-    """A value without the keys that are wrong."""
+    """A value without the keys that are wrong, or with something harmless in their places."""
 
     typed: Any
     """None when too little is left."""
@@ -25,10 +38,9 @@ class Remnant(NamedTuple):
 
 def readable(value: Any, type_: Any, *, path: str = "$") -> Remnant:
     """What can be read of `value` as a `type_`."""
-    told = try_read(value, type_, path=path)[1]
-    removed: list[str] = []
+    typed, told = try_read(value, type_, path=path)
+    faults, removed = told, list[str]()
     for _ in range(_ROUNDS):
-        typed, faults = try_read(value, type_, path=path)
         if not faults:
             return Remnant(typed, value, removed, told)
         for fault in faults:
@@ -38,8 +50,9 @@ def readable(value: Any, type_: Any, *, path: str = "$") -> Remnant:
                 if fault.path == path:
                     return Remnant(None, value, removed, told)
                 continue
-            value = _without(value, keys)
+            value = _less(value, keys)
             removed.append(fault.path)
+        typed, faults = try_read(value, type_, path=path)
     return Remnant(None, value, removed, told)
 
 
@@ -64,10 +77,7 @@ def _keys(value: Any, path: str, root: str) -> list[str | int] | None:
         key, rest = step
         value = value[key]
         keys.append(key)
-    # Elements of a list keep their places, so that the paths of others stay true.
-    while keys and isinstance(keys[-1], int):
-        keys.pop()
-    return keys or None
+    return keys if any(isinstance(key, str) for key in keys) else None
 
 
 def _step(value: Any, rest: str) -> tuple[str | int, str] | None:
@@ -82,11 +92,31 @@ def _step(value: Any, rest: str) -> tuple[str | int, str] | None:
     return None
 
 
-def _without(value: Any, keys: Sequence[str | int]) -> Any:
-    """A copy of `value` that lacks the key at the end of the way."""
+def _less(value: Any, keys: list[str | int]) -> Any:
+    """`value` without what stands at the end of the way.
+
+    Elements of a list keep their places, so that the paths of others stay true: one that nothing
+    can stand in for takes the list with it.
+    """
+    while True:
+        key, held = keys[-1], value
+        for one in keys:
+            held = held[one]
+        if isinstance(key, int):
+            instead = ELEMENTS.get(str(keys[-2])) if len(keys) > 1 else None
+        else:
+            instead = ANYBODY if key in RULES else None
+        if isinstance(key, str) or (instead is not None and held != instead):
+            return _changed(value, keys, None if held == instead else instead)
+        keys = keys[:-1]
+
+
+def _changed(value: Any, keys: Sequence[str | int], instead: Any) -> Any:
+    """A copy of `value` with another value at the end of the way; with none, it lacks the key."""
     key, rest = keys[0], keys[1:]
+    inner = _changed(value[key], rest, instead) if rest else instead
     if isinstance(value, list):
-        return [_without(one, rest) if place == key else one for place, one in enumerate(value)]
-    if not rest:
+        return [inner if place == key else one for place, one in enumerate(value)]
+    if not rest and instead is None:
         return {name: one for name, one in value.items() if name != key}
-    return {**value, key: _without(value[key], rest)}
+    return {**value, key: inner}

@@ -83,7 +83,7 @@ def journey_faults(source: Journey) -> list[Fault]:
     return [
         *faults,
         *_steps_faults(source.steps),
-        *_answers_faults(source),
+        *answers_faults(source),
         *_experiments_faults(source),
     ]
 
@@ -279,7 +279,7 @@ def learning(source: Journey) -> list[str]:
     ]
 
 
-def _answers_faults(source: Journey) -> Iterator[Fault]:
+def answers_faults(source: Journey) -> Iterator[Fault]:
     """Answers of steps that are none: `step-id.path` begins with one that learns something."""
     ids = learning(source)
     asked = [

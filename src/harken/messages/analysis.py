@@ -95,6 +95,12 @@ class Surroundings(NamedTuple):
     """Those whose `answers` it may say; None when they are not known."""
     coupons: Collection[str] | None = None
     """What coupons have, of whatever pool; None when that is not known."""
+    event: str = ""
+    """The event that lets customers in."""
+    properties: Collection[str] | None = None
+    """All that it ever says; None when that is the sender's to choose."""
+    whole: bool = True
+    """Not so when a block could not be put in, which may have made names that it uses."""
 
 
 def examine(
@@ -327,6 +333,7 @@ class _Walk:
         root = str(part.path[0])
         inside = self._inside(root) if len(part.path) > 1 else None
         unknown = root not in ROOTS or (inside is not None and part.path[1] not in inside)
+        unknown = unknown or bool(self._no_property(part))
         if unknown and root not in self._locals:
             return None  # already told
         if (
@@ -351,12 +358,15 @@ class _Walk:
         if not isinstance(root, str) or root in self._locals:
             return
         if root not in ROOTS:
+            if not self._around.whole:
+                return
             hint = did_you_mean(root, (*ROOTS, *self._locals))
             known = hint or f"; it has {', '.join(ROOTS)}"
             if root in STANDARD:
                 known = f"; did you mean `profile.{root}`?"
             self._add(f"a message has no `{root}`{known}", at)
             return
+        self._property(path, at)
         inside = self._inside(root)
         if inside is None or len(path.path) < 2:
             return
@@ -379,6 +389,21 @@ class _Walk:
         if root == "answers":
             return self._around.steps
         return self._around.coupons if root == "coupon" else ROOTS.get(root)
+
+    def _no_property(self, path: Path) -> str:
+        """A property that the path asks the event for and that it never has; else empty."""
+        known, way = self._around.properties, path.path
+        rest = way[2:] if way[:2] == ["event", "properties"] else way[1:]
+        asked = way[0] == "entry" or len(rest) < len(way) - 1
+        if known is None or not asked or not rest or not isinstance(rest[0], str):
+            return ""
+        return rest[0] if rest[0] not in known else ""
+
+    def _property(self, path: Path, at: Token | None) -> None:
+        if name := self._no_property(path):
+            known = self._around.properties or ()
+            hint = did_you_mean(name, known) or f"; it has {', '.join(known) or 'none'}"
+            self._add(f"`{self._around.event}` has no property `{name[:64]}`{hint}", at)
 
     def _survey(self, path: Path, at: Token | None) -> None:
         known, name = self._around.surveys, path.path[2] if len(path.path) == 3 else None

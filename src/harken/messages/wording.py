@@ -28,8 +28,14 @@ _HIDDEN = (
 )
 
 
+LACKING = "lacking"
+"""The kind of a template that a block is missing from: its rest is looked at, but not used."""
 PARTS = ("subject", "preheader", "html", "mjml", "text", "payload")
 """What a content may hold, besides its versions in other languages."""
+
+
+TAKES_IN = ("render", "include", "snippet", "content_block", "content_blocks", "partial", "section")
+"""Tags by which others take a piece of content in."""
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -188,7 +194,7 @@ class Wordings:
         whole, lacks = self._blocks.whole(source.text, source.kind, language)
         for lack in lacks:
             self._fault(source.path, lack.problem, lack.file or source.file, lack.line)
-        kind = "missing" if lacks else source.kind
+        kind = LACKING if lacks else source.kind
         return source._replace(text=whole.text, kind=kind, whole=whole)
 
     def _source(self, field: str, value: str, path: str) -> Source:
@@ -204,8 +210,8 @@ class Wordings:
     def _body(
         self, body: Source, preheader: Source | None, language: str, is_default: bool
     ) -> Template | None:
-        if body.kind == "missing":
-            return None
+        if body.kind in ("missing", LACKING):
+            return self._template(body, HTML, is_default)
         key = (body.text, body.kind, preheader.text if preheader else "", language, body.file)
         if preheader and self._template(preheader, HTML, is_default) is None:
             return None
@@ -251,10 +257,11 @@ class Wordings:
         made = self._made[key]
         if made is not None and (source, is_default) not in self._examined:
             self._examined.add((source, is_default))
-            for finding in examine(made, needs_defaults=is_default, around=self._around):
+            around = self._around._replace(whole=source.kind != LACKING)
+            for finding in examine(made, needs_defaults=is_default, around=around):
                 place = source.place(finding.at)
                 self._fault(source.path, finding.problem, *place, finding.warning)
-        return made
+        return None if source.kind == LACKING else made
 
     def _parse(self, source: Source, env: Environment) -> Template | None:
         try:
@@ -280,7 +287,11 @@ class Wordings:
 
 def _nearest_tag(message: str, env: Environment) -> str:
     found = re.fullmatch(r"unexpected tag '(?!end)(\w+)'", message)
-    return did_you_mean(found[1], (*env.tags, "block")) if found else ""
+    if found is None:
+        return ""
+    if found[1] in TAKES_IN:
+        return '; a content block is taken in by `{% block "NAME" %}`'
+    return did_you_mean(found[1], (*env.tags, "block"))
 
 
 def _offset(token: Token | None) -> int:

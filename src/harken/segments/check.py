@@ -1,6 +1,6 @@
 """What can be wrong with rules only beside others: segments unknown, in a circle, or too large."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from harken.errors import Fault
 from harken.segments.model import Segment
 from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Not, Rule
 
+NOBODY: Rule = Any_([])
 MOST_CONDITIONS = 1_000
 """Conditions of a rule with those of the segments that it names in their places."""
 
@@ -33,12 +34,18 @@ def parts(rule: Rule, path: str) -> Iterator[Part]:
             yield from parts(rule.not_, f"{path}.not")
 
 
-def segment_faults(segments: Mapping[str, Segment]) -> list[tuple[str, Fault]]:
-    """What is wrong with well-formed segments taken together: (its name, the fault)."""
+def segment_faults(
+    segments: Mapping[str, Segment], known: Iterable[str] = ()
+) -> list[tuple[str, Fault]]:
+    """What is wrong with well-formed segments taken together: (its name, the fault).
+
+    `known` are names that others have, which cannot be read.
+    """
     rules = {name: segment.rule for name, segment in segments.items()}
+    there = dict.fromkeys(known, NOBODY) | rules
     found = []
     for name, rule in rules.items():
-        faults = [*rule_faults(rule, "$.rule", rules), *event_faults(rule, "$.rule")]
+        faults = [*rule_faults(rule, "$.rule", there), *event_faults(rule, "$.rule")]
         circle = _circle(name, rules)
         if circle:
             way = " -> ".join(circle)

@@ -18,6 +18,8 @@ from harken.errors import Conflict, NotFound
 from harken.web import kept
 
 KeyKind = Literal["write", "secret"]
+PRESET = "environment"
+"""How the keys that the environment presets are called, in what is told of who did what."""
 
 
 class Key(Struct, omit_defaults=True, kw_only=True):
@@ -49,6 +51,8 @@ class Keys:
 
     def create(self, name: str, kind: KeyKind, now: int) -> str:
         """A new key; its text, which for a secret key is shown this once. Names are unique."""
+        if name == PRESET:
+            raise Conflict(f"{name!r} is how the preset keys are called; choose another name")
         text = f"{'hw' if kind == 'write' else 'hs'}_{secrets.token_urlsafe(24)}"
         with self._lock:
             if any(key.name == name for key in self._keys):
@@ -88,7 +92,7 @@ class Keys:
 
     def _secrets(self) -> Iterator[tuple[str, str]]:
         if self._preset_secret:
-            yield "environment", self._preset_secret
+            yield PRESET, self._preset_secret
         yield from ((key.name, key.sha256) for key in self._keys if key.kind == "secret")
 
     def _save(self, keys: list[Key]) -> None:
@@ -105,7 +109,7 @@ class WriteKeys(Mapping[str, str]):
     def _now(self) -> dict[str, str]:
         found = {key.value: key.name for key in self._owner.all() if key.kind == "write"}
         preset = self._owner.preset_write_key()
-        return {preset: "environment", **found} if preset else found
+        return {preset: PRESET, **found} if preset else found
 
     def __getitem__(self, key: str) -> str:
         return self._now()[key]

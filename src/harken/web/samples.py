@@ -9,6 +9,7 @@ from harken.effects import Happening
 from harken.journeys.compile import LiveJourney
 from harken.journeys.dates import local_day, next_occasion
 from harken.journeys.entries import DateEntry, Entry, EventEntry, OutcomeEntry
+from harken.journeys.own_events import example_of
 from harken.people.place import zone_of
 from harken.people.profile import Profile, Trigger
 from harken.segments.live import attribute_value
@@ -70,9 +71,7 @@ def trigger_for(api: Api, profile: Profile, journey: LiveJourney) -> Trigger | N
         return trigger_of((fitting or happened)[0])
     if isinstance(entry, EventEntry):
         return None
-    # What the way in asks of its event is what it will say.
-    known = {path: test.equals for path, test in entry.where.items()}
-    return Trigger(name=entry.event, at=api.now, properties=known)
+    return Trigger(name=entry.event, at=api.now, properties=example_of(entry))
 
 
 def _date_of(api: Api, profile: Profile, entry: DateEntry) -> Trigger | None:
