@@ -14,8 +14,8 @@ from harken.channels.addresses import parse_mailbox
 from harken.channels.hooks import webhook_faults
 from harken.channels.transports import faults_of, transport_faults
 from harken.errors import BadDefinition, Fault
-from harken.files.content import plain_steps
 from harken.files.kinds import plain_of
+from harken.files.plain import plain_steps
 from harken.files.reader import try_read
 from harken.files.references import unmet
 from harken.files.remnants import beside, readable

@@ -59,7 +59,9 @@ def test_codes_are_imported_given_shown_and_redeemed(shop: Running, tmp_path: Pa
 
 
 def test_surveys_are_listed_reported_and_previewed(shop: Running, tmp_path: Path) -> None:
-    assert "taste" in shop.cli("surveys", "list").stdout
+    listed = shop.cli("surveys", "list").stdout
+    assert "taste" in listed
+    assert "en, ko" in listed
     report = shop.cli("surveys", "report", "taste", "--since", "2026-01-01", "--texts", "5")
     assert "How many stars?" in report.stdout
     page = tmp_path / "page.html"

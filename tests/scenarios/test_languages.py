@@ -13,7 +13,7 @@ from scenario_kit import LANGUAGES, PROJECT, stock_up
 from test_first_week import buys, others
 from test_product_interest import visits
 
-from harken.files.content import plain_steps
+from harken.files.plain import plain_steps
 from harken.files.project import load
 
 Opener = Callable[..., Shop]

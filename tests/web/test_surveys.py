@@ -283,7 +283,7 @@ def test_the_report_tells_what_was_answered(asking: Shop) -> None:
 def test_surveys_are_listed_with_the_messages_that_lead_to_them(asking: Shop) -> None:
     assert asking.get("/surveys")["surveys"] == [
         {"survey": "taste", "title": "How was <it>?", "description": "", "questions": 5,
-         "languages": ["id", "ko"], "linked_from": ["ask/question"]},
+         "languages": ["en", "id", "ko"], "linked_from": ["ask/question"]},
     ]  # fmt: skip
 
 

@@ -22,11 +22,11 @@ def list_surveys(*, connection: Connection = Connection()) -> None:
         show.as_json(found)
         return
     rows = [
-        (one["survey"], one["title"], one["questions"], ", ".join(one["languages"]) or "-",
+        (one["survey"], one["title"], one["questions"], ", ".join(one["languages"]),
          ", ".join(one["linked_from"]) or "-")
         for one in found["surveys"]
     ]  # fmt: skip
-    columns = ("survey", "title", "questions", "translated to", "linked from")
+    columns = ("survey", "title", "questions", "languages", "linked from")
     show.table(columns, rows, "there are no surveys; a survey is a file surveys/NAME.yaml")
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harken.files.plain import plain_steps
 from harken.files.words import LARGEST, nearest
 
 SUFFIXES = (".html", ".htm", ".mjml", ".txt", ".liquid")
 FIELDS = ("mjml", "html", "text")
-LIMBS = ("branch", "wait_for", "arms")
-"""Lists of a step whose items hold steps under `then`."""
 
 
 class Named(NamedTuple):
@@ -38,21 +37,6 @@ def named_files(source: Any) -> Iterator[Named]:
         variants = step.get("variants")
         for number, variant in enumerate(variants if isinstance(variants, list) else []):
             yield from _of_content(variant, f"{place}.variants[{number}]")
-
-
-def plain_steps(steps: Any, path: str = "$.steps") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Steps as they are written, and those inside them, each with its place; total likewise."""
-    for index, step in enumerate(steps if isinstance(steps, list) else []):
-        if not isinstance(step, dict):
-            continue
-        place = f"{path}[{index}]"
-        yield place, step
-        for key in LIMBS:
-            arms = step.get(key)
-            for number, arm in enumerate(arms if isinstance(arms, list) else []):
-                if isinstance(arm, dict):
-                    yield from plain_steps(arm.get("then"), f"{place}.{key}[{number}].then")
-        yield from plain_steps(step.get("otherwise"), f"{place}.otherwise")
 
 
 def _of_content(content: Any, path: str) -> Iterator[Named]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from harken.errors import Fault
-from harken.files.content import plain_steps
+from harken.files.plain import plain_steps
 from harken.files.remnants import Remnant, beside
 from harken.files.words import did_you_mean
 from harken.journeys.compile import rules_of

@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 
 from harken.clock import iso
 from harken.errors import NotFound
-from harken.files.content import plain_steps
+from harken.files.plain import plain_steps
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.inputs import Approved, Definitions

@@ -36,7 +36,7 @@ class SurveyShown(Struct, kw_only=True):
     description: str
     questions: int
     languages: list[str]
-    """Besides the base."""
+    """All that it is written in; first that of the workspace, which the file itself is in."""
     linked_from: list[str]
     """Messages that lead to it, as `journey/step`."""
 
@@ -86,6 +86,8 @@ class ReportShown(Struct, kw_only=True):
 @get("/surveys", responses=responses(), sync_to_thread=True)
 def list_surveys(api: TheApi) -> Surveys:
     """All surveys in force."""
+    in_force = api.services.in_force
+    base = in_force.workspace.language
     return Surveys(
         [
             SurveyShown(
@@ -93,10 +95,13 @@ def list_surveys(api: TheApi) -> Surveys:
                 title=survey.title,
                 description=survey.description,
                 questions=len(survey.questions),
-                languages=sorted(survey.locales),
+                languages=[
+                    base,
+                    *sorted(tag for tag in survey.locales if tag.lower() != base.lower()),
+                ],
                 linked_from=[f"{journey}/{step}" for journey, step in _steps(api, name)],
             )
-            for name, survey in sorted(api.services.in_force.surveys.items())
+            for name, survey in sorted(in_force.surveys.items())
         ]
     )
 
