@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from web_kit import PROJECT, Shop
+from web_kit import CART, PROJECT, Shop
 
 DKIM = {"domain": "a.example", "selector": "s"}
 
@@ -79,6 +79,17 @@ def test_a_schedule_that_is_over_is_warned_of_once(
     assert past == ["$.entry.schedule"] * warned
     again = shop.post("/definitions/apply", project)
     assert not any("is past" in one["problem"] for one in again["faults"])
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "told"), [("2026-02-28T00:00", True), ("2026-03-31T00:00", False)]
+)
+def test_a_window_that_is_over_is_warned_of(shop: Shop, ends_at: str, told: bool) -> None:
+    source = {**CART, "window": {"ends_at": ends_at}}
+    body = {**PROJECT, "journeys": {"abandoned-cart": {"source": source}}}
+    for path in ("check", "plan", "apply"):
+        faults = str(shop.post(f"/definitions/{path}", body))
+        assert ("it is past already, so the journey lets nobody in" in faults) is told
 
 
 def test_no_fault_hides_another(shop: Shop) -> None:

@@ -335,6 +335,9 @@ def _url_faults(one: definitions.Transport, path: str) -> Iterator[Fault]:
             yield Fault(f"{path}.url_env", problem)
     elif one.url != SANDBOX_URL:
         yield from faults_of(parse_url, one.url, f"{path}.url")
+        if re.match(r"\w+://[^/@]*:[^/@]*@", one.url):
+            problem = "a password stands in the file; name a variable that holds the URL: `url_env`"
+            yield Fault(f"{path}.url", problem)
 
 
 def faults_of(parse: Callable[[str], object], text: str, path: str) -> Iterator[Fault]:

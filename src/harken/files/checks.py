@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from harken.channels.table import ADDRESSED
 from harken.clock import parse_date
+from harken.people.attributes import misnamed
 from harken.people.traits import KEPT, SENT_KEPT, UNCOUNTED
 from harken.segments.compare import compile_regex
 from harken.segments.rules import (
@@ -123,6 +124,14 @@ def _no_date(text: str) -> str:
 def _attribute(rule: Attribute) -> Problems:
     yield from _named("attribute", rule.attribute)
     yield from _some_time(rule, "within", "in_next", "longer_ago")
+    if problem := misnamed(rule.attribute):
+        yield "attribute", problem
+    if rule.attribute == "country":
+        for key in ("equals", "not_equals", "in", "not_in"):
+            said = getattr(rule, f"{key}_" if key == "in" else key)
+            for code in said if isinstance(said, list) else [said]:
+                if isinstance(code, str) and len(code) == 2 and not code.isupper():
+                    yield key, f"countries are kept in capitals: {code.upper()}"
 
 
 def _some_time(rule: Any, *names: str) -> Problems:

@@ -18,6 +18,18 @@ _PLAIN: dict[Any, str] = {
     Any: "any value",
 }
 _SHOWN = 40
+_MEANT = {
+    "and": ("all",), "or": ("any",), "none": ("not",), "eq": ("equals",), "is": ("equals",),
+    "ne": ("not_equals",), "neq": ("not_equals",), "greater_than": ("gt",), "more_than": ("gt",),
+    "less_than": ("lt",), "min": ("gte", "at_least"), "max": ("lte", "at_most"),
+    "matches": ("regex",), "delay": ("wait",), "sleep": ("wait",), "if": ("branch", "when"),
+    "send": ("message",), "email": ("message",), "trigger": ("entry",), "end": ("exit",),
+    "stop": ("exit",), "goto": ("go_to",), "else": ("otherwise",), "timeout": ("at_most",),
+    "steps": ("then",), "limit": ("at_most",), "lat": ("latitude",), "lng": ("longitude",),
+    "lon": ("longitude",), "name": ("journey", "segment", "coupon", "survey"), "body": ("html",),
+    "condition": ("when",), "where": ("when",),
+}  # fmt: skip
+"""What others call it: words that no spelling is near to, and what is written here."""
 
 LARGEST = 1_000_000
 """Bytes in a file."""
@@ -134,6 +146,9 @@ def _number(value: float) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that `word` may have meant, or empty."""
     by_lower = {name.lower(): name for name in known}
+    for meant in _MEANT.get(word.lower(), ()):
+        if meant in by_lower:
+            return by_lower[meant]
     found = get_close_matches(word[:100].lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else ""
 

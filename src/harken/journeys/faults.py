@@ -43,6 +43,7 @@ from harken.journeys.kinds import (
 )
 from harken.journeys.model import Journey
 from harken.journeys.occurrences import rule_problem
+from harken.people.attributes import misnamed
 from harken.segments.check import event_faults, parts
 from harken.segments.live import Traits
 from harken.segments.rules import AnswerIs
@@ -114,6 +115,8 @@ def _outcome_faults(entry: OutcomeEntry) -> Iterator[Fault]:
 def _date_faults(entry: DateEntry) -> Iterator[Fault]:
     if not entry.date.strip():
         yield Fault("$.entry.date", "name the attribute that holds the date")
+    elif problem := misnamed(entry.date):
+        yield Fault("$.entry.date", problem)
     if entry.before is not None and entry.after is not None:
         yield Fault("$.entry", "give `before` or `after`, not both")
     for name, length in (("before", entry.before), ("after", entry.after)):

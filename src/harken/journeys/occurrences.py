@@ -25,6 +25,8 @@ def rule_problem(recurring: Recurring) -> str:
     example = "write it as RFC 5545 has it: FREQ=WEEKLY;BYDAY=MO"
     if ":" in recurring.rrule or "\n" in recurring.rrule:
         return f"only the rule itself stands here, without DTSTART or RRULE; {example}"
+    if any("=" not in part for part in recurring.rrule.strip().strip(";").split(";")):
+        return f"{recurring.rrule[:40]!r} is no rule of a calendar; {example}"
     try:
         rule, count = _rule(recurring, _start(recurring))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as wrong:

@@ -47,7 +47,7 @@ from harken.messages.liquid import Template
 from harken.messages.offers import OfferNode, offer_fault
 from harken.messages.syntax import every
 from harken.messages.tags import CycleNode, EchoNode, ForNode, OutputNode
-from harken.people.attributes import STANDARD
+from harken.people.attributes import STANDARD, misnamed
 
 ROOTS: dict[str, frozenset[str] | None] = {
     "profile": frozenset((*STANDARD, "attributes", "id", "user_id")),
@@ -377,10 +377,14 @@ class _Walk:
                 self._add(f"no step `{name[:64]}` learns anything{hint}", at)
                 return
             if root == "profile":
-                hint = hint or f"; custom attributes are `profile.attributes.{name}`"
+                hint = f"{hint}; custom attributes are `profile.attributes.{name}`"
             elif root == "event":
-                hint = hint or f"; its properties are `event.properties.{name}`"
+                hint = f"{hint}; its properties are `event.properties.{name}`"
             self._add(f"`{root}` has no `{name}`{hint}", at)
+        elif (root, name) == ("profile", "attributes") and len(path.path) > 2:
+            own = path.path[2]
+            if isinstance(own, str) and (problem := misnamed(own)):
+                self._add(f"`profile.attributes.{own}`: {problem}", at)
         elif (root, name) == ("links", "survey"):
             self._survey(path, at)
 

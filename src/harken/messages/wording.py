@@ -22,6 +22,11 @@ from harken.messages.payload import MOST_TEMPLATES, Payload, strings_of, with_te
 from harken.messages.text import text_template
 
 _BODY = re.compile(r"<body(?:\{\{.*?\}\}|\{%.*?%\}|[^>])*>", re.IGNORECASE | re.DOTALL)
+# Values as other tools write them, or with a brace too few: a reader would get them as they stand.
+_ANOTHERS = re.compile(
+    r"(?<!\{)\$?\{ *(?:profile|event|entry|session|coupon|links|answers)\.[\w.]+ *\}(?!\})"
+    r"|\*\|\w+\|\*"
+)
 _HIDDEN = (
     '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;'
     'overflow:hidden;mso-hide:all">'
@@ -261,6 +266,9 @@ class Wordings:
             for finding in examine(made, needs_defaults=is_default, around=around):
                 place = source.place(finding.at)
                 self._fault(source.path, finding.problem, *place, finding.warning)
+            for found in _ANOTHERS.finditer(source.text):
+                problem = f"`{found[0]}` is sent as it stands; a value is written `{{{{ ... }}}}`"
+                self._fault(source.path, problem, *source.place(found.start()), True)
         return None if source.kind == LACKING else made
 
     def _parse(self, source: Source, env: Environment) -> Template | None:

@@ -39,6 +39,12 @@ def standard_name(key: str) -> str:
     return found
 
 
+def misnamed(attribute: str) -> str:
+    """What is wrong with an attribute's name that nothing is kept under, or empty."""
+    kept = standard_name(attribute)
+    return f"it is kept as `{kept}`, however clients spell it" if kept != attribute else ""
+
+
 def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
     """Set what an `identify` states. `null` takes an attribute away.
 

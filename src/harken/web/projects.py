@@ -166,13 +166,18 @@ def _given_by(definition: Segment | Journey) -> Iterator[str]:
             yield from step.update
 
 
-def past_schedules(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:
-    """Schedules of new and changed journeys whose time is past, as warnings."""
+def past_times(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:
+    """Schedules and windows of new and changed journeys whose time is past, as warnings."""
     found = []
     for change in changes:
         if change.kind != "journey" or change.action not in ("new", "changed"):
             continue
-        entry = draft.journeys[change.name].source.entry
+        journey = draft.journeys[change.name]
+        if 0 < journey.ends_at <= now:
+            problem = "it is past already, so the journey lets nobody in and sends nothing"
+            fault = Fault("$.window.ends_at", problem, warning=True)
+            found.append(found_in("journey", change.name, fault))
+        entry = journey.source.entry
         if not isinstance(entry, ScheduleEntry):
             continue
         coming, problem = following(entry, draft.zone, since=now), ""

@@ -24,7 +24,7 @@ from harken.web.projects import (
     faults_of,
     found_in,
     next_bundle,
-    past_schedules,
+    past_times,
     project_of,
     refuse_faults,
     unknown_names,
@@ -182,7 +182,7 @@ def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     warnings = NOTHING
     if sound:
         draft = compiled(api, written)
-        faults += [*unknown_names(api, written, data), *past_schedules(draft, changes, api.now)]
+        faults += [*unknown_names(api, written, data), *past_times(draft, changes, api.now)]
         missing = lacking(draft.workspace, os.environ)
         faults += [found_in("workspace", "", fault) for fault in missing]
         warnings = warnings_of(api, draft, changes)

@@ -1,0 +1,126 @@
+"""What newcomers write, and whether they are told what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from harken.checking import check
+from harken.files.plan import bundle
+from harken.files.project import load
+from harken.inputs import Definitions
+
+START = "journey: a\n"
+ENTRY = "entry: {event: Go}\n"
+MAIL = "{message: m, channel: email, default: {subject: S, html: '<p>%s</p>'}}"
+
+
+def told(root: Path, journey: str, workspace: str = "") -> list[str]:
+    """`path: problem` of all that is wrong, warnings among it."""
+    (root / "journeys").mkdir()
+    (root / "journeys" / "a.yaml").write_text(START + journey)
+    (root / "workspace.yaml").write_text("workspace: shop\n" + workspace)
+    project = load(root)
+    found = [f"{fault.path}: {fault.problem}" for fault in project.faults]
+    project.faults = []
+    made = bundle(Definitions(0, 0, ""), project, 0, "")
+    return found + [f"{f.path}: {f.problem}" for _, _, f in check(made)]
+
+
+def mail(words: str) -> str:
+    return f"{ENTRY}steps: [{MAIL % words}]\n"
+
+
+def audience(rule: str) -> str:
+    return f"entry: {{event: Go, audience: {rule}}}\nsteps: [{MAIL % 'x'}]\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("{and: [{attribute: a, equals: 1}]}", "unknown key `and`; did you mean `all`?"),
+        ("{or: [{attribute: a, equals: 1}]}", "unknown key `or`; did you mean `any`?"),
+        ("{attribute: a, greater_than: 1}", "did you mean `gt`?"),
+        ("{attribute: a, is: 1}", "did you mean `equals`?"),
+        ("{attribute: firstName, equals: A}", "$.entry.audience.attribute: it is kept as `first_n"),
+        ("{all: [{attribute: mobile, exists: true}]}", "all[0].attribute: it is kept as `phone`"),
+        ("{attribute: country, equals: kr}", "countries are kept in capitals: KR"),
+        ("{attribute: country, in: [KR, us]}", "audience.in: countries are kept in capitals: US"),
+        ("{attribute: country, not_in: [Kr]}", "countries are kept in capitals: KR"),
+    ],
+)
+def test_rules(tmp_path: Path, rule: str, says: str) -> None:
+    found = told(tmp_path, audience(rule))
+    assert any(says in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{attribute: country, equals: KR}",
+        "{attribute: country, equals: Korea}",
+        "{attribute: country, exists: true}",
+        "{attribute: address.city, equals: Seoul}",
+        "{attribute: shoe.lang, equals: kr}",
+        "{event_property: country, equals: kr}",
+    ],
+)
+def test_rules_that_are_none(tmp_path: Path, rule: str) -> None:
+    assert told(tmp_path, audience(rule)) == []
+
+
+@pytest.mark.parametrize(
+    ("journey", "says"),
+    [
+        (
+            f"{ENTRY}steps: [{{delay: 1h}}, {MAIL % 'x'}]\n",
+            "unknown key `delay`; did you mean `wait`?",
+        ),
+        (f"{ENTRY}steps: [{{if: {{attribute: a, equals: 1}}, then: []}}]\n", "mean `branch`?"),
+        (
+            f"{ENTRY}steps: [{{branch: [{{when: {{attribute: a, equals: 1}}, steps: []}}]}}]\n",
+            "unknown key `steps`; did you mean `then`?",
+        ),
+        (
+            (
+                "entry: {schedule: {rrule: 0 9 * * 1, starts_at: 2026-12-01T09:00},"
+                f" audience: {{reachable: email}}, reentry: always}}\nsteps: [{MAIL % 'x'}]\n"
+            ),
+            "'0 9 * * 1' is no rule of a calendar; write it as RFC 5545 has it",
+        ),
+        (f"entry: {{date: dob}}\nsteps: [{MAIL % 'x'}]\n", "it is kept as `birthday`"),
+    ],
+)
+def test_journeys(tmp_path: Path, journey: str, says: str) -> None:
+    found = told(tmp_path, journey)
+    assert any(says in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    "written", ["{profile.first_name}", "${event.properties.total}", "*|FNAME|*", "{ entry.x }"]
+)
+def test_values_as_others_write_them(tmp_path: Path, written: str) -> None:
+    [warning] = told(tmp_path, mail(f"Hi {written}"))
+    assert warning == (
+        f"$.steps[0].default.html: `{written}` is sent as it stands;"
+        " a value is written `{{ ... }}`"
+    )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{{ profile.language }}", "{{profile.language}}", "<style>a.b {color:red}</style>",
+        "{% if profile.first_name %}{{profile.first_name}}{% endif %}", "2 * 3 | 4 * 5",
+    ],
+)  # fmt: skip
+def test_what_is_no_slip(tmp_path: Path, written: str) -> None:
+    assert told(tmp_path, mail(written)) == []
+
+
+def test_a_password_in_the_file(tmp_path: Path) -> None:
+    transport = "transports: [{name: main, url: 'smtp://me:secret@mail.example:587'}]\n"
+    [fault] = told(tmp_path, mail("x"), transport)
+    assert fault == (
+        "$.transports[0].url: a password stands in the file; name a variable that holds the URL:"
+        " `url_env`"
+    )
