@@ -110,7 +110,10 @@ def test_what_is_wrong_gives_way_and_its_neighbours_stay(place: int, key: str) -
             '{% block "foter" %} {{ profile.first_nam | default: 1 }} {{ made_by_it }}',
             [
                 "there is no block `foter` in blocks/; did you mean `footer`?",
-                "`profile` has no `first_nam`; did you mean `first_name`?",
+                (
+                    "`profile` has no `first_nam`; did you mean `first_name`?"
+                    " (custom attributes are `profile.attributes.first_nam`)"
+                ),
             ],
         ),
         (

@@ -377,9 +377,9 @@ class _Walk:
                 self._add(f"no step `{name[:64]}` learns anything{hint}", at)
                 return
             if root == "profile":
-                hint = f"{hint}; custom attributes are `profile.attributes.{name}`"
+                hint = f"{hint} (custom attributes are `profile.attributes.{name}`)"
             elif root == "event":
-                hint = f"{hint}; its properties are `event.properties.{name}`"
+                hint = f"{hint} (its properties are `event.properties.{name}`)"
             self._add(f"`{root}` has no `{name}`{hint}", at)
         elif (root, name) == ("profile", "attributes") and len(path.path) > 2:
             own = path.path[2]
