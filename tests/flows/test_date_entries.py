@@ -1,6 +1,7 @@
 """Customers enter on the day of a date attribute, at their own local time."""
 
 from collections.abc import Callable
+from itertools import permutations
 
 import pytest
 from driver import Shop, instant
@@ -326,6 +327,54 @@ def test_parted_on_the_day_neither_enters_twice(open_shop: Open) -> None:
         instant("2027-03-10 09:00"),
         instant("2027-03-10 09:00", "America/New_York"),
     }
+
+
+ZONES = (SEOUL, NEW_YORK, "Pacific/Kiritimati")
+
+
+@pytest.mark.parametrize("whose", ["mina", "visitor", "both"])
+@pytest.mark.parametrize(("here", "there"), list(permutations(ZONES, 2)))
+@pytest.mark.parametrize("value", ["1990-03-10", "1990-03-10T20:00:00Z"])
+def test_a_merge_that_moves_them_on_the_day_lets_them_in_once(
+    open_shop: Open, whose: str, here: str, there: str, value: str
+) -> None:
+    """Whoever has the date, and wherever the other was: once for both, or once each before."""
+    shop = open_shop(cart=BIRTHDAY)
+    pairs, met = {}, dict[str, int]()
+    for hour in range(-14, 40, 5):
+        user, visitor = f"u{hour}", f"?v{hour}"
+        date = {"birthday": value}
+        told = {"timezone": here} | (date if whose != "visitor" else {})
+        shop.identify(user, email=f"{user}@shop.example", **told)
+        theirs = {"timezone": there} | (date if whose != "mina" else {})
+        shop.call("identify", anonymousId=visitor, traits={"email": "v@shop.example", **theirs})
+        pairs[hour] = (user, visitor)
+    for hour, (user, visitor) in pairs.items():
+        shop.at(f"2026-03-{10 + hour // 24:02} {hour % 24:02}:30")
+        met[user] = sum(shop.happened(one)["$date_reached"] for one in (user, visitor))
+        both = (user, visitor) if hour % 2 else (visitor, user)
+        shop.merge(*both)
+    shop.advance("5d")
+    for user, before in met.items():
+        assert shop.happened(user)["$date_reached"] == max(before, 1), (user, before)
+    assert shop.failures() == []
+
+
+@pytest.mark.parametrize("met", [False, True])
+def test_parted_into_another_zone_on_the_day_they_enter_once(open_shop: Open, met: bool) -> None:
+    """In Seoul it is evening already when New York's morning comes."""
+    shop = open_shop(cart=BIRTHDAY)
+    customer(shop, timezone=NEW_YORK)
+    shop.call("identify", anonymousId="?v", traits={"birthday": "1990-03-10", "timezone": SEOUL})
+    visitor = shop.id("?v")
+    shop.merge("mina", "?v")
+    parted = f"2026-03-10 {'10' if met else '07'}:00"
+    shop.at(parted, NEW_YORK)
+    shop.unmerge("mina", visitor)
+    shop.advance("5d")
+    [reached] = [*shop.properties("mina", "$date_reached"), *shop.properties("?v", "$date_reached")]
+    assert reached["date"] == "2026-03-10"
+    assert shop.happened("mina")["$date_reached"] == met
 
 
 def test_who_is_forgotten_leaves_no_date_behind(open_shop: Open) -> None:

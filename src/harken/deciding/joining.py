@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harken.deciding.entering import at_any_time
 from harken.deciding.issuing import expiring, forget_code, hand_over, let_go
-from harken.deciding.noticing import await_dates, look_around, standing, waking
+from harken.deciding.noticing import await_dates, expected, look_around, standing, waking
 from harken.inputs import Unmerge, WakeUp
 from harken.people import merge as merging
 from harken.people import profile as documents
@@ -35,6 +35,7 @@ def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
             effects.cancel.append(WakeUp(profile.segments_due, profile.id, "segments"))
     survivor.segments_due = 0
     effects.cancel += standing(absorbed)
+    before = [expected(one, handling.definitions) for one in (survivor, absorbed)]
     mine = {run.id: run.due for run in survivor.runs.values()}
     tombstone, ended = merging.merge(survivor, absorbed, at, how, partial(at_any_time, handling))
     for run in ended:
@@ -47,7 +48,7 @@ def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     effects.wake += waking(survivor, absorbed.unheeded.keys() & survivor.unheeded.keys())
     effects.wake += expiring(survivor, absorbed.coupons)
     handling.rewake_session()
-    await_dates(effects, survivor, handling.definitions, handling.upto)
+    await_dates(effects, survivor, handling.definitions, handling.upto, before=before)
     look_around(handling, silent=True)
     effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
@@ -75,6 +76,7 @@ def part(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> N
         return
     effects.cancel.append(_grave_closes(tombstone, survivor, grave.at))
     before, watched = dict(survivor.runs), {*standing(survivor)}
+    dates = [expected(survivor, handling.definitions)]
     restored = merging.unmerge(survivor, tombstone, command.events_since, at)
     for id, run in before.items():
         if id not in survivor.runs:
@@ -92,7 +94,7 @@ def part(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> N
         _forget_codes(profile, documents.decode(then), grave.ended)
     look_around(handling, silent=True)
     for profile in (survivor, restored):
-        await_dates(effects, profile, handling.definitions, handling.upto)
+        await_dates(effects, profile, handling.definitions, handling.upto, before=dates)
     restored.session = None
     restored.segments_due = 0
     # A first or last time cannot be subtracted: history counts for both again.

@@ -3,8 +3,11 @@ are somewhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from harken.clock import to_datetime
 from harken.deciding.entering import enter
@@ -55,17 +58,41 @@ def _root(entry: DateEntry) -> str:
     return entry.date.partition(".")[0]
 
 
+class Expected(NamedTuple):
+    """A journey's date as a document had it."""
+
+    value: Any
+    """Of the attribute that says the date."""
+    zone: ZoneInfo
+    awaited: AwaitedDate
+
+
+def expected(profile: Profile, definitions: InForce) -> dict[str, Expected]:
+    """What the document awaits, by journey, as it is now."""
+    zone = zone_of(profile, definitions.zone)
+    return {
+        journey: Expected(
+            attribute_value(profile, definitions.dates[journey].date), zone, replace(awaited)
+        )
+        for journey, awaited in profile.dates.items()
+        if journey in definitions.dates
+    }
+
+
 def await_dates(
     effects: Effects,
     profile: Profile,
     definitions: InForce,
     now: int,
     touched: Collection[str] = (),
+    before: Sequence[Mapping[str, Expected]] = (),
 ) -> bool:
     """Set each journey's next date of a customer, where it has changed; whether any has.
 
     A date that was due before `now` and is still to be handled stays. `touched` are the attributes
     that have changed: whoever only came into another zone neither misses the day nor has it twice.
+    `before` is what documents awaited of which this one was made: where one had the same date, a
+    zone that comes from the other is such a journey, too.
     """
     if not definitions.dates and not profile.dates:
         return False
@@ -79,7 +106,13 @@ def await_dates(
         awaited = profile.dates.get(journey, AwaitedDate())
         value = attribute_value(profile, entry.date)
         travelled = not ZONE_FACTS.isdisjoint(touched) and _root(entry) not in touched
-        found = next_awaited(entry, value, zone, now, awaited, travelled=travelled)
+        was = awaited
+        same = [one[journey] for one in before if journey in one and one[journey].value == value]
+        if same:
+            # Whoever came furthest speaks for both: the day that let them in is met.
+            had = max(same, key=lambda one: (one.awaited.reached, one.awaited.due > 0))
+            was, travelled = replace(had.awaited, reached=awaited.reached), had.zone != zone
+        found = next_awaited(entry, value, zone, now, was, travelled=travelled)
         if found == awaited:
             continue
         _unset(effects, profile, journey)
