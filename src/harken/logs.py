@@ -6,19 +6,15 @@ Profiles are named by their id (a hash), messages by theirs; never an address, a
 import logging
 import sys
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
+
+from harken.lean import without
 
 # structlog looks for rich, to show tracebacks in colour on a terminal, and loading that takes as
-# long as loading half of Harken, in each of its processes. Ours are JSON, so it finds none; every
-# module has structlog from here. The command line, which does use rich, still gets it.
-_modules: dict[str, Any] = sys.modules
-_without_rich = "rich" not in _modules
-if _without_rich:
-    _modules["rich"] = None
-import structlog  # noqa: E402
-
-if _without_rich:
-    del _modules["rich"]
+# long as loading half of Harken. Ours are JSON, so it finds none; every module has structlog from
+# here. The command line, which does use rich, still gets it.
+with without("rich"):
+    import structlog
 
 __all__ = ["TRACEBACK", "StandardError", "set_up", "structlog"]
 

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-import httpx
-
 from harken.errors import BadInput, HarkenError
+from harken.outside.client import httpx
 from harken.outside.network import EVERYWHERE, Closed, Unresolved, address_of, said
 
 LONGEST_URL = 2_000

@@ -7,30 +7,20 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import duckdb
-import msgspec
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
-from harken.history import duck_write, filling
+from harken.history import answers, duck_write, filling
+from harken.history.answers import DECISION_FIELDS, EVENT_FIELDS
 from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row, Table
 from harken.history.export import export
-from harken.history.rows import LARGEST, SMALLEST, Rekey, decode_batch
+from harken.history.rows import Rekey, decode_batch
 
-EVENT_FIELDS = (
-    "ts, received, profile_id, name, message_id, props::JSON::VARCHAR, journey, step, variant,"
-    " channel, message, anonymous_id, imported"
-)
-DECISION_FIELDS = (
-    "ts, profile_id, journey, revision, outcome, reason, run, step, gate, message, until,"
-    " facts::VARCHAR"
-)
 MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2"
 FLOOR = f"""
 SELECT min(ts) FROM (
@@ -64,10 +54,12 @@ SIZES = "SELECT ts, size FROM segment_sizes WHERE segment = $1 AND ts >= $2 ORDE
 END_OF_TIME = 2**63 - 1
 CHECKPOINT = "32MB"
 """WAL before a checkpoint, each of which writes the last, half full group of rows anew."""
+LITTLE = 4_000_000
+"""Bytes of WAL that may wait for a checkpoint when nothing comes in: its rows are in memory."""
+QUIET = 2.0
+"""Seconds without rows after which nothing comes in."""
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 COPY_SECONDS = 600
-PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
-WHOLE = frozenset({int})
 
 
 class Preparing:
@@ -86,7 +78,7 @@ class DuckHistory(History):
         self._path, self._memory, self._threads = path, memory, threads
         self._config = _config(memory, threads)
         self._writing = threading.Lock()
-        self._held_until = 0.0
+        self._held_until = self._appended = 0.0
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._broken = False
         self._filling = threading.Lock()
@@ -95,6 +87,7 @@ class DuckHistory(History):
 
     def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
         with self._writing:
+            self._appended = monotonic()
             upto = self._upto()
             fresh = [(number, blob) for number, blob in batches if number > upto]
             if not fresh:
@@ -138,7 +131,7 @@ class DuckHistory(History):
             raise BadInput(str(fault)) from None
         finally:
             alarm.cancel()
-        return Table(columns, [tuple(map(_plain, row)) for row in rows])
+        return Table(columns, [tuple(map(answers.plain, row)) for row in rows])
 
     def timeline(
         self,
@@ -151,27 +144,30 @@ class DuckHistory(History):
         floor = self._rows(FLOOR, [*which, limit])[0][0]
         if floor is None:
             return []
-        events = [_entry("event", _event(row)) for row in self._rows(EVENTS_PAGE, [*which, floor])]
+        events = [
+            answers.entry("event", answers.event(row))
+            for row in self._rows(EVENTS_PAGE, [*which, floor])
+        ]
         decided = [
-            _entry("decision", _decision(row))
+            answers.entry("decision", answers.decision(row))
             for row in self._rows(DECISIONS_PAGE, [*which, floor])
         ]
         # What was decided at a ms came after what happened at it.
         return sorted([*events, *decided], key=lambda entry: int(entry["at"]))[::-1]
 
     def decisions(self, profile_id: int, journey: str) -> list[Decision]:
-        return [_decision(row) for row in self._rows(OF_JOURNEY, [profile_id, journey])]
+        return [answers.decision(row) for row in self._rows(OF_JOURNEY, [profile_id, journey])]
 
     def events_since(self, profile_id: int, since: int) -> dict[str, list[int]]:
         rows = self._rows(OWN_SINCE, [profile_id, since])
         return {name: [count, first, last] for name, count, first, last in rows}
 
     def recent_triggers(self, event_name: str, limit: int) -> list[tuple[int, Happening]]:
-        events = [_event(row) for row in self._rows(LATEST, [event_name, limit])]
+        events = [answers.event(row) for row in self._rows(LATEST, [event_name, limit])]
         return [(event.profile_id, event) for event in events]
 
     def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
-        return [_event(row) for row in self._rows(OF_NAME, [profile_id, event_name, limit])]
+        return [answers.event(row) for row in self._rows(OF_NAME, [profile_id, event_name, limit])]
 
     def rekey(self, absorbed: int, survivor: int) -> None:
         with self._transaction() as cursor:
@@ -221,7 +217,7 @@ class DuckHistory(History):
         with _storage():
             for trait_id in trait_ids:
                 for id, state in filling.read(self._cursor(), trait_id, after, upto):
-                    found.setdefault(id, {})[trait_id] = _plain(state)
+                    found.setdefault(id, {})[trait_id] = answers.plain(state)
         return found
 
     def filled_ids(self, trait_id: str, after: int, limit: int) -> list[int]:
@@ -265,6 +261,23 @@ class DuckHistory(History):
             for source, target in ((self._path, to), (f"{self._path}.wal", f"{to}.wal")):
                 if Path(source).exists():
                     _copy(source, target)
+
+    def settle(self) -> None:
+        """Let go of the memory of rows that wait for a checkpoint, when no more are coming."""
+        if monotonic() - self._appended < QUIET or self._preparing is not None:
+            return
+        wal = Path(f"{self._path}.wal")
+        with self._writing, _storage():
+            self._revive()
+            if not wal.exists() or wal.stat().st_size <= LITTLE:
+                return
+            try:
+                self._writer.execute("CHECKPOINT")
+            except duckdb.TransactionException:
+                pass  # somebody writes just now; asked again later
+            except duckdb.FatalException:
+                self._broken = True
+                raise
 
     def close(self) -> None:
         # A preparation that is just beginning misses an interrupt: it is told until it has ended.
@@ -390,6 +403,8 @@ def _config(memory: str, threads: int) -> dict[str, str | bool | int | float | l
         "threads": threads,
         "max_temp_directory_size": "2GB",
         "checkpoint_threshold": CHECKPOINT,
+        # Else its allocator keeps what a burst needed until the next one.
+        "allocator_background_threads": True,
         "enable_external_access": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -419,64 +434,3 @@ def _only_select(sql: str) -> None:
 def _count(cursor: duckdb.DuckDBPyConnection) -> int:
     found = cursor.fetchone()
     return int(found[0]) if found else 0
-
-
-def _event(row: Row) -> Happening:
-    return Happening(
-        at=row[0],
-        received_at=row[1],
-        profile_id=row[2],
-        name=row[3],
-        message_id=row[4],
-        properties=_object(row[5]),
-        journey=row[6],
-        step=row[7],
-        variant=row[8],
-        channel=row[9],
-        message=row[10],
-        anonymous_id=row[11],
-        imported=row[12],
-    )
-
-
-def _decision(row: Row) -> Decision:
-    return Decision(
-        at=row[0],
-        profile_id=row[1],
-        journey=row[2],
-        revision=row[3],
-        outcome=row[4],
-        reason=row[5],
-        run=row[6],
-        step=row[7],
-        gate=row[8],
-        message=row[9],
-        until=row[10],
-        facts=_object(row[11]),
-    )
-
-
-def _object(text: str) -> dict[str, Any]:
-    found = msgspec.json.decode(text)
-    return found if isinstance(found, dict) else {"": found}
-
-
-def _entry(kind: str, row: Happening | Decision) -> dict[str, Any]:
-    return {"kind": kind, **msgspec.structs.asdict(row)}
-
-
-def _plain(value: Any) -> Any:
-    """A value of a query's answer as JSON would have it, so that it can cross a socket."""
-    if type(value) in PLAIN:
-        return value if type(value) is not int or SMALLEST <= value <= LARGEST else float(value)
-    if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple | set):
-        if set(map(type, value)) == WHOLE and min(value) >= SMALLEST and max(value) <= LARGEST:
-            return list(value)
-        return [_plain(part) for part in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    return str(value)

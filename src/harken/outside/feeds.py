@@ -13,12 +13,12 @@ from concurrent.futures import TimeoutError as NotInTime
 from functools import cached_property
 from typing import Any
 
-import httpx
 import msgspec
 from msgspec import Struct
 
 from harken.clock import SECOND, Clock
 from harken.messages.outside import Feed, Unanswered
+from harken.outside.client import httpx
 from harken.outside.network import Closed, Networks, Unresolved, address_of, said
 
 LARGEST = 1_000_000

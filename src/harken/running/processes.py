@@ -28,9 +28,6 @@ STEADY = 30.0
 """A child that lived so long died of something new."""
 GRACE = 20.0
 """Seconds that a child has to finish what it is doing."""
-MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
-"""How a child's C library keeps memory: an arena a thread would hold on to what bursts needed, many
-times over, and so would one arena to what large blocks (a batch, a page of history) left free."""
 
 
 class Bells(Struct):
@@ -96,7 +93,6 @@ class Child:
             [sys.executable, "-m", "harken.running.roles", self.role],
             pass_fds=descriptors,
             stdin=subprocess.PIPE,
-            env={**os.environ, **MEMORY},
             start_new_session=True,
         )
         assert self._process.stdin is not None

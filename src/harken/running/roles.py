@@ -14,6 +14,7 @@ from harken.clock import SystemClock
 from harken.config import Settings, link_secret
 from harken.errors import Unavailable
 from harken.logs import structlog
+from harken.running import memory
 from harken.running.bell import Bell
 from harken.running.processes import Bells, Orders, follow_parent, take_orders
 
@@ -25,6 +26,9 @@ AFTER_FAILURE = 0.5
 SWITCH = 0.0005
 """Seconds a thread may keep Python's lock that another waits for: each step of a commit does."""
 
+REST = 3.0
+"""Seconds without work after which memory is given back that only work needs."""
+
 CACHE_MIB = 4
 """Of the store's pages, what each of the engine's threads keeps. More would be of no use: what a
 thread has kept is void as soon as another has committed."""
@@ -32,6 +36,7 @@ thread has kept is void as soon as another has committed."""
 
 def main(role: str) -> None:
     """Take orders and work until told to stop."""
+    memory.keep_little()
     orders, bells = take_orders()
     logs.set_up(orders.settings.log_level, role)
     stopping = threading.Event()
@@ -92,7 +97,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     feeder = Feeder(store, history)
     server = remote.serve(history, settings.run / "history.address")
     feeder.start()
-    checkpoints = threading.Thread(target=_checkpoint, args=(store, stopping), daemon=True)
+    checkpoints = threading.Thread(target=_checkpoint, args=(store, history, stopping), daemon=True)
     checkpoints.start()
     engine = Engine(
         store,
@@ -116,7 +121,11 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         due = store.next_due()
         return (due - engine.clock.now()) / 1000 if due is not None else LONGEST_WAIT
 
-    _work(engine.turn, wait, bells.engine, stopping)
+    def rest() -> None:
+        store.database.shrink()
+        memory.give_back()
+
+    _work(engine.turn, wait, bells.engine, stopping, rest)
     engine.close()
     feeder.stop()
     server.close()
@@ -136,32 +145,48 @@ def run_sender(orders: Orders, bells: Bells, stopping: threading.Event) -> None:
     name = f"sender-{orders.number}"
     sender = Sender(orders.settings, SystemClock(), name, on_outcome=bells.engine.ring)
     sender.recover()
-    _work(sender.turn, sender.wait, bells.sender, stopping)
+    _work(sender.turn, sender.wait, bells.sender, stopping, memory.give_back)
     sender.close()
 
 
 def _work(
-    turn: Callable[[], int], wait: Callable[[], float], bell: Bell, stopping: threading.Event
+    turn: Callable[[], int],
+    wait: Callable[[], float],
+    bell: Bell,
+    stopping: threading.Event,
+    rest: Callable[[], None],
 ) -> None:
-    """Turn while there is something to do; else wait for the bell or the next time due."""
+    """Turn while there is something to do; else wait for the bell or the next time due.
+
+    `rest` is called once when there was nothing to do for a while.
+    """
+    worked: float | None = None
     while not stopping.is_set():
         try:
-            if not turn():
-                bell.wait(min(max(wait(), 0.0), LONGEST_WAIT))
+            if turn():
+                worked = time.monotonic()
+                continue
+            if worked is not None and time.monotonic() - worked > REST:
+                rest()
+                worked = None
+            bell.wait(min(max(wait(), 0.0), LONGEST_WAIT))
         except Unavailable as fault:
             # Storage failed (disk full): nothing was committed. Try again until it is back.
             log.error("storage does not answer", fault=str(fault))
             time.sleep(AFTER_FAILURE)
 
 
-def _checkpoint(store: object, stopping: threading.Event) -> None:
-    """Keep the write-ahead log short, beside the engine instead of within its commits."""
+def _checkpoint(store: object, history: object, stopping: threading.Event) -> None:
+    """Keep the write-ahead logs short, beside the engine instead of within its commits."""
+    from harken.history.duck import DuckHistory
     from harken.store.sqlite import SqliteStore
 
     assert isinstance(store, SqliteStore)
+    assert isinstance(history, DuckHistory)
     while not stopping.wait(1.0):
         try:
             store.database.checkpoint()
+            history.settle()
         except Unavailable as fault:
             log.warning("no checkpoint", fault=str(fault))
 

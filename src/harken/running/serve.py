@@ -20,6 +20,7 @@ from harken import clock, logs
 from harken.config import Settings
 from harken.errors import BadInput, HarkenError, Unavailable
 from harken.logs import structlog
+from harken.running import memory
 from harken.running.folder import held
 from harken.running.processes import Bells, Family
 from harken.store.log import Log
@@ -44,6 +45,7 @@ log = structlog.get_logger("serve")
 def serve(settings: Settings) -> None:
     """Run until SIGTERM, SIGINT or SIGHUP. Raises BadInput and Conflict when it cannot start, and
     Unavailable when it comes to an end that nobody asked for."""
+    memory.keep_little()
     _check(settings)
     with held(settings.data), listening(settings.host, settings.port, "--port") as listener:
         settings = replace(settings, port=listener.getsockname()[1])

@@ -93,6 +93,12 @@ class Database:
         with self.reporting():
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def shrink(self) -> None:
+        """Let go of the pages that the connections of all threads keep."""
+        with self.reporting():
+            for connection in list(self._all):
+                connection.execute("PRAGMA shrink_memory")
+
     def backup(self, to: Path) -> None:
         """A consistent copy of the file while it is in use."""
         with self.reporting():
