@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from harken.catalogs.settings import catalog_faults
-from harken.deciding.saying import Named, compile_messages
+from harken.deciding.saying import Named, compile_words
 from harken.effects import Outgoing
 from harken.errors import BadDefinition, Fault
 from harken.files.naming import There, names_left, naming_faults
@@ -278,9 +278,8 @@ class InForce:
                 return None
             if len(self._messages) > PAST_REVISIONS * 5:
                 self._messages.clear()
-            for name, message in compile_messages(
-                source, self.workspace, self._traits, self.named()
-            )[0].items():
+            words = compile_words(source, self.workspace, self._traits, self.named())
+            for name, message in words.messages.items():
                 self._messages[journey, revision, name] = message
         return self._messages.get(key)
 
@@ -440,8 +439,8 @@ def _check_journey(
     """`approved`: what messages may say though it would be refused; None: that is not looked at."""
     faults = journey_faults(journey)
     faults += naming_faults(journey, there, archived=source.archived)
-    words, wrong = compile_messages(source, there.workspace, Traits(), named)
-    faults += wrong
+    words = compile_words(source, there.workspace, Traits(), named)
+    faults += words.faults
     if approved is not None and not source.archived:
         from harken.messages.privacy import guarded
 

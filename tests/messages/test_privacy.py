@@ -183,3 +183,37 @@ def test_two_messages_of_one_name_are_told_as_that_fault() -> None:
     source = {"journey": "j", "entry": {"event": "E"}, "steps": [plain, varied]}
     written = Definitions(1, 0, "", {}, {"j": JourneySource(1, source)})
     assert [fault.path for _, _, fault in check(written)] == ["$.steps[1]"]
+
+
+def told(payload: dict[str, Any], approvals: list[Approved] | None = None) -> list[tuple[str, str]]:
+    """Where and why a webhook step with this payload is refused."""
+    steps = [{"wait": "1h"}, {"webhook": "crm", "payload": payload}]
+    written = Definitions(
+        1,
+        0,
+        "",
+        workspace={"webhooks": {"crm": {"url": "https://crm.example/x"}}},
+        journeys={"j": JourneySource(1, {"journey": "j", "entry": {"event": "E"}, "steps": steps})},
+        approvals=approvals or [],
+    )
+    return [(fault.path, fault.problem) for _, _, fault in check(written) if not fault.warning]
+
+
+def test_a_webhook_is_told_nothing_that_a_message_may_not_say() -> None:
+    assert told({"who": said("profile.email"), "size": said("profile.attributes.shoe_size")}) == []
+    payload = {"about": [{"faith": said("profile.attributes.religion")}], "n": 1}
+    [(path, problem)] = told(payload)
+    assert path == "$.steps[1].payload"
+    assert problem.startswith("it tells the webhook crm `religion` (`profile.attributes.religion`)")
+    assert "harken approve j webhook-2 religion --reason" in problem
+    asks = "{% if profile.attributes.pregnant %}1{% else %}0{% endif %}"
+    [(_, chooses)] = told({"x": asks})
+    assert "it chooses what it says by `pregnant`" in chooses
+    given = Approved(journey="j", message="webhook-2", attribute="religion", by="a", reason="r")
+    assert told(payload, [given]) == []
+
+
+def test_a_webhook_step_sends_a_feed_no_secret_that_is_not_there() -> None:
+    [(path, problem)] = told({"x": '{% connected a = "https://a.example/" auth: "feed" %}1'
+                                   "{% else %}2{% endconnected %}"})  # fmt: skip
+    assert (path, "no `feed` under `connected`" in problem) == ("$.steps[1]", True)

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from receivers import receiving
 from web_kit import PROJECT, Shop
 
 DIET = "{{ profile.attributes.diet | default: 'all' }}"
@@ -146,3 +147,30 @@ def test_what_a_client_told_in_passing_was_learned(shop: Shop) -> None:
     report = shop.get("/journeys/abandoned-cart/creepiness")
     [country] = [one for one in report["shown"] if one["fact"] == "profile.country"]
     assert (country["came_from"], country["got"]) == ({"learned": 1}, 1)
+
+
+def test_the_report_tells_what_a_webhook_is_told(shop: Shop) -> None:
+    with receiving() as receiver:
+        made = project("Hello")
+        made["workspace"]["webhooks"] = {"crm": {"url": receiver.url, "private": True}}
+        payload = {"team": "{{ profile.attributes.team | default: 'none' }}", "diet": DIET}
+        call = {"webhook": "crm", "id": "tell", "payload": payload}
+        made["journeys"]["abandoned-cart"]["source"]["steps"].insert(0, call)
+        [problem] = refused(shop, made)
+        assert "it tells the webhook crm `diet`" in problem
+        wish = {**APPROVAL, "message": "tell", "reason": "they cook"}
+        shop.apply(project("Hello"))
+        notes = shop.post("/approvals", wish)["notes"]
+        assert notes == ["`abandoned-cart` has no message `tell` yet"]
+        shop.apply(made)
+        assert shop.post("/approvals", wish)["notes"] == []
+        shop.customer("u1", team="Tigers")
+        shop.leaves_cart("u1", value=150)
+        assert receiver.bodies()[0]["data"]["payload"] == {"team": "Tigers", "diet": "all"}
+    report = shop.get("/journeys/abandoned-cart/creepiness")
+    told = {one["fact"]: one for one in report["shown"] if one["message"] == "tell"}
+    team, diet = told["profile.attributes.team"], told["profile.attributes.diet"]
+    assert (team["webhook"], team["use"], team["is_"]) == ("crm", "told", "personal")
+    assert (team["got"], team["would_get"]) == (1, 1)
+    assert (diet["is_"], diet["approved"]["reason"]) == ("sensitive", "they cook")
+    assert (diet["got"], diet["would_get"]) == (0, 0)

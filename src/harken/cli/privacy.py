@@ -74,10 +74,11 @@ def creepiness(journey: JourneyName, /, *, connection: Connection = Connection()
         f" {report['audience']} customers who would be sent its messages now"
     )
     if not report["shown"]:
-        show.line("Its messages say nothing of people.", "green")
+        show.line("It says nothing of people.", "green")
     for one in report["shown"]:
+        to = f" to the webhook {one['webhook']}" if one["webhook"] else ""
         show.heading(f"{one['fact']} in {one['message']}")
-        show.line(f"{one['use']}, {one['is_']}", STYLES.get(one["is_"], ""))
+        show.line(f"{one['use']}{to}, {one['is_']}", STYLES.get(one["is_"], ""))
         show.facts(_facts(one))
 
 

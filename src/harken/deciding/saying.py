@@ -3,11 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from harken.errors import Fault
 from harken.files.reader import read
 from harken.inputs import JourneySource
 from harken.journeys.faults import learning
-from harken.journeys.kinds import CallWebhook, IssueCoupon, Message, walk
+from harken.journeys.kinds import CallWebhook, IssueCoupon, Message, step_id, walk
 from harken.journeys.model import Journey
 from harken.journeys.own_events import certain_of, properties_of
 from harken.messages.pools import OWN, CouponPool
@@ -16,7 +15,7 @@ from harken.workspace import Workspace
 
 if TYPE_CHECKING:
     # The engine renders nothing: it never loads the templates' libraries.
-    from harken.messages.compile import CompiledMessage
+    from harken.messages.compile import Words
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -28,17 +27,16 @@ class Named(NamedTuple):
     surveys: Collection[str]
 
 
-def compile_messages(
+def compile_words(
     source: JourneySource, workspace: Workspace, traits: Traits, named: Named
-) -> "tuple[dict[str, CompiledMessage], list[Fault]]":
-    """The messages of a journey by step, and what is wrong with their words."""
+) -> "Words":
+    """The words of a journey; calls whose templates are broken are left out."""
     from harken.messages.analysis import Surroundings
-    from harken.messages.compile import compile_call, compile_message
+    from harken.messages.compile import Words, compile_call, compile_message
     from harken.messages.coupons import certain_coupons
 
     journey = read(source.source, Journey)
-    compiled: dict[str, CompiledMessage] = {}
-    faults: list[Fault] = []
+    words = Words({}, {}, [])
     certain = certain_coupons(journey, named.pools)
     said = certain_of(journey.entry)
     around = Surroundings(
@@ -50,9 +48,9 @@ def compile_messages(
         event=journey.entry.event,
         properties=properties_of(journey.entry),
     )
-    for path, step in walk(journey.steps):
+    for place, (path, step) in enumerate(walk(journey.steps)):
         if isinstance(step, Message):
-            compiled[step.message], found = compile_message(
+            words.messages[step.message], found = compile_message(
                 step,
                 source.files,
                 journey=journey.journey,
@@ -62,17 +60,22 @@ def compile_messages(
                 compile_rule=lambda rule: compile_rule(rule, traits),
                 around=around._replace(certain=said | certain.get(path, NOTHING)),
             )
-            faults += found
+            words.faults.extend(found)
         elif isinstance(step, CallWebhook):
-            faults += compile_call(
+            name = step_id(step, place)
+            call, found = compile_call(
                 step,
                 source.files,
-                name="",
+                name=name,
+                journey=journey.journey,
                 path=path,
                 workspace_language=workspace.language,
                 around=around,
-            )[1]
-    return compiled, faults
+            )
+            words.faults.extend(found)
+            if call is not None:
+                words.calls[name] = call
+    return words
 
 
 def _of_coupons(journey: Journey, pools: Mapping[str, CouponPool]) -> set[str] | None:

@@ -1,7 +1,7 @@
 """From a message step to what is rendered: every template parsed once a revision."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -61,6 +61,14 @@ class CompiledCall(Struct, frozen=True, kw_only=True):
     language: str
     """The workspace's."""
     payload: Payload
+
+
+class Words(NamedTuple):
+    """What the messages and calls of a journey say, by step, and what is wrong with it."""
+
+    messages: dict[str, CompiledMessage]
+    calls: dict[str, CompiledCall]
+    faults: list[Fault]
 
 
 def compile_call(

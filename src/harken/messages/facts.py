@@ -1,4 +1,4 @@
-"""What a message says of its recipient: told of its templates, without a customer."""
+"""What a message or a call says of a customer: told of its templates, without one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,8 +10,9 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from msgspec import Struct
 
+from harken.journeys.experiments import DEFAULT
 from harken.messages.analysis import ALWAYS
-from harken.messages.compile import CompiledMessage
+from harken.messages.compile import CompiledCall, CompiledMessage
 from harken.messages.evaluate import path_text
 from harken.messages.liquid import Template
 from harken.messages.syntax import every
@@ -45,6 +46,15 @@ def facts_of(message: CompiledMessage) -> dict[str, set[Fact]]:
             for fact in template_facts(template)
         }
         for variant, versions in message.contents.items()
+    }
+
+
+def call_facts(call: CompiledCall) -> dict[str, set[Fact]]:
+    """Likewise of a webhook step, which has one version."""
+    return {
+        DEFAULT: {
+            fact for template in call.payload.templates() for fact in template_facts(template)
+        }
     }
 
 

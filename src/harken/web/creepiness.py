@@ -1,18 +1,18 @@
-"""The creepiness report: what a journey's messages say of people, whence, why, and to how many."""
+"""The creepiness report: what a journey tells people of themselves, and webhooks of them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from harken.clock import iso
 from harken.definitions import InForce
 from harken.inputs import Approved
 from harken.journeys.compile import LiveJourney
-from harken.journeys.kinds import Message
+from harken.journeys.kinds import CallWebhook, Message
 from harken.messages.approvals import approval_of, approvals
 from harken.messages.context import context_of
-from harken.messages.facts import Fact, has
-from harken.messages.privacy import standings, uses_of
+from harken.messages.facts import Fact, call_facts, has
+from harken.messages.privacy import Says, standings, uses_of
 from harken.people.privacy import Register, folded
 from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
@@ -27,7 +27,7 @@ MOST_STATEMENTS = 50_000
 
 SENT = """
 SELECT step, variant, profile_id FROM events
-WHERE name = '$message_sent' AND journey = $1
+WHERE name IN ('$message_sent', '$webhook_called') AND journey = $1
 GROUP BY step, variant, profile_id ORDER BY max(ts) DESC LIMIT $2
 """
 STATED = """
@@ -51,10 +51,11 @@ def creepiness(api: Api, name: str) -> Creepiness:
     would = _would_get(api, journey, in_force, audience)
     people = [one[0] for group in (*sent.values(), *would.values()) for one in group]
     origins = _origins(api, people)
+    told = _Told(in_force, journey, origins)
     shown = [
         one
-        for step in journey.messages()
-        for one in _facts(step, in_force, journey, sent[step.message], would[step.message], origins)
+        for says in _says(in_force, journey)
+        for one in told.by(says, sent[says.step], would[says.step])
     ]
     gravity = ("sensitive", "personal", "ordinary", "of the event")
     shown.sort(key=lambda one: gravity.index(one.is_))
@@ -68,7 +69,8 @@ def creepiness(api: Api, name: str) -> Creepiness:
 
 
 def _sent(api: Api, journey: LiveJourney, in_force: InForce) -> dict[str, list[Recipient]]:
-    """By message: those who were sent it lately, and the variant that they were sent."""
+    """By step: those who were sent it lately, and the variant that they were sent; or who a
+    webhook was told of."""
     history = api.services.history
     rows = history.query(SENT, [journey.name, MOST_RECIPIENTS], limit=MOST_RECIPIENTS)
     profiles = api.services.store.profiles(sorted({id for _, _, id in rows}))
@@ -89,14 +91,18 @@ def _would_get(
     in_force: InForce,
     audience: Sequence[tuple[Profile, Trigger | None]],
 ) -> dict[str, list[Recipient]]:
-    """By message: those who would be sent it now, and the variant chosen for them."""
+    """By step: those who would be sent it now, and the variant chosen for them."""
     found: dict[str, list[Recipient]] = defaultdict(list)
+    valued = [(one, event, _values(one, event, in_force, api.now)) for one, event in audience]
     for step in journey.messages():
         chooser = in_force.chooser(journey.name, journey.revision, step)
-        for profile, trigger in audience:
-            variant = chooser.choose(profile, trigger, api.now).variant
-            values = _values(profile, trigger, in_force, api.now)
-            found[step.message].append((profile, variant, values))
+        found[step.message] = [
+            (profile, chooser.choose(profile, trigger, api.now).variant, values)
+            for profile, trigger, values in valued
+        ]
+    for node in journey.nodes:
+        if isinstance(node.step, CallWebhook):
+            found[node.id] = [(profile, "", values) for profile, _, values in valued]
     return found
 
 
@@ -107,40 +113,66 @@ def _values(
     return {"entry": values["event"]["properties"], **values}
 
 
-def _facts(
-    step: Message,
-    in_force: InForce,
-    journey: LiveJourney,
-    sent: Sequence[Recipient],
-    would: Sequence[Recipient],
-    origins: "_Origins",
-) -> Iterator[Shown]:
-    words = in_force.message(journey.name, journey.revision, step.message)
-    if words is None:
-        return
-    register = Register(in_force.workspace.attributes)
-    approved = approvals(in_force.workspace, in_force.written.approvals)
+def _says(in_force: InForce, journey: LiveJourney) -> Iterator[Says]:
+    """What each message says, and each webhook is told."""
     rules = {name: one.rule for name, one in in_force.segments.sources.items()}
-    by_fact: dict[Fact, list[str]] = defaultdict(list)
-    for variant, facts in uses_of(step, words, rules).items():
-        for fact in facts:
-            by_fact[fact].append(variant)
-    for fact, variants in sorted(by_fact.items()):
+    for node in journey.nodes:
+        match node.step:
+            case Message() as step:
+                words = in_force.message(journey.name, journey.revision, node.id)
+                if words is not None:
+                    yield Says(journey.name, node.id, uses_of(step, words, rules))
+            case CallWebhook(webhook=name):
+                call = in_force.call(journey.name, journey.revision, node.id)
+                if call is not None:
+                    yield Says(journey.name, node.id, call_facts(call), name)
+
+
+class _Told:
+    """The rows of the report."""
+
+    def __init__(self, in_force: InForce, journey: LiveJourney, origins: "_Origins") -> None:
+        self._register = Register(in_force.workspace.attributes)
+        self._approved = approvals(in_force.workspace, in_force.written.approvals)
+        self._journey, self._origins = journey.name, origins
+
+    def by(
+        self, says: Says, sent: Sequence[Recipient], would: Sequence[Recipient]
+    ) -> Iterator[Shown]:
+        by_fact: dict[Fact, list[str]] = defaultdict(list)
+        for variant, facts in says.uses.items():
+            for fact in facts:
+                by_fact[fact].append(variant)
+        for fact, variants in sorted(by_fact.items()):
+            yield self._row(says, fact, variants, sent, would)
+
+    def _row(
+        self,
+        says: Says,
+        fact: Fact,
+        variants: list[str],
+        sent: Sequence[Recipient],
+        would: Sequence[Recipient],
+    ) -> Shown:
         got, would_get = (_having(group, fact, variants) for group in (sent, would))
-        standing = next(iter(standings(fact, register)), None)
+        standing = next(iter(standings(fact, self._register)), None)
         answered = (
-            approval_of(approved, journey.name, step.message, standing.name) if standing else None
+            approval_of(self._approved, self._journey, says.step, standing.name)
+            if standing
+            else None
         )
-        yield Shown(
-            message=step.message,
+        shown: Literal["told", "shown"] = "told" if says.webhook else "shown"
+        return Shown(
+            message=says.step,
+            webhook=says.webhook,
             fact=fact.path,
-            use="shown" if fact.shown else "chooses the words",
+            use=shown if fact.shown else "chooses the words",
             variants=variants,
             is_=standing.is_ if standing else "of the event",
             purpose=standing.purpose if standing else "",
             benefit=standing.benefit if standing else "",
             approved=_answered(answered),
-            came_from=origins.of(fact, {**got, **would_get}.values()),
+            came_from=self._origins.of(fact, {**got, **would_get}.values()),
             got=len(got),
             would_get=len(would_get),
         )

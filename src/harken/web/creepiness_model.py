@@ -15,12 +15,15 @@ class Answered(Struct, frozen=True):
 
 
 class Shown(Struct, kw_only=True):
-    """One thing that a message knows of its recipient."""
+    """One thing that a message knows of its recipient, or that a webhook is told of a customer."""
 
     message: str
+    """The message, or the id of the webhook step."""
+    webhook: str
+    """Who is told it; empty of a message."""
     fact: str
     """As templates have it: `profile.attributes.diet`, `event.properties.cart_value`."""
-    use: Literal["shown", "chooses the words"]
+    use: Literal["shown", "told", "chooses the words"]
     variants: list[str]
     is_: Literal["sensitive", "personal", "ordinary", "of the event"]
     purpose: str

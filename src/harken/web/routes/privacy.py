@@ -112,7 +112,11 @@ def _unknown(current: Definitions, data: ApprovalWish) -> Iterator[str]:
         yield f"there is no journey `{data.journey}` yet{near}"
     else:
         steps = plain_steps(journey.source.get("steps"))
-        messages = [str(step["message"]) for _, step in steps if "message" in step]
+        messages = [
+            str(step.get("message") or step.get("id") or f"webhook-{place + 1}")
+            for place, (_, step) in enumerate(steps)
+            if "message" in step or "webhook" in step
+        ]
         if data.message not in messages:
             near = did_you_mean(data.message, messages)
             yield f"`{data.journey}` has no message `{data.message}` yet{near}"
