@@ -34,6 +34,8 @@ PLAIN = Content(subject="Hello", html="<p>Hello</p>")
         (Content(subject="x", html="{{ event.brand | default: 1 }}"), "its properties are `event.properties.brand`"),
         (Content(subject="x", html="<p>\n{{ 5 | mony: 'KRW' }}"), "$.steps[0].default.html: line 2: this is not Liquid: there is no filter `mony`; did you mean `money`?"),
         (Content(subject="x", html="{% blok 'a' %}"), "$.steps[0].default.html: this is not Liquid: unexpected tag 'blok'; did you mean `block`?"),
+        (Content(subject="x", html="{% catalog p = 'a' id: 1 %}{% else %}"), "unexpected tag 'else'; nothing is open here that has one, such as `if`"),
+        (Content(subject="x", html="{% catalog p = 'a' id: 1 %}{% endcatalog %}"), "`catalog` has no end: ask for what it found by `{% if NAME %}`"),
         (Content(subject="x", html="{% fro i in x %}"), "$.steps[0].default.html: this is not Liquid: unexpected tag 'fro'; did you mean `for`?"),
         (Content(subject="x", html="<p>\n\n{% if a %}"), "$.steps[0].default.html: this is not Liquid: expected"),
         (Content(subject="{{ 'a", html="x"), "$.steps[0].default.subject: this is not Liquid"),

@@ -294,8 +294,14 @@ class Wordings:
 
 
 def _nearest_tag(message: str, env: Environment) -> str:
-    found = re.fullmatch(r"unexpected tag '(?!end)(\w+)'", message)
+    found = re.fullmatch(r"unexpected tag '(\w+)'", message)
     if found is None:
+        return ""
+    if found[1] in ("else", "elsif"):
+        return "; nothing is open here that has one, such as `if`, `for` or `connected`"
+    if found[1] in ("endcatalog", "endrecommend"):
+        return f"; `{found[1][3:]}` has no end: ask for what it found by `{{% if NAME %}}`"
+    if found[1].startswith("end"):
         return ""
     if found[1] in TAKES_IN:
         return '; a content block is taken in by `{% block "NAME" %}`'
