@@ -8,12 +8,15 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 from msgspec import Struct
 
 from harken.errors import BadInput
 from harken.outside.network import networks
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -84,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -> Settings:
     """Settings of a data folder from the environment; `given` ones win when not None."""
     values: dict[str, object] = {
-        "public_url": env.get("HARKEN_PUBLIC_URL", ""),
+        "public_url": _base(env, "HARKEN_PUBLIC_URL"),
         "write_key": env.get("HARKEN_WRITE_KEY", ""),
         "secret_key": env.get("HARKEN_SECRET_KEY", ""),
         "smtp_url": env.get("HARKEN_SMTP_URL", ""),
@@ -92,13 +95,16 @@ def settings(data: Path, env: Mapping[str, str] = os.environ, **given: object) -
         "host": env.get("HARKEN_HOST", "127.0.0.1"),
         "history_memory": _memory(env, "HARKEN_HISTORY_MEMORY", "100MB"),
         "history_threads": int(_number(env, "HARKEN_HISTORY_THREADS") or 1),
-        "log_level": env.get("HARKEN_LOG_LEVEL", "info"),
+        "log_level": _level(env, "HARKEN_LOG_LEVEL"),
         "events_per_second": _number(env, "HARKEN_EVENTS_PER_SECOND"),
         "private_networks": _networks(env, "HARKEN_PRIVATE_NETWORKS"),
         "private_webhooks": _number(env, "HARKEN_PRIVATE_WEBHOOKS") > 0,
         "lmtp_port": int(_number(env, "HARKEN_LMTP_PORT")),
         "senders": int(_number(env, "HARKEN_SENDERS") or 1),
     }
+    if values["secret_key"] and values["secret_key"] == values["write_key"]:
+        # A write key stands in web pages, where everybody can read it.
+        raise BadInput("HARKEN_SECRET_KEY is the same as HARKEN_WRITE_KEY, which is no secret")
     values |= {name: value for name, value in given.items() if value is not None}
     return Settings(data=data.absolute(), **values)  # type: ignore[arg-type]
 
@@ -122,6 +128,20 @@ def link_secret(data: Path) -> bytes:
     return secret
 
 
+def _base(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "")
+    if text and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text, re.IGNORECASE):
+        raise BadInput(f"{name}={text!r}: links in messages begin with it; https://shop.example")
+    return text
+
+
+def _level(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name) or "info"
+    if text.lower() not in LEVELS:
+        raise BadInput(f"{name}={text!r}: write {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
+    return text.lower()
+
+
 def _memory(env: Mapping[str, str], name: str, default: str) -> str:
     text = env.get(name) or default
     if not re.fullmatch(r"[1-9][0-9]*(\.[0-9]+)? ?[MG](i?B)?", text, re.IGNORECASE):
@@ -142,6 +162,8 @@ def _number(env: Mapping[str, str], name: str) -> float:
     text = env.get(name, "")
     try:
         number = float(text or 0)
+        if not isfinite(number):
+            raise ValueError
     except ValueError:
         raise BadInput(f"{name}={text!r}: write a number") from None
     if number < 0:

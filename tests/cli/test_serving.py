@@ -51,6 +51,17 @@ def test_first_start_prints_keys_once_and_they_work(tmp_path: Path) -> None:
         again.end()
 
 
+def test_a_start_says_where_mail_goes_when_it_does_not_leave(tmp_path: Path) -> None:
+    """A misspelt variable would not be noticed otherwise until somebody misses a mail."""
+    for variable, kept in (("HARKEN_SMPT_URL", True), ("HARKEN_SMTP_URL", False)):
+        running = Running(tmp_path / variable, **{variable: "smtp://127.0.0.1:1"})
+        try:
+            told = running.wait_until_ready().told()
+            assert ("Mail: kept in the sandbox" in told) is kept
+        finally:
+            running.end()
+
+
 def test_a_taken_port_and_a_taken_folder(server: Running, tmp_path: Path) -> None:
     port = harken("serve", "--data", tmp_path / "other", "--port", str(server.port))
     assert port.returncode == 1

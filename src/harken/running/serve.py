@@ -255,6 +255,8 @@ def record_sizes(services: "Services") -> None:
 def _greet(services: "Services", settings: Settings) -> None:
     """Say where things are, and on the first start the keys, which are shown this once."""
     say = [f"Harken listens on http://{settings.host}:{settings.port}", f"Data: {settings.data}"]
+    if not (settings.smtp_url or services.in_force.workspace.transports):
+        say.append("Mail: kept in the sandbox; HARKEN_SMTP_URL is not set, nor any transport")
     keys, now = services.keys, services.clock.now()
     if not keys.write_keys:
         say.append(f"Write key, for your shop's events:   {keys.create('write', 'write', now)}")
