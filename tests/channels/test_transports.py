@@ -98,7 +98,9 @@ def test_an_idle_connection_is_not_trusted_for_long() -> None:
         transport.close()
 
 
-def test_a_server_that_is_down_rests_longer_each_time_and_comes_back() -> None:
+def test_a_server_that_is_down_rests_longer_each_time_and_comes_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     hand, port = Hand(), free_port()
     transport = smtp(port, hand)
     rests = []
@@ -125,12 +127,19 @@ def test_a_server_that_is_down_rests_longer_each_time_and_comes_back() -> None:
         assert [o.state for o in transport.send(letters(1), hand() + 10)] == ["sent"]
         assert transport.rest() == 0
         transport.close()
+    logged = capsys.readouterr().out
+    assert logged.count("transport rests") == 9
+    assert "refused" in logged
+    assert logged.count("transport works again") == 1
 
 
-def test_a_server_that_accepts_connections_but_no_mail_is_set_aside() -> None:
+def test_a_server_that_accepts_connections_but_no_mail_is_set_aside(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def hopeless(peer: Peer) -> None:
         peer.greet("PIPELINING")
         peer.hear()
+        peer.say("421 later, u0@mail.example")
         peer.reset()
 
     with Scripted(hopeless) as server:
@@ -138,6 +147,9 @@ def test_a_server_that_accepts_connections_but_no_mail_is_set_aside() -> None:
         outcomes = transport.send(letters(5), soon())
     assert [o.state for o in outcomes] == ["temporary"]
     assert transport.rest() > 0
+    logged = capsys.readouterr().out
+    assert "transport rests" in logged
+    assert "mail.example" not in logged
 
 
 def test_past_the_deadline_nothing_is_sent() -> None:

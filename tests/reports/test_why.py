@@ -349,6 +349,10 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
         {"state": "queued", "attempts": 2, "not_before": AT + HOUR, "reason": "421 later"},
         ["was queued; after 2 tries the next is not before 15:05 (421 later)."],
     ),
+    (
+        {"state": "queued", "not_before": AT, "reason": "smtp: refused"},
+        ["was queued, and could not leave yet (smtp: refused)."],
+    ),
     ({"state": "queued"}, []),
 ]  # fmt: skip
 

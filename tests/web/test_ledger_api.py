@@ -45,6 +45,36 @@ def unsure(shop: Shop, id: str) -> None:
     db.close()
 
 
+def test_status_says_why_messages_wait(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "data", smtp_url="smtp://127.0.0.1:9")
+    shop.apply()
+    shop.customer()
+    assert "messages" not in shop.get("/status")["warnings"]
+    shop.leaves_cart()
+    status = shop.get("/status")
+    assert status["messages"] == {"queued": 1}
+    assert "some wait to be tried again: smtp: " in status["warnings"]["messages"]
+    assert "refused" in status["warnings"]["messages"]
+    shop.close()
+
+
+def test_counting_what_waits_looks_at_nothing_that_was_sent(open_shop: Shop) -> None:
+    asked: list[str] = []
+    store = open_shop.services.store
+    connection = store.database.connection
+    connection.set_trace_callback(asked.append)
+    store.message_states()
+    store.obstacle()
+    for state in ("unsure", "failed"):
+        store.messages(state=state)
+    connection.set_trace_callback(None)
+    counts = [sql for sql in asked if "FROM messages" in sql]
+    assert counts
+    for sql in counts:
+        for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {sql}"):
+            assert "messages USING" in step or "messages" not in step, (sql, step)
+
+
 def test_only_unsure_messages_can_be_resent_or_closed(open_shop: Shop) -> None:
     id = open_shop.leaves_cart()
     for action in ("resend", "close"):

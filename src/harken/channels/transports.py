@@ -17,8 +17,11 @@ from harken.channels.smtp import Connection, Letter, NoConnection, Server, parse
 from harken.clock import SECOND, Clock
 from harken.errors import BadInput, Fault
 from harken.ids import bucket
+from harken.logs import structlog
 from harken.values import Name
 from harken.workspace import Workspace
+
+log = structlog.get_logger("sender")
 
 PRESET = "HARKEN_SMTP_URL"
 FIRST_REST = 1.0
@@ -193,7 +196,7 @@ class SmtpTransport:
         try:
             connection = kept or Connection(self._server, self._timeout)
         except NoConnection as error:
-            self._set_aside(str(error))
+            self._set_aside(str(error), str(error))
             return [], False
         with self._lock:
             if self._closed.is_set():
@@ -204,6 +207,8 @@ class SmtpTransport:
         with self._lock:
             self._busy.discard(connection)
         if any(outcome.state in ("sent", "permanent") for outcome in outcomes):
+            if self._failures:
+                log.info("transport works again", transport=self.name)
             self._failures = 0
             self._rest_until = 0.0
         if connection.open:
@@ -214,7 +219,8 @@ class SmtpTransport:
             # the letter is untouched; a fresh one shows a server in trouble.
             if kept:
                 return [], True
-            self._set_aside(outcomes[0].reason)
+            # What it said may name the recipient, whom logs do not.
+            self._set_aside(outcomes[0].reason, "it ended the connection at the first mail")
             return outcomes, False
         return outcomes, True
 
@@ -235,15 +241,15 @@ class SmtpTransport:
                 return
         connection.close()
 
-    def _set_aside(self, why: str) -> None:
+    def _set_aside(self, why: str, told: str) -> None:
         with self._lock:
             self.trouble = why
             # Lanes that fail together count as one failure.
             if self.rest() == 0:
-                self._rest_until = self._monotonic() + min(
-                    FIRST_REST * 2 ** min(self._failures, 10), LONGEST_REST
-                )
+                seconds = min(FIRST_REST * 2 ** min(self._failures, 10), LONGEST_REST)
+                self._rest_until = self._monotonic() + seconds
                 self._failures += 1
+                log.warning("transport rests", transport=self.name, seconds=seconds, fault=told)
 
 
 class Choice:

@@ -167,7 +167,7 @@ def _told_of(row: LedgerRow, words: Words, tongue: Tongue | None) -> list[Senten
         by = refused_by(row)
         ended = f"was refused by {by}" if by else ENDINGS[row.state]
         found.append((_ended_at(row), row.state, ended + _because(row)))
-    elif row.state == "queued" and row.attempts:
+    elif row.state == "queued" and (row.attempts or row.reason):
         found.append((row.queued_at, "queued", _again(row, words)))
     return [
         Sentence(
@@ -234,6 +234,8 @@ def _sent(row: LedgerRow) -> str:
 
 
 def _again(row: LedgerRow, words: Words) -> str:
+    if not row.attempts:
+        return f"was queued, and could not leave yet{_because(row)}"
     tries = counted(row.attempts, "try").replace("trys", "tries")
     next_try = words.moment(row.not_before, row.queued_at)
     return f"was queued; after {tries} the next is not before {next_try}{_because(row)}"

@@ -26,6 +26,10 @@ _decode_ids = msgspec.json.Decoder(set[str]).decode
 _source = msgspec.msgpack.Decoder(JourneySource).decode
 
 
+# Those that `messages_trouble` in schema.sql holds.
+TROUBLED = ("unsure", "failed", "aborted", "bounced")
+
+
 class SqliteStore:
     """`Store` on SQLite. The sender's instance is `durable`: a claim must not be forgotten."""
 
@@ -247,24 +251,12 @@ class SqliteStore:
         before: str | None = None,
         limit: int = 100,
     ) -> list[LedgerRow]:
-        conditions, values = ["1"], list[int | str]()
-        if profile_id is not None:
-            conditions.append("profile_id = ?")
-            values.append(profile_id)
-        if state is not None:
-            conditions.append("state = ?")
-            values.append(state)
-        if journey is not None:
-            conditions.append("journey = ?")
-            values.append(journey)
-        if before is not None:
-            conditions.append("number < (SELECT number FROM messages WHERE id = ?)")
-            values.append(before)
-        sql = (
-            f"SELECT {LEDGER_COLUMNS} FROM messages WHERE {' AND '.join(conditions)}"
-            " ORDER BY number DESC LIMIT ?"
-        )
-        return [_ledger_row(row) for row in self._rows(sql, [*values, limit])]
+        older = "number < (SELECT number FROM messages WHERE id = ?)"
+        asked = {"profile_id = ?": profile_id, "journey = ?": journey, older: before}
+        given = {sql: value for sql, value in asked.items() if value is not None}
+        where = " AND ".join([*given, "1" if state is None else _in_state(state)])
+        sql = f"SELECT {LEDGER_COLUMNS} FROM messages WHERE {where} ORDER BY number DESC LIMIT ?"
+        return [_ledger_row(row) for row in self._rows(sql, [*given.values(), limit])]
 
     def message(self, id: str) -> LedgerRow | None:
         row = self._one(f"SELECT {LEDGER_COLUMNS} FROM messages WHERE id = ?", [id])
@@ -272,11 +264,18 @@ class SqliteStore:
 
     def message_states(self) -> dict[str, int]:
         """How many messages are in each state; sent ones are counted by history's reports."""
-        sql = (
-            "SELECT state, count(*) FROM messages"
-            " WHERE state IN ('queued', 'handed', 'unsure') GROUP BY state"
-        )
-        return dict(self._rows(sql, []))
+        counted = {
+            state: self._one(f"SELECT count(*) FROM messages WHERE {_in_state(state)}", [])[0]
+            for state in ("queued", "handed", "unsure")
+        }
+        return {state: count for state, count in counted.items() if count}
+
+    def obstacle(self) -> str:
+        """Why some message that waits could not leave when it was tried, or empty."""
+        some = "SELECT reason FROM messages WHERE state = 'queued' LIMIT 20000"
+        tried = "reason <> '' AND reason NOT LIKE 'held by%'"
+        row = self._one(f"SELECT reason FROM ({some}) WHERE {tried} LIMIT 1", [])
+        return str(row[0]) if row else ""
 
     def resolve(self, id: str, action: Literal["resend", "close"], now: int, by: str) -> bool:
         with self.database.transaction() as sql:
@@ -417,6 +416,12 @@ def _erase(sql: Connection, ids: Iterable[int]) -> None:
 
 def _place(wakeup: WakeUp) -> tuple[int, int, str]:
     return wakeup.due, wakeup.profile_id, wakeup.key
+
+
+def _in_state(state: str) -> str:
+    """A condition that indexes of few messages serve: those that were sent stay in the table."""
+    is_it = "state = '{}'".format(state.replace("'", "''"))
+    return f"{is_it} AND state IN {TROUBLED}" if state in TROUBLED else is_it
 
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:

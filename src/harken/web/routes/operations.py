@@ -126,7 +126,7 @@ def show_status(api: TheApi) -> Status:
         messages=services.store.message_states(),
         children=api.children(),
         troubles=api.troubles(),
-        warnings=coupons.warnings(api) | _lacking(api),
+        warnings=coupons.warnings(api) | _lacking(api) | _obstacle(api),
         transports=_transports(api),
         bounces_hook=f"{services.settings.base_url}/hooks/bounces/{hook_token(api)}",
     )
@@ -135,6 +135,11 @@ def show_status(api: TheApi) -> Status:
 def _lacking(api: Api) -> dict[str, str]:
     found = lacking(api.services.in_force.workspace, os.environ)
     return {fault.path.removeprefix("$."): fault.problem for fault in found}
+
+
+def _obstacle(api: Api) -> dict[str, str]:
+    why = api.services.store.obstacle()
+    return {"messages": f"some wait to be tried again: {why}"} if why else {}
 
 
 def _transports(api: Api) -> list[Transport]:
