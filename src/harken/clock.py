@@ -17,6 +17,7 @@ DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
+_from_iso = datetime.fromisoformat
 # Milliseconds that datetime can hold in every zone (years 2 to 9998).
 EARLIEST = -62_100_000_000_000
 LATEST = 253_300_000_000_000
@@ -123,7 +124,7 @@ def iso(ms: int) -> str:
 def parse_time(text: str) -> int | None:
     """An ISO 8601 / RFC 3339 time as milliseconds, or None. Without an offset it is UTC."""
     try:
-        at = datetime.fromisoformat(text)
+        at = _from_iso(text)
         since = at - (EPOCH if at.tzinfo is not None else _NAIVE_EPOCH)
     except (ValueError, OverflowError):
         return None

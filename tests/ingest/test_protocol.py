@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harken import clock
+from harken.ids import profile_id
 from harken.ingest.protocol import (
     Accepted,
     Envelope,
     Event,
     Reader,
     Rejected,
+    Type,
     decode_envelope,
     decode_event,
 )
@@ -273,3 +275,75 @@ def test_whatever_is_accepted_can_be_read_and_stored(changed: dict) -> None:
         again = msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event)
         assert again == event
         assert "\0" not in str(event.properties)
+
+
+IDS = (
+    "u1", "u2", " u1 ", "", " ", "0", "NULL", ZERO, "한국", "a\nb", "a\x7f", "a\u00a0b",
+    "\u2028", "x" * 256, "x" * 257, "y\\u", None, 5, True,
+)  # fmt: skip
+TIMES = (
+    "2026-01-01T00:00:00.123+09:00", "2026-01-01 00:00", "2026-01-01", "20260101T000000Z",
+    "2026-01-01T00:00:00.1239999Z", "9998-12-31T00:00:00Z", "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00Z", "2026-02-30", "yesterday", "", None, 5,
+)  # fmt: skip
+ODD = {
+    "type": ("identify", "track", "page", "group", "alias", "x", None),
+    "event": ("Seen", "", " ", "$seen", "a\x07", "x" * 201, None, 5),
+    **dict.fromkeys(("userId", "anonymousId", "previousId", "groupId", "messageId"), IDS),
+    **dict.fromkeys(("timestamp", "originalTimestamp", "sentAt"), TIMES),
+}
+
+
+def told(
+    changed: list[dict], call: Type | None = None, sent_at: str | None = None, **more: object
+) -> list[tuple]:
+    """What is told of a batch of events that differ so from one with nothing odd."""
+    items = [track(timestamp="2026-01-02") | change | more for change in changed]
+    body = json.dumps({"batch": items, "sentAt": sent_at}).encode()
+    envelope = decode_envelope(body)
+    accepted, rejected = Reader(NOW, call, envelope).read(envelope.batch, body)
+    for one in accepted:
+        assert decode_event(one.body).type == one.type
+        if one.profile_id:
+            assert one.profile_id == profile_id("user", one.user_id or "")
+    return [
+        *[(e.type, e.user_id, e.anonymous_id, e.previous_id, e.timestamp) for e in accepted],
+        *[(one.index, one.reason, one.path) for one in rejected],
+    ]
+
+
+# A NUL anywhere has an event mended, and so looked at closely: what is taken as it is must be the
+# same then.
+
+
+@pytest.mark.parametrize("call", [None, "track", "page"])
+@pytest.mark.parametrize("field", ODD)
+def test_what_is_odd_about_one_field_is_never_overlooked(field: str, call: Type | None) -> None:
+    for value in ODD[field]:
+        for other in ({}, {"userId": None}, {"userId": None, "anonymousId": "a"}):
+            changed = [other | {field: value}]
+            assert told(changed, call) == told(changed, call, nul="\0")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changed=st.lists(
+        st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(values) for name, values in ODD.items()}
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    sent_at=st.sampled_from([None, "2026-05-28T00:00:00Z"]),
+)
+def test_nor_about_several(changed: list[dict], sent_at: str | None) -> None:
+    assert told(changed, None, sent_at) == told(changed, None, sent_at, nul="\0")
+
+
+def test_nothing_is_copied_of_what_is_taken_as_it_is() -> None:
+    body = json.dumps({"batch": [track(timestamp="2026-01-01")] * 2}).encode()
+    one(track())  # the name of the event is known from here on
+    envelope = decode_envelope(body)
+    accepted, _ = Reader(NOW, None, envelope).read(envelope.batch, body)
+    pairs = zip(accepted, envelope.batch, strict=True)
+    assert [event.body is item for event, item in pairs] == [True, True]

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from harken import metrics
 from harken.clock import Clock
@@ -22,6 +23,7 @@ from harken.ingest.identity import EVENT_MERGES, Identities
 from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, Rejected
 from harken.ingest.rejected import RejectedLog
+from harken.ingest.waiting import Answer
 from harken.inputs import (
     Allocations,
     BroadcastWish,
@@ -30,11 +32,10 @@ from harken.inputs import (
     Findings,
     Kind,
     Merge,
-    Record,
     encode,
 )
 from harken.logs import structlog
-from harken.store.log import Log, LogReader
+from harken.store.log import Log, LogReader, Row
 
 WAITING_BYTES = 64 * 1024 * 1024
 GROUP_BYTES = 8 * 1024 * 1024
@@ -45,6 +46,7 @@ _log = structlog.get_logger()
 
 
 class _Request(Struct):
+    answer: Answer
     received_at: int
     size: int
     events: Sequence[Accepted] = ()
@@ -56,15 +58,14 @@ class _Request(Struct):
     findings: Findings | None = None
     broadcast: BroadcastWish | None = None
     allocations: Allocations | None = None
-    future: "Future[int]" = field(default_factory=Future)
 
 
 class Collector:
     """Makes events, commands and definitions durable, in one order, and rings the engine's bell.
 
-    Every future's result is a log offset: when the engine has handled the log up to it, what was
-    submitted has taken effect. It fails with `Unavailable` when storage did; then nothing of it
-    is in the log. Submitting raises `Unavailable` when too much is waiting already.
+    Every answer is a log offset: when the engine has handled the log up to it, what was submitted
+    has taken effect. It is `Unavailable` when storage failed; then nothing of it is in the log.
+    Submitting raises `Unavailable` when too much is waiting already.
     """
 
     def __init__(
@@ -106,33 +107,46 @@ class Collector:
         imported: bool = False,
     ) -> "Future[int]":
         """Make one request's events durable; keep those refused, under the name of its key."""
-        size = _REQUEST_BYTES + sum([len(event.body) for event in events])
-        return self._enqueue(_Request(received_at, size, events, rejected, key, imported))
+        size, future = sum([len(event.body) for event in events]), _future()
+        self.take(future, events, rejected, received_at, size, key, imported)
+        return future
+
+    def take(
+        self,
+        answer: Answer,
+        events: Sequence[Accepted],
+        rejected: Sequence[Rejected],
+        received_at: int,
+        size: int,
+        key: str,
+        imported: bool,
+    ) -> None:
+        """As `submit`; `size` is how many bytes are held in memory until `answer` is told."""
+        size += _REQUEST_BYTES
+        self._enqueue(_Request(answer, received_at, size, events, rejected, key, imported))
 
     def append_commands(self, commands: Sequence[tuple[int, Command]]) -> "Future[int]":
         """Log commands, each for a profile. One already joined into another goes to that one."""
         for _, command in commands:
             if isinstance(command, Merge) and command.how in EVENT_MERGES:
                 raise BadInput(f"{command.how!r} is how events merge; name another way")
-        size = _REQUEST_BYTES * (1 + len(commands))
-        return self._enqueue(_Request(self._clock.now(), size, commands=commands))
+        return self._append(_REQUEST_BYTES * (1 + len(commands)), commands=commands)
 
     def append_definitions(self, definitions: Definitions) -> "Future[int]":
         """Log definitions: every later record is handled under them."""
-        now = self._clock.now()
-        return self._enqueue(_Request(now, _REQUEST_BYTES, definitions=definitions))
+        return self._append(definitions=definitions)
 
     def append_findings(self, findings: Findings) -> "Future[int]":
         """Log what was found out about all customers: later records are handled with it."""
-        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, findings=findings))
+        return self._append(findings=findings)
 
     def append_broadcast(self, wish: BroadcastWish) -> "Future[int]":
         """Log what somebody wants of a broadcast."""
-        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, broadcast=wish))
+        return self._append(broadcast=wish)
 
     def append_allocations(self, allocations: Allocations) -> "Future[int]":
         """Log how experiments share out the customers of every later record."""
-        return self._enqueue(_Request(self._clock.now(), _REQUEST_BYTES, allocations=allocations))
+        return self._append(allocations=allocations)
 
     @property
     def end(self) -> int:
@@ -155,18 +169,20 @@ class Collector:
             _tell("identities not saved; the next start replays the log", error)
         self._log.close()
 
-    def _enqueue(self, request: _Request) -> "Future[int]":
+    def _append(self, size: int = _REQUEST_BYTES, **what: Any) -> "Future[int]":
+        future = _future()
+        self._enqueue(_Request(future, self._clock.now(), size, **what))
+        return future
+
+    def _enqueue(self, request: _Request) -> None:
         with self._awake:
             if self._closing:
                 raise Unavailable("shutting down")
             if self._waiting and self._waiting_bytes + request.size > self._most:
                 raise Unavailable("too much is waiting to be written; try again")
-            # Once queued it will be answered: a client that leaves cannot cancel a write.
-            request.future.set_running_or_notify_cancel()
             self._waiting.append(request)
             self._waiting_bytes += request.size
             self._awake.notify()
-        return request.future
 
     # ---- the thread
 
@@ -189,8 +205,8 @@ class Collector:
 
     def _commit(self, group: list[_Request]) -> None:
         try:
-            records = self._records(group)
-            end = self._log.append(records)[1] if records else self._log.end
+            rows = self._rows(group)
+            end = self._log.write(rows)[1] if rows else self._log.end
         except Exception as error:
             self._identities.forget()
             self._fail(group, error)
@@ -199,48 +215,52 @@ class Collector:
         self._identities.keep(end)
         self._save(group)
         for request in group:
-            request.future.set_result(end)
+            request.answer.set_result(end)
         metrics.EVENTS.inc(sum([len(request.events) for request in group]))
         metrics.REJECTED.inc(sum([len(request.rejected) for request in group]))
-        if records:
+        if rows:
             self._ring()
 
     def _fail(self, group: list[_Request], error: Exception) -> None:
         if not isinstance(error, Unavailable):
             error = Unavailable(f"nothing was written: {error}")
         for request in group:
-            request.future.set_exception(error)
+            request.answer.set_exception(error)
 
-    def _records(self, group: list[_Request]) -> list[Record]:
+    def _rows(self, group: list[_Request]) -> list[Row]:
         identities = self._identities
         identities.prefetch(chain.from_iterable(request.events for request in group))
-        records: list[Record] = []
+        rows: list[Row] = []
         for request in group:
             if request.events:
-                self._add_events(records, request)
+                self._add_events(rows, request)
             at = request.received_at
             for profile, command in request.commands:
                 for owner, wanted in identities.command(profile, command):
-                    records.append(Record(owner, at, at, Kind.COMMAND, encode(wanted)))
+                    rows.append((owner, at, at, Kind.COMMAND, False, encode(wanted)))
             if request.definitions is not None:
-                records.append(Record(0, at, at, Kind.DEFINITIONS, encode(request.definitions)))
+                rows.append((0, at, at, Kind.DEFINITIONS, False, encode(request.definitions)))
             if request.findings is not None:
-                records.append(Record(0, at, at, Kind.FINDINGS, encode(request.findings)))
+                rows.append((0, at, at, Kind.FINDINGS, False, encode(request.findings)))
             if request.broadcast is not None:
-                records.append(Record(0, at, at, Kind.BROADCAST, encode(request.broadcast)))
+                rows.append((0, at, at, Kind.BROADCAST, False, encode(request.broadcast)))
             if request.allocations is not None:
-                records.append(Record(0, at, at, Kind.ALLOCATIONS, encode(request.allocations)))
-        return records
+                rows.append((0, at, at, Kind.ALLOCATIONS, False, encode(request.allocations)))
+        return rows
 
-    def _add_events(self, records: list[Record], request: _Request) -> None:
-        add, resolve, kind = records.append, self._identities.resolve, int(Kind.EVENT)
-        received_at, imported = request.received_at, request.imported
+    def _add_events(self, rows: list[Row], request: _Request) -> None:
+        identities, add, kind = self._identities, rows.append, int(Kind.EVENT)
+        at, imported, joined = request.received_at, request.imported, identities.joined
         for event in request.events:
-            profile, merges = resolve(event)
-            if merges:
+            if joined or event.anonymous_id is not None or not event.profile_id:
+                profile, merges = identities.resolve(event)
                 for survivor, merge in merges:
-                    add(Record(survivor, received_at, received_at, Kind.COMMAND, encode(merge)))
-            add(Record(profile, received_at, event.timestamp, kind, event.body, imported))
+                    add((survivor, at, at, Kind.COMMAND, False, encode(merge)))
+                    joined = True
+            else:
+                # As `resolve` has it of a user's event: most are, and need no call.
+                profile = event.profile_id
+            add((profile, at, event.timestamp, kind, imported, event.body))
 
     def _save(self, group: list[_Request]) -> None:
         """Rows that the log can make again, or that only explain: never a reason to refuse."""
@@ -258,6 +278,13 @@ class Collector:
             self._doorbell()
         except OSError as error:
             _tell("the engine's bell does not ring", error)
+
+
+def _future() -> "Future[int]":
+    """One that cannot be cancelled: what is queued will be written, whoever leaves."""
+    future: Future[int] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 def _tell(what: str, error: Exception, **facts: object) -> None:

@@ -22,7 +22,8 @@ from harken.errors import BadInput, Denied, TooLarge, TooMany, Unavailable
 from harken.ingest import mending, protocol
 from harken.ingest.collector import Collector
 from harken.ingest.limits import RateLimits
-from harken.ingest.protocol import Accepted, Envelope, Reader, Refused, Rejected, Type
+from harken.ingest.protocol import Envelope, Reader, Refused, Rejected, Type
+from harken.ingest.waiting import Waiter, Waiting
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -67,6 +68,7 @@ class Ingest:
         self._keys = keys
         self._clock = clock
         self._limits = limits
+        self._waiting: Waiting | None = None
 
     def serves(self, path: str) -> bool:
         """Whether a request for this path is this app's."""
@@ -128,10 +130,14 @@ class Ingest:
             reader = Reader(received_at, call, envelope)
         except Refused as refusal:
             raise BadRequest(refusal.reason, refusal.path) from None
-        accepted, rejected = reader.read(items)
+        accepted, rejected = reader.read(items, body)
         if call is None:
             rejected = [_in_batch(row) for row in rejected]
-        await self._log(accepted, rejected, received_at, name, path == "/v1/import")
+        if accepted or rejected:
+            waiter = self._waiter()
+            imported = path == "/v1/import"
+            self._collector.take(waiter, accepted, rejected, received_at, len(body), name, imported)
+            await waiter.future
         if not rejected:
             return _SUCCESS
         if call is not None:
@@ -139,19 +145,11 @@ class Ingest:
         listed = [{"index": r.index, "reason": r.reason, "path": r.path} for r in rejected]
         return msgspec.json.encode({"success": True, "rejected": listed})
 
-    async def _log(
-        self,
-        accepted: list[Accepted],
-        rejected: list[Rejected],
-        received_at: int,
-        name: str,
-        imported: bool,
-    ) -> None:
-        if accepted or rejected:
-            future = self._collector.submit(
-                accepted, rejected, received_at=received_at, key=name, imported=imported
-            )
-            await asyncio.wrap_future(future)
+    def _waiter(self) -> Waiter:
+        loop = asyncio.get_running_loop()
+        if self._waiting is None or self._waiting.loop is not loop:
+            self._waiting = Waiting(loop)
+        return self._waiting.join()
 
     def _name(self, key: str | None) -> str:
         """The name of a write key; every known one is compared, in constant time."""

@@ -86,7 +86,6 @@ class Identities:
         # asked for while one generation filled is dropped with the other.
         self._young: dict[str, Owner | None] = {}
         self._old: dict[str, Owner | None] = {}
-        self._users: dict[str, int] = {}
         # Users' profiles that were joined into others are few (an alias, an operator's merge):
         # all of them are in memory, so a user's event never waits for the table.
         self._moved: dict[int, int] = dict(
@@ -103,14 +102,14 @@ class Identities:
 
     def prefetch(self, events: Iterable[Accepted]) -> None:
         """Read what the table knows of these events' anonymous ids, in one statement."""
-        wanted = set()
-        for event in events:
-            if event.anonymous_id is not None:
-                wanted.add(event.anonymous_id)
-            if event.previous_id is not None:
-                wanted.add(event.previous_id)
-        if wanted:
-            self._fetch(wanted)
+        if wanted := [
+            value
+            for event in events
+            if event.profile_id == 0 or event.anonymous_id is not None
+            for value in (event.anonymous_id, event.previous_id)
+            if value is not None
+        ]:
+            self._fetch(set(wanted))
 
     def _fetch(self, wanted: Iterable[str]) -> None:
         unknown = [
@@ -139,6 +138,11 @@ class Identities:
         self._fetch([anonymous])
         return self._young.get(anonymous)
 
+    @property
+    def joined(self) -> bool:
+        """Whether any profile was joined into another, so that a user's may not be their own."""
+        return bool(self._moved or self._redirects)
+
     def root(self, profile: int) -> int:
         """The profile that `profile` has become, itself when it was joined into no other."""
         while True:
@@ -148,23 +152,20 @@ class Identities:
                 return profile
             profile = onward
 
-    def _user(self, value: str) -> int:
-        profile = self._users.get(value)
-        if profile is None:
-            if len(self._users) > _CACHED:
-                self._users.clear()
-            profile = self._users[value] = ids.profile_id("user", value)
-        return self.root(profile) if self._moved or self._redirects else profile
+    def resolve(self, event: Accepted) -> tuple[int, Sequence[tuple[int, Merge]]]:
+        """The event's profile, and the merges (survivor, command) to be logged before it.
 
-    def resolve(self, event: Accepted) -> tuple[int, list[tuple[int, Merge]]]:
-        """The event's profile, and the merges (survivor, command) to be logged before it."""
+        An event with a user id alone is that user's, `profile_id`, unless somebody was `joined`.
+        """
         user, anonymous = event.user_id, event.anonymous_id
         if user is None:
             assert anonymous is not None
-            return self._nameless(anonymous), []
-        profile = self._user(user)
+            return self._nameless(anonymous), ()
+        profile = event.profile_id or ids.profile_id("user", user)
+        if self.joined:
+            profile = self.root(profile)
         if anonymous is None and event.previous_id is None:
-            return profile, []
+            return profile, ()
         merges = []
         if event.previous_id is not None:
             merges += self._alias(event.previous_id, profile)

@@ -126,7 +126,7 @@ def _with_care(reader: protocol.Reader, line: Line, mark: str) -> tuple[Line, Wh
         return line._replace(problem=f"{rejected[0].path}: {rejected[0].reason}"), None
     event = accepted[0]
     who = Who(event.type, event.user_id, event.anonymous_id, event.previous_id)
-    return line._replace(item=event.body), who
+    return line._replace(item=bytes(event.body)), who
 
 
 def _own_id(item: bytes) -> object:

@@ -38,6 +38,9 @@ _NUL = b"\\u0000"
 _BACKSLASH = ord("\\")
 # More accepted names than this are checked again each time; it only bounds memory.
 _NAMES_REMEMBERED = 10_000
+_USERS_REMEMBERED = 20_000
+_BARE = frozenset({"identify", "page", "screen"})
+"""Calls that need nothing but somebody."""
 
 
 class Context(Struct, rename="camel", omit_defaults=True, gc=False):
@@ -103,7 +106,9 @@ class Accepted(Struct, frozen=True, gc=False):
     anonymous_id: str | None
     previous_id: str | None
     timestamp: int
-    body: bytes
+    body: bytes | Raw
+    profile_id: int = 0
+    """The profile that `user_id` names by itself, if that is known already."""
 
 
 class Rejected(Struct, frozen=True):
@@ -152,7 +157,7 @@ def _plain(kind: type[Struct], **other: Any) -> Any:
 
 # Decoding into types that say it is far faster than a look at the text; msgspec has no recursive
 # ones but structs, so a few levels are written out.
-_decode_plain: Callable[[bytes], Event] = msgspec.json.Decoder(
+_decode_plain: Callable[[bytes | Raw], Event] = msgspec.json.Decoder(
     _plain(Event, context=_plain(Context) | None)
 ).decode
 """As `decode_event`, but fails on what may have to be mended."""
@@ -160,6 +165,8 @@ _decode_plain: Callable[[bytes], Event] = msgspec.json.Decoder(
 decode_envelope: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
 
 _known_names: set[str] = set()
+_profiles: dict[str, int] = {}
+"""User ids that may be taken as they are, with the profile that each names by itself."""
 
 
 class Reader:
@@ -182,28 +189,78 @@ class Reader:
             common = {"context": envelope.context, "integrations": envelope.integrations}
             self._common = {key: value for key, value in common.items() if value}
 
-    def read(self, items: list[Raw] | list[bytes]) -> tuple[list[Accepted], list[Rejected]]:
-        """Each event either accepted, in order, or refused with its reason."""
+    def read(
+        self, items: list[Raw] | list[bytes], request: bytes | None = None
+    ) -> tuple[list[Accepted], list[Rejected]]:
+        """Each event either accepted, in order, or refused with its reason.
+
+        `request` is the text that they stand in: it is looked through once instead of each. What
+        is accepted as it is has the item for its body, so that nothing is copied.
+        """
         accepted: list[Accepted] = []
         rejected: list[Rejected] = []
+        if request is None:
+            request = b"".join(map(bytes, items))
+        plain = not (self._common or (_BACKSLASH in request and _NUL in request))
+        add, usual = accepted.append, self._usual
         for index, item in enumerate(items):
+            event = None
+            if plain and len(item) <= EVENT_BYTES:
+                try:
+                    event = _decode_plain(item)
+                except UNREADABLE:
+                    pass
+                else:
+                    if found := usual(event, item):
+                        add(found)
+                        continue
             body = bytes(item)
             try:
-                accepted.append(self._accept(body, index))
+                add(self._accept(body, index, event))
             except Refused as refusal:
                 excerpt = body[:EXCERPT_BYTES]
                 rejected.append(Rejected(index, refusal.reason, refusal.path, excerpt))
         return accepted, rejected
 
-    def _accept(self, body: bytes, index: int) -> Accepted:
+    def _usual(self, event: Event, body: bytes | Raw) -> Accepted | None:
+        """The event when nothing of it must be changed or told, as with most; else None.
+
+        What is right about it is `_accept`'s to say. This runs for every event, so it asks only
+        for what is plainly right, and calls as little as it can.
+        """
+        kind, user, anonymous = event.type, event.user_id, event.anonymous_id
+        message, text = event.message_id, event.original_timestamp or event.timestamp
+        if (
+            kind is None
+            or not (event.event in _known_names if kind == "track" else kind in _BARE)
+            or (kind != self._call and self._call is not None)
+            or not message
+            or not text
+            or len(message) > ID_LENGTH
+            or event.sent_at
+        ):
+            return None
+        profile = 0
+        if user is not None:
+            profile = _profiles.get(user, 0) or _learn(user)
+            if not profile:
+                return None
+        elif anonymous is None:
+            return None
+        if anonymous is not None and not _identifies(anonymous):
+            return None
+        at = clock.parse_time(text)
+        if at is None or not clock.EARLIEST <= at <= clock.LATEST:
+            return None
+        at += self._skew
+        received_at = self._received_at
+        if at > received_at:
+            at = received_at
+        return Accepted(kind, user, anonymous, None, at, body, profile)
+
+    def _accept(self, body: bytes, index: int, event: Event | None) -> Accepted:
         if len(body) > EVENT_BYTES:
             raise Refused(f"the event has {len(body)} bytes; {EVENT_BYTES} is the most")
-        event = None
-        if not (self._common or (_BACKSLASH in body and _NUL in body)):
-            try:
-                event = _decode_plain(body)
-            except UNREADABLE:
-                pass
         if event is None:
             body, event = self._look_closer(body)
         changes: dict[str, object] = {}
@@ -213,21 +270,13 @@ class Reader:
         if kind is None:
             raise Refused("`type` is missing: identify, track, page, screen, group or alias")
         user, anonymous = event.user_id, event.anonymous_id
-        # The usual id is passed here without a call of ours: this runs for every event.
-        if user is not None and (
-            user.strip().lower() in BLOCKED_IDS or not user.isprintable() or len(user) > ID_LENGTH
-        ):
+        if user is not None:
             user = _usable(user, "userId", changes)
-        if anonymous is not None and (
-            anonymous.strip().lower() in BLOCKED_IDS
-            or not anonymous.isprintable()
-            or len(anonymous) > ID_LENGTH
-        ):
+        if anonymous is not None:
             anonymous = _usable(anonymous, "anonymousId", changes)
         previous = None
         if kind == "track":
-            if event.event not in _known_names:
-                _check_name(event.event)
+            _check_name(event.event)
         elif kind == "alias":
             previous = _usable(event.previous_id or "", "previousId", changes)
             if previous is None or user is None:
@@ -237,16 +286,9 @@ class Reader:
             raise Refused("a group call needs `groupId`", "$.groupId")
         if user is None and anonymous is None:
             raise Refused("neither `userId` nor `anonymousId` identifies anyone", "$.userId")
-        original = event.original_timestamp or event.timestamp
         timestamp = self._received_at
-        if original:
-            at = clock.parse_time(original)
-            if at is None or event.sent_at or not clock.EARLIEST <= at <= clock.LATEST:
-                at = self._corrected(event)
-            else:
-                at += self._skew
-            if at < timestamp:
-                timestamp = at
+        if event.original_timestamp or event.timestamp:
+            timestamp = min(timestamp, self._corrected(event))
         message = event.message_id
         if not message:
             changes["messageId"] = self._derived(body, index, event)
@@ -295,6 +337,23 @@ def _time(text: str, path: str) -> int:
     if at is None or not clock.EARLIEST <= at <= clock.LATEST:
         raise Refused(f"{text[:40]!r} is no ISO 8601 time", path)
     return at
+
+
+def _identifies(value: str) -> bool:
+    """Whether an id may be taken as it is."""
+    return (
+        value.isprintable() and len(value) <= ID_LENGTH and value.strip().lower() not in BLOCKED_IDS
+    )
+
+
+def _learn(user: str) -> int:
+    """The profile that a user id names by itself, or 0 when it must be looked at more closely."""
+    if not _identifies(user):
+        return 0
+    if len(_profiles) >= _USERS_REMEMBERED:
+        _profiles.clear()
+    profile = _profiles[user] = ids.profile_id("user", user)
+    return profile
 
 
 def _usable(value: str, key: str, changes: dict[str, object]) -> str | None:

@@ -18,8 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 from typing import Self
+from zlib import crc32 as crc32_of_few  # isal's is the faster one from a hundred bytes on
 
 from isal.isal_zlib import crc32
+from msgspec import Raw
 
 from harken.errors import Conflict, Damaged, NotFound, Unavailable
 from harken.inputs import Record
@@ -30,6 +32,9 @@ _HEADER = Struct("<qqqBB")
 _FRAME = Struct("<IIqqqBB")
 _MARK = Struct("<Q")
 _IMPORTED = 1
+
+Row = tuple[int, int, int, int, bool, bytes | Raw]
+"""A record to be written: profile_id, received_at, timestamp, kind, imported, body."""
 
 
 def _name(base: int) -> str:
@@ -187,12 +192,21 @@ class Log:
         return self._end
 
     def append(self, records: Sequence[Record]) -> tuple[int, int]:
+        """As `write`."""
+        return self.write(
+            [
+                (one.profile_id, one.received_at, one.timestamp, one.kind, one.imported, one.body)
+                for one in records
+            ]
+        )
+
+    def write(self, rows: Sequence[Row]) -> tuple[int, int]:
         """Make the records durable, in order; the offsets of the first and after the last.
 
         Raises `Unavailable` when storage fails; then none of them is in the log, and a later
         call tries again from a verified state.
         """
-        data = encode(records)
+        data = frames(rows)
         try:
             if self._broken:
                 self._recover()
@@ -272,17 +286,17 @@ def _first_received(path: Path) -> int:
     return int(_FRAME.unpack(head)[3]) if len(head) == _FRAME.size else 1 << 62
 
 
-def encode(records: Sequence[Record]) -> bytes:
-    """The records as frames."""
-    parts: list[bytes] = []
+def frames(rows: Sequence[Row]) -> bytes:
+    """The records as they stand in the log."""
+    parts: list[bytes | Raw] = []
     add = parts.append
-    header, prefix = _HEADER.pack, _PREFIX.pack
-    for record in records:
-        flags = _IMPORTED if record.imported else 0
-        head = header(record.profile_id, record.received_at, record.timestamp, record.kind, flags)
-        covered = head + record.body
-        add(prefix(len(covered), crc32(covered)))
-        add(covered)
+    header, prefix, size = _HEADER.pack, _PREFIX.pack, _HEADER.size
+    for profile, received, timestamp, kind, imported, body in rows:
+        head = header(profile, received, timestamp, kind, imported)
+        # A body is not copied to stand behind its head, so the checksum is made in two steps.
+        add(prefix(size + len(body), crc32(body, crc32_of_few(head))))
+        add(head)
+        add(body)
     return b"".join(parts)
 
 
