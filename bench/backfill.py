@@ -10,14 +10,12 @@ the segment says that it is `live`.
 """
 
 import argparse
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
 import duckdb
 
 from bench.engine import batch, customer
+from bench.kit import scratch
 from bench.mails import BATCH, wait_for, workspace
 from bench.running import Running, mail_journey, order
 from bench.sink import Sink
@@ -53,15 +51,12 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=10_000_000)
     arguments.add_argument("--mails", type=int, default=20_000)
     given = arguments.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    with scratch() as folder:
         make(Settings(data=folder), given.customers, given.events)
         with Sink() as sink:
             environment = {"HARKEN_SMTP_URL": f"smtp://127.0.0.1:{sink.port}"}
             with Running(folder, **environment) as harken:
                 measure(harken, sink, given.customers, given.mails)
-    finally:
-        shutil.rmtree(folder)
 
 
 def make(settings: Settings, customers: int, events: int) -> None:

@@ -11,13 +11,7 @@ segment's customers are selected by history; that is timed by itself.
 """
 
 import argparse
-import cProfile
-import gc
-import pstats
 import resource
-import shutil
-import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,7 +20,7 @@ import duckdb
 import msgspec
 
 from bench.engine import NOW, batch, customer, fill
-from harken import logs
+from bench.kit import as_the_engine, profiled, scratch
 from harken.clock import DAY, SettableClock
 from harken.effects import Outgoing
 from harken.engine import INVITED, Engine
@@ -34,7 +28,6 @@ from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
 from harken.ids import derived_id, profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record, StartBroadcast
-from harken.running.roles import SWITCH
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
@@ -64,17 +57,12 @@ def main() -> None:
     arguments.add_argument("--profiles", type=int, default=1_000_000)
     arguments.add_argument("--profile", action="store_true", help="say where the time goes")
     given = arguments.parse_args()
-    logs.set_up("warning", "bench")
-    gc.set_threshold(50_000, 50, 50)
-    sys.setswitchinterval(SWITCH)
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    as_the_engine()
+    with scratch() as folder:
         run(folder, given.profiles, given.profile)
-    finally:
-        shutil.rmtree(folder)
 
 
-def run(folder: Path, profiles: int, profiled: bool) -> None:
+def run(folder: Path, profiles: int, profile: bool) -> None:
     store = SqliteStore(folder / "state.db", cache_mib=16)
     fill(store, profiles)
     floor = measure_floor(store, min(profiles, 100_000))
@@ -97,35 +85,28 @@ def run(folder: Path, profiles: int, profiled: bool) -> None:
         while not engine.broadcasts.prepare():
             time.sleep(0.01)
         print(f"selected in {time.perf_counter() - began:.1f} s", flush=True)
-        decide(engine, feeder, store, floor, profiled)
+        decide(engine, feeder, store, floor, profile)
     engine.close()
     feeder.stop()
     history.close()
     store.close()
 
 
-def decide(
-    engine: Engine, feeder: Feeder, store: SqliteStore, floor: float, profiled: bool
-) -> None:
+def decide(engine: Engine, feeder: Feeder, store: SqliteStore, floor: float, profile: bool) -> None:
     stopping = threading.Event()
     checkpoints = threading.Thread(target=checkpoint, args=(store, stopping), daemon=True)
     checkpoints.start()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    profiler = cProfile.Profile(time.process_time) if profiled else None
-    if profiler:
-        profiler.enable()
-    began, longest = time.perf_counter(), 0.0
-    mine, everybodys = time.thread_time(), time.process_time()
-    while True:
-        started = time.perf_counter()
-        if not engine.turn():
-            break
-        longest = max(longest, time.perf_counter() - started)
-    taken = time.perf_counter() - began
-    mine, everybodys = time.thread_time() - mine, time.process_time() - everybodys
-    if profiler:
-        profiler.disable()
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+    with profiled(profile):
+        began, longest = time.perf_counter(), 0.0
+        mine, everybodys = time.thread_time(), time.process_time()
+        while True:
+            started = time.perf_counter()
+            if not engine.turn():
+                break
+            longest = max(longest, time.perf_counter() - started)
+        taken = time.perf_counter() - began
+        mine, everybodys = time.thread_time() - mine, time.process_time() - everybodys
     stopping.set()
     checkpoints.join()
     (one,) = engine.broadcasts.known.past.over

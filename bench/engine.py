@@ -11,26 +11,20 @@ again with that many live segments, and the ratio is to the rate without them.
 """
 
 import argparse
-import cProfile
-import gc
-import pstats
 import random
-import shutil
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from harken import logs
+from bench.kit import as_the_engine, profiled, scratch
 from harken.clock import DAY, SettableClock, iso, parse_time
 from harken.engine import RECORDS, Engine
 from harken.ids import profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record
 from harken.people.profile import ConsentChange, EventStat, Profile, Send, encode
-from harken.running.roles import CACHE_MIB, SWITCH
+from harken.running.roles import CACHE_MIB
 from harken.store.base import Batch
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
@@ -49,11 +43,8 @@ def main() -> None:
     arguments.add_argument("--segments", type=int, default=0)
     arguments.add_argument("--profile", action="store_true", help="say where the time goes")
     given = arguments.parse_args()
-    logs.set_up("warning", "bench")
-    gc.set_threshold(50_000, 50, 50)
-    sys.setswitchinterval(SWITCH)
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    as_the_engine()
+    with scratch() as folder:
         for shape in ("spread", "skewed"):
             alone = run(folder / shape, shape, given.profiles, given.events, 0, given.profile)
             if given.segments:
@@ -66,8 +57,6 @@ def main() -> None:
                     f" by processor time {alone.worked / more.worked:.2f}",
                     flush=True,
                 )
-    finally:
-        shutil.rmtree(folder)
 
 
 class Run(NamedTuple):
@@ -77,7 +66,7 @@ class Run(NamedTuple):
     worked: float
 
 
-def run(folder: Path, shape: str, profiles: int, events: int, segments: int, profiled: bool) -> Run:
+def run(folder: Path, shape: str, profiles: int, events: int, segments: int, profile: bool) -> Run:
     folder.mkdir()
     store = SqliteStore(folder / "state.db", cache_mib=CACHE_MIB)
     fill(store, profiles)
@@ -92,16 +81,11 @@ def run(folder: Path, shape: str, profiles: int, events: int, segments: int, pro
             pass
         write_events(log, owners)
     clock.advance(len(owners) // PER_MS)
-    profiler = cProfile.Profile(time.process_time) if profiled else None
-    if profiler:
-        profiler.enable()
-    began, worked = time.perf_counter(), time.process_time()
-    while engine.turn():
-        pass
-    taken, worked = time.perf_counter() - began, time.process_time() - worked
-    if profiler:
-        profiler.disable()
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+    with profiled(profile):
+        began, worked = time.perf_counter(), time.process_time()
+        while engine.turn():
+            pass
+        taken, worked = time.perf_counter() - began, time.process_time() - worked
     rate = len(owners) / taken
     print(
         f"engine {shape}: {rate:,.0f} events/s over {profiles:,} profiles and 50 journeys;"

@@ -12,8 +12,6 @@ columns) and also keeps the watermark.
 import argparse
 import gc
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 import duckdb
 
 from bench.engine import NAMES
+from bench.kit import scratch
 from harken.clock import parse_time
 from harken.effects import Happening
 from harken.history import duck_write
@@ -42,11 +41,8 @@ def main() -> None:
     given = arguments.parse_args()
     # As in the engine's process, where history is appended.
     gc.set_threshold(50_000, 50, 50)
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    with scratch() as folder:
         run(folder, given.events, given.memory)
-    finally:
-        shutil.rmtree(folder)
 
 
 def run(folder: Path, events: int, memory: str) -> None:

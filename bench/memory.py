@@ -7,11 +7,9 @@ to the first 200 of /readyz.
 """
 
 import argparse
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
+from bench.kit import scratch
 from bench.mails import fill
 from bench.running import Running, mail_journey
 
@@ -22,8 +20,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--customers", type=int, default=100_000)
     given = arguments.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    with scratch() as folder:
         with Running(folder) as harken:
             print(f"ready on an empty folder after {harken.start_seconds:.2f} s")
             floor = harken.memory()
@@ -39,8 +36,6 @@ def main() -> None:
         )
         with Running(folder) as harken:
             print(f"ready again with {given.customers:,} after {harken.start_seconds:.2f} s")
-    finally:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

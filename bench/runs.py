@@ -9,25 +9,17 @@ encode and write them.
 """
 
 import argparse
-import cProfile
-import gc
-import pstats
 import random
-import shutil
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import msgspec
 
 from bench.engine import NOW, batch, customer
-from harken import logs
+from bench.kit import as_the_engine, profiled, scratch
 from harken.clock import DAY, SettableClock
 from harken.engine import WAKEUPS, Engine
 from harken.inputs import Definitions, JourneySource, Kind, Record, WakeUp
 from harken.people.profile import Profile, Run, Trigger
-from harken.running.roles import SWITCH
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
@@ -58,11 +50,8 @@ def main() -> None:
     arguments.add_argument("--due", type=int, default=10_000)
     arguments.add_argument("--profile", action="store_true", help="say where the time goes")
     given = arguments.parse_args()
-    logs.set_up("warning", "bench")
-    gc.set_threshold(50_000, 50, 50)
-    sys.setswitchinterval(SWITCH)
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
-    try:
+    as_the_engine()
+    with scratch() as folder:
         store = SqliteStore(folder / "state.db", cache_mib=32)
         due = fill(store, given.parked, given.due)
         floor = measure_floor(store, due)
@@ -74,24 +63,17 @@ def main() -> None:
             body = msgspec.msgpack.encode(written)
             log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, body)])
             engine.turn()
-        profiler = cProfile.Profile(time.process_time) if given.profile else None
-        if profiler:
-            profiler.enable()
-        began, handled = time.perf_counter(), 0
-        while done := engine.turn():
-            handled += done
-        rate = handled / (time.perf_counter() - began)
-        if profiler:
-            profiler.disable()
-            pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+        with profiled(given.profile):
+            began, handled = time.perf_counter(), 0
+            while done := engine.turn():
+                handled += done
+            rate = handled / (time.perf_counter() - began)
         print(
             f"runs that go on: {rate:,.0f}/s, {handled:,} due of {given.parked:,} parked in a"
             f" journey of 20 steps (aim at 5,000); floor {floor:,.0f}/s; ratio {rate / floor:.2f}"
         )
         engine.close()
         store.close()
-    finally:
-        shutil.rmtree(folder)
 
 
 def fill(store: SqliteStore, parked: int, due: int) -> list[int]:

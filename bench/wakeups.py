@@ -8,13 +8,11 @@ the same with nothing parked.
 
 import argparse
 import random
-import shutil
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 from bench.engine import NOW, batch
+from bench.kit import scratch
 from harken.clock import DAY, MINUTE
 from harken.inputs import WakeUp
 from harken.store.sqlite import SqliteStore
@@ -39,9 +37,8 @@ def main() -> None:
 
 def claims(parked: int) -> list[float]:
     """Milliseconds of each claim."""
-    folder = Path(tempfile.mkdtemp(prefix="harken-bench-"))
     chance = random.Random(1)
-    try:
+    with scratch() as folder:
         store = SqliteStore(folder / "state.db", cache_mib=32)
         for start in range(0, parked, 50_000):
             some = min(50_000, parked - start)
@@ -59,8 +56,6 @@ def claims(parked: int) -> list[float]:
             assert len(due) == CLAIM
         store.close()
         return took
-    finally:
-        shutil.rmtree(folder)
 
 
 def park(store: SqliteStore, times: list[int], chance: random.Random) -> None:

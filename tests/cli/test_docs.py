@@ -1,4 +1,4 @@
-"""docs/cli.md names every command, option and variable that there is, and no other."""
+"""docs/cli.md names every command, option and variable that there is; the index every folder."""
 
 import re
 from collections.abc import Iterator
@@ -64,3 +64,24 @@ def test_every_variable_is_documented() -> None:
     source = Path(config.__file__).read_text("utf-8")
     read = set(re.findall(r'"(HARKEN_[A-Z_]+)"', source))
     assert set(re.findall(r"HARKEN_[A-Z_]+", PAGE)) - {"HARKEN_SERVER"} == read
+
+
+def test_the_index_names_every_folder_and_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    folders = {one.parent.name for one in (ROOT / "src" / "harken").glob("*/__init__.py")}
+    assert set(re.findall(r"`([a-z]+)`", index)) == folders
+    assert set(re.findall(r"\((\w+\.md)\)", index)) == {
+        page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md"
+    }
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/**/*.md")]
+    wrong = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        if "node_modules" not in page.parts
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not wrong, wrong

@@ -199,6 +199,42 @@ class Harken:
             before = f"&before={page['next']}"
 
 
+class Mortal(Harken):
+    """One whose processes die at a seam of their work when they are told to: see `at_seams`."""
+
+    def __init__(self, folder: Path, mail: MailServer) -> None:
+        self._armed = folder / "armed"
+        self._armed.mkdir()
+        seams = str(Path(__file__).parent / "at_seams")
+        super().__init__(folder / "data", mail, KILL_AT=str(self._armed), PYTHONPATH=seams)
+
+    def dies_at(self, seam: str, whom: str = "alone") -> None:
+        """Whoever comes to the seam next dies, and with `family` the web process too."""
+        (self._armed / seam).write_text(whom)
+
+    def came_to(self, seam: str, note: str = "") -> None:
+        until(lambda: not (self._armed / seam).exists(), f"{note} it never came to {seam!r}", 30)
+
+    def rise(self) -> None:
+        """Start it again once the web process is dead."""
+        assert self.process is not None
+        self.process.wait(10)
+        self.start()
+
+
+@contextmanager
+def mortal(folder: Path) -> Iterator[Mortal]:
+    """One that runs, with a mail server."""
+    mail = MailServer(folder)
+    harken = Mortal(folder, mail)
+    try:
+        harken.start()
+        yield harken
+    finally:
+        harken.close()
+        mail.close()
+
+
 def end(process: psutil.Process) -> None:
     try:
         process.kill()

@@ -2,12 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_kit import SECRET, WRITE, Harken, until
-from mailserver import MailServer
+from crash_kit import SECRET, WRITE, Mortal, mortal, until
 
 CUSTOMERS = 500
 """More than one slice."""
@@ -40,17 +38,8 @@ TABLE = [*((seam, "alone") for seam in SEAMS), *((seam, "family") for seam in FA
 class Station:
     """One Harken and its customers, for the whole table."""
 
-    def __init__(self, folder: Path) -> None:
-        self.armed = folder / "armed"
-        self.armed.mkdir()
-        self.mail = MailServer(folder)
-        self.harken = Harken(
-            folder / "data",
-            self.mail,
-            KILL_AT=str(self.armed),
-            PYTHONPATH=str(Path(__file__).parent / "at_seams"),
-        )
-        self.harken.start()
+    def __init__(self, harken: Mortal) -> None:
+        self.harken, self.mail = harken, harken.mail
         self.harken.apply(NEWS)
         calls = [
             {"type": "identify", "userId": f"u{n}", "traits": {"email": f"u{n}@mail.example"}}
@@ -73,28 +62,21 @@ class Station:
     def find(self, id: str) -> Any:
         return self.harken.get(f"/broadcasts/{id}")["broadcast"]
 
-    def close(self) -> None:
-        self.harken.close()
-        self.mail.close()
-
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    made = Station(tmp_path_factory.mktemp("station"))
-    yield made
-    made.close()
+    with mortal(tmp_path_factory.mktemp("station")) as harken:
+        yield Station(harken)
 
 
 @pytest.mark.parametrize(("seam", "who"), TABLE, ids=[" - ".join(row) for row in TABLE])
 def test_killed_at(station: Station, seam: str, who: str) -> None:
     harken, note = station.harken, f"engine killed ({who}) at {seam!r}"
-    (station.armed / seam).write_text(who)
+    harken.dies_at(seam, who)
     id = station.start()
-    until(lambda: not (station.armed / seam).exists(), f"{note}: it never came there", 30)
+    harken.came_to(seam, note)
     if who == "family":
-        assert harken.process is not None
-        harken.process.wait(10)
-        harken.start()
+        harken.rise()
     until(lambda: station.find(id)["state"] == "done", f"{note}: done")
     over = station.find(id)
     assert (over["selected"], over["considered"], over["entered"]) == (CUSTOMERS,) * 3, note
@@ -112,9 +94,9 @@ def test_stopped_where_it_was_though_killed(station: Station) -> None:
     body = {"rule": {"reachable": "email"}, "per_second": 50}
     id = station.harken.post("/journeys/news/broadcasts", body)["broadcast"]["id"]
     until(lambda: station.find(id)["entered"] > 20, "some have entered")
-    (station.armed / "wish decided").write_text("alone")
+    station.harken.dies_at("wish decided")
     station.harken.post(f"/broadcasts/{id}/stop", {"cancel_messages": False})
-    until(lambda: not (station.armed / "wish decided").exists(), "killed", 30)
+    station.harken.came_to("wish decided")
     until(lambda: station.find(id)["state"] == "stopped", "stopped")
     entered = station.find(id)["entered"]
     assert entered < CUSTOMERS

@@ -2,11 +2,11 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash_kit import Customers, Harken, until
+from crash_kit import Customers, Mortal, mortal, until
 
 SEED = 11
 CODES = 3_000
@@ -33,15 +33,14 @@ SELECT props.code::VARCHAR, profile_id::VARCHAR FROM events WHERE name = '$coupo
 """
 
 
+@pytest.fixture
+def harken(tmp_path: Path) -> Iterator[Mortal]:
+    with mortal(tmp_path) as made:
+        yield made
+
+
 @pytest.mark.parametrize("whom", ["alone", "family"])
-def test_killed_around_the_issue_of_codes(
-    serving: Callable[..., Harken], tmp_path: Path, whom: str
-) -> None:
-    armed = tmp_path / "armed"
-    armed.mkdir()
-    seams = str(Path(__file__).parent / "at_seams")
-    harken = serving("data", KILL_AT=str(armed), PYTHONPATH=seams)
-    harken.start()
+def test_killed_around_the_issue_of_codes(harken: Mortal, whom: str) -> None:
     harken.post("/definitions/apply", PROJECT)
     codes = [f"G-{number:04}" for number in range(CODES)]
     brought = harken.http.post(f"{harken.url}/api/v1/coupons/gift/codes", content="\n".join(codes))
@@ -49,12 +48,10 @@ def test_killed_around_the_issue_of_codes(
     customers = Customers(harken, SEED)
     for round, seam in enumerate(itertools.chain(SEAMS, SEAMS)):
         with customers.busy(f"r{round}", threads=1, pause=0.05):
-            (armed / seam).write_text(whom)
-            until(lambda seam=seam: not (armed / seam).exists(), f"{seam}: it never came there", 30)
+            harken.dies_at(seam, whom)
+            harken.came_to(seam)
             if whom == "family":
-                assert harken.process is not None
-                harken.process.wait(10)
-                harken.start()
+                harken.rise()
     done = [event for all_done in customers.done.values() for event, _ in all_done]
     wanted = done.count("Cart Abandoned")
     assert len(SEAMS) < wanted < CODES

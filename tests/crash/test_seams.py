@@ -2,11 +2,9 @@
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from crash_kit import Books, Customers, Harken, until
-from mailserver import MailServer
+from crash_kit import Books, Customers, Mortal, mortal
 
 SEED = 7
 WEB = (
@@ -61,45 +59,25 @@ TABLE = [
 ]
 
 
-class Seams:
-    """One Harken for the whole table: each row leaves it as the next one finds it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.armed = folder / "armed"
-        self.armed.mkdir()
-        self.mail = MailServer(folder)
-        self.harken = Harken(
-            folder / "data",
-            self.mail,
-            KILL_AT=str(self.armed),
-            PYTHONPATH=str(Path(__file__).parent / "at_seams"),
-        )
-        self.harken.start()
-        self.harken.apply()
-        self.waves = 0
-
-    def close(self) -> None:
-        self.harken.close()
-        self.mail.close()
+WAVES = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def seams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seams]:
-    made = Seams(tmp_path_factory.mktemp("seams"))
-    yield made
-    made.close()
+def harken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    """One for the whole table: each row leaves it as the next one finds it."""
+    with mortal(tmp_path_factory.mktemp("seams")) as made:
+        made.apply()
+        yield made
 
 
 @pytest.mark.parametrize(("role", "seam", "who"), TABLE, ids=[" - ".join(row) for row in TABLE])
-def test_killed_at(seams: Seams, role: str, seam: str, who: str) -> None:
-    seams.waves += 1
-    harken, customers = seams.harken, Customers(seams.harken, SEED, f"w{seams.waves}-")
+def test_killed_at(harken: Mortal, role: str, seam: str, who: str) -> None:
+    wave = f"w{next(WAVES)}"
+    customers = Customers(harken, SEED, f"{wave}-")
     note = f"{role} killed ({who}) at {seam!r}, seed {SEED}"
-    with customers.busy(f"w{seams.waves}", threads=1):
-        (seams.armed / seam).write_text(who)
-        until(lambda: not (seams.armed / seam).exists(), f"{note}: it never came there", 20)
+    with customers.busy(wave, threads=1):
+        harken.dies_at(seam, who)
+        harken.came_to(seam, note)
         if role == "web" or who == "family":
-            assert harken.process is not None
-            harken.process.wait(10)
-            harken.start()
+            harken.rise()
     Books(harken, customers).balance(note)

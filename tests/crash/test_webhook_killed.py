@@ -1,12 +1,10 @@
 """The sender is killed between hand-over and settlement: a webhook gets one thing, by one id."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_kit import Customers, Harken, until
-from mailserver import MailServer
+from crash_kit import Customers, mortal, until
 from receivers import receiving
 
 ANSWER = (200, {}, b'{"tier": "gold"}')
@@ -27,37 +25,20 @@ CALLS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def mail(tmp_path: Path) -> Iterator[MailServer]:
-    server = MailServer(tmp_path)
-    yield server
-    server.close()
-
-
 @pytest.mark.parametrize("seam", ["claimed", "not settled"])
 @pytest.mark.parametrize("journey", [BY_WEBHOOK, CALLS], ids=["message", "call"])
 def test_it_is_posted_again_with_the_same_id(
-    tmp_path: Path, mail: MailServer, journey: dict[str, Any], seam: str
+    tmp_path: Path, journey: dict[str, Any], seam: str
 ) -> None:
-    armed = tmp_path / "armed"
-    armed.mkdir()
-    with receiving(ANSWER) as receiver:
-        harken = Harken(
-            tmp_path / "data", mail,
-            KILL_AT=str(armed), PYTHONPATH=str(Path(__file__).parent / "at_seams"),
-        )  # fmt: skip
-        try:
-            harken.start()
-            harken.apply(journey, webhooks={"crm": {"url": receiver.url, "private": True}})
-            (armed / seam).write_text("alone")
-            Customers(harken, 7).does(journey["entry"]["event"], "mina")
-            until(lambda: not (armed / seam).exists(), f"the sender never came to {seam!r}")
-            until(lambda: [row["state"] for row in harken.ledger()] == ["sent"], "sent")
-            [row] = harken.ledger()
-            # Handed over before it died only where it had come so far; both are one to a receiver.
-            assert receiver.once == {row["id"]: 2 if seam == "not settled" else 1}
-            if journey is CALLS:
-                tier = lambda: harken.get("/people/mina")["attributes"].get("tier")  # noqa: E731
-                until(lambda: tier() == "gold", "the run went on")
-        finally:
-            harken.close()
+    with receiving(ANSWER) as receiver, mortal(tmp_path) as harken:
+        harken.apply(journey, webhooks={"crm": {"url": receiver.url, "private": True}})
+        harken.dies_at(seam)
+        Customers(harken, 7).does(journey["entry"]["event"], "mina")
+        harken.came_to(seam)
+        until(lambda: [row["state"] for row in harken.ledger()] == ["sent"], "sent")
+        [row] = harken.ledger()
+        # Handed over before it died only where it had come so far; both are one to a receiver.
+        assert receiver.once == {row["id"]: 2 if seam == "not settled" else 1}
+        if journey is CALLS:
+            tier = lambda: harken.get("/people/mina")["attributes"].get("tier")  # noqa: E731
+            until(lambda: tier() == "gold", "the run went on")

@@ -1,0 +1,39 @@
+"""What benches share: a folder that is gone afterwards, and the engine's process in this one."""
+
+import cProfile
+import gc
+import pstats
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harken import logs
+from harken.running.roles import SWITCH
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder."""
+    with TemporaryDirectory(prefix="harken-bench-") as folder:
+        yield Path(folder)
+
+
+def as_the_engine() -> None:
+    """Collect garbage and switch threads as the engine's process does."""
+    logs.set_up("warning", "bench")
+    gc.set_threshold(50_000, 50, 50)
+    sys.setswitchinterval(SWITCH)
+
+
+@contextmanager
+def profiled(wanted: bool) -> Iterator[None]:
+    """With `--profile`: print where the processor's time went."""
+    if not wanted:
+        yield
+        return
+    with cProfile.Profile(time.process_time) as profile:
+        yield
+    pstats.Stats(profile).sort_stats("tottime").print_stats(30)
