@@ -1,11 +1,13 @@
 """Gate 6: the policy pack of the recipient's country, where the workspace lists it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from harken.channels.table import BY_PHONE
 from harken.gates.base import Candidate, Pack, Verdict
-from harken.gates.countries import country_of
 from harken.gates.hours import next_open, wall_clock
 from harken.gates.policy import CompiledWorkspace
+from harken.people.countries import country_of
 from harken.people.place import zone_of
 from harken.people.profile import Profile
 
@@ -37,9 +39,23 @@ def policy_pack(
 
 
 def pack_for(candidate: Candidate, profile: Profile, workspace: CompiledWorkspace) -> Pack | None:
-    """The listed pack of the recipient's country, or None."""
+    """The listed pack of the recipient's country, or None.
+
+    The country is the one stated, else learned from a client, else told by the code at the front
+    of a phone number, else the workspace's.
+    """
     if not workspace.packs:
         return None
-    dialling = {pack.dialling: pack.country for pack in workspace.packs}
-    country = country_of(candidate, profile, dialling, workspace.country)
+    stated = country_of(profile)
+    country = stated or _dialled(candidate, profile, workspace.packs) or workspace.country
     return next((pack for pack in workspace.packs if pack.country == country), None)
+
+
+def _dialled(candidate: Candidate, profile: Profile, packs: Sequence[Pack]) -> str | None:
+    phone = candidate.address if candidate.channel in BY_PHONE else profile.attribute("phone")
+    if not isinstance(phone, str) or not phone:
+        return None
+    digits = "".join(letter for letter in phone if letter in "+0123456789")
+    if digits.startswith("00"):
+        digits = "+" + digits[2:]
+    return next((pack.country for pack in packs if digits.startswith(pack.dialling)), None)
