@@ -161,7 +161,7 @@ def test_an_sns_subscription_is_shown_and_not_followed() -> None:
         (b"{}", "$: not a known form"),
         (b"7", "$: not a known form"),
         (b"[7]", "$[0]: an event of SendGrid must be an object"),
-        (b'{"event-data": {}, "events": []}', "$: Object contains unknown field"),
+        (b'{"event-data": {}, "events": []}', "$: unknown key `event-data`"),
         (b'{"events": 7}', "$.events"),
         (b'{"events": [{"message_id": "x"}]}', "$.events[0]"),
         (b'{"events": [{"message_id": "x", "type": 7}]}', "$.events[0].type"),

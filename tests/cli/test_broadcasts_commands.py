@@ -75,7 +75,7 @@ def test_what_cannot_be_is_said(station: Running) -> None:
         (("start", "news", "koreans"), "there is no segment 'koreans'; did you mean `korean`?"),
         (
             ("start", "news", "korean", "--per-second", "0"),
-            "has to be\n  body per_second: expected a whole number >= 1",
+            "has to be\n  body per_second: must be a whole number >= 1",
         ),
         (("start", "nows", "korean"), "did you mean `news`"),
         (("show", "none"), "there is no broadcast 'none'"),

@@ -311,6 +311,10 @@ LEDGER: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"sent_at": AT, "variant": "default"}, ["was sent to kim@shop.example."]),
     (
+        {"sent_at": AT, "variant": "default", "transport": "sandbox"},
+        ["was sent to kim@shop.example; the sandbox kept it, so it did not leave."],
+    ),
+    (
         {"sent_at": AT, "variant": "default", "why_variant": "no variant's rule holds"},
         ["was sent to kim@shop.example in its default wording (no variant's rule holds)."],
     ),

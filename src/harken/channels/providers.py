@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from harken.clock import parse_time
+from harken.decoding import in_words
 from harken.errors import BadInput
 
 Kind = Literal["bounced", "delayed", "delivered", "complained", "unsubscribed", "unknown"]
@@ -251,8 +252,8 @@ def _of_ours(data: Json) -> list[Posted]:
     try:
         plain = msgspec.convert(data, _Plain)
     except msgspec.ValidationError as error:
-        told = str(error)
-        raise BadInput(told if " - at `" in told else f"$: {told}") from None
+        said, _, path = str(error).partition(" - at `")
+        raise BadInput(f"{path.rstrip('`') or '$'}: {in_words(said)}") from None
     _bounded(len(plain.events), "$.events")
     posted = []
     for number, event in enumerate(plain.events):

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from harken.clock import Clock
+from harken.decoding import in_words
 from harken.errors import BadInput, Denied, TooLarge, TooMany, Unavailable
 from harken.ingest import mending, protocol
 from harken.ingest.collector import Collector
@@ -260,7 +261,7 @@ def _mended_envelope(body: bytes, error: Exception) -> Envelope:
             return msgspec.convert(mending.clean_top(loaded), Envelope)
     except (ValueError, RecursionError) as fault:
         reason, _, path = str(fault).partition(" - at `")
-        raise BadRequest(reason, path.rstrip("`") or "$") from None
+        raise BadRequest(in_words(reason), path.rstrip("`") or "$") from None
     raise BadRequest("a batch is an object with `batch`, an array of events", "$.batch") from error
 
 

@@ -9,15 +9,17 @@ Source: https://segment.com/docs/connections/sources/catalog/libraries/server/ht
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from harken import clock, ids
+from harken.decoding import in_words
 from harken.ingest import mending
 
 Type = Literal["identify", "track", "page", "screen", "group", "alias"]
+CALLS = ", ".join(get_args(Type))
 
 EVENT_BYTES = 32 * 1024
 BATCH_BYTES = 500 * 1024
@@ -393,6 +395,9 @@ def _decode(body: bytes) -> Event:
         return decode_event(body)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `")
-        raise Refused(reason, path.rstrip("`") or "$") from None
+        path = path.rstrip("`") or "$"
+        if path == "$.type":
+            reason = f"{reason.removeprefix('Invalid enum value ')} is no call; there are {CALLS}"
+        raise Refused(in_words(reason), path) from None
     except UNREADABLE as error:
         raise Refused(f"bad JSON: {error}") from None

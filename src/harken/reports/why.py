@@ -230,7 +230,10 @@ def _sent(row: LedgerRow) -> str:
         text += " in its default wording"
     elif row.variant and row.variant != DEFAULT:
         text += f" in the variant {row.variant}"
-    return f"{text} ({row.why_variant})" if row.why_variant else text
+    if row.why_variant:
+        text += f" ({row.why_variant})"
+    kept = row.transport == "sandbox"
+    return f"{text}; the sandbox kept it, so it did not leave" if kept else text
 
 
 def _again(row: LedgerRow, words: Words) -> str:

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
+from harken.decoding import in_words
 from harken.errors import (
     BadDefinition,
     BadInput,
@@ -155,7 +156,7 @@ def _told(each: Any) -> str:
     if not isinstance(each, dict):
         return str(each)
     where = " ".join(str(each[key]) for key in ("source", "key") if each.get(key))
-    said = str(each.get("message", "")).replace("Expected `int`", "expected a whole number")
+    said = in_words(str(each.get("message", "")))
     return f"{where}: {said}" if where else said
 
 
