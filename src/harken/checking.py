@@ -1,7 +1,7 @@
 """Everything that is wrong with definitions, found at once: one fault hides no other.
 
-`definitions.check` looks at what is well formed. Here a workspace or journey that is not is
-stripped of what is wrong, so that the rest of it, and all else, is looked at too.
+`definitions.check` looks only at what is well formed. So a workspace or journey that is not well
+formed is first stripped of its faults here; then the rest of it is looked at, too.
 """
 
 from collections.abc import Container, Iterator, Sequence

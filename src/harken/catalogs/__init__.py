@@ -1,1 +1,1 @@
-"""What there is to offer: catalogs of items, news of them, and recommendations."""
+"""Catalogs: items that messages can offer, news of them, and recommendations."""

@@ -1,4 +1,4 @@
-"""News of a new version: what there is again, what costs less, and whom to tell.
+"""What is new in a version of a catalog: items back in stock, lower prices, and whom to tell.
 
 A customer hears of a version once, whatever it brings them: the event's `id` is the item that they
 looked at last, `items` holds all.

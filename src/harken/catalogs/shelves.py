@@ -1,7 +1,7 @@
-"""What templates are answered of catalogs: look-ups and recommendations, cached.
+"""Answers what templates ask of catalogs: items by their ids, and recommendations. Cached.
 
-A catalog is read as it stands when it was last followed, so that one message never sees two
-versions of it.
+A message asks the same `Standing` from its first word to its last, so that it never sees two
+versions of a catalog.
 """
 
 from collections.abc import Iterable, Sequence

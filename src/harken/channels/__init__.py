@@ -1,1 +1,1 @@
-"""How it leaves and comes back: one module a channel, and the sender's loop."""
+"""Channels: how a message leaves, and what comes back of it; one module for each."""

@@ -1,6 +1,6 @@
-"""What the channels of a workspace lack where Harken runs: variables that are not set, keys.
+"""What a workspace needs and this machine does not have: variables of transports, keys, webhooks.
 
-Definitions are right without them, so `check` cannot know; the server does.
+Definitions are right without them, so a check of the files cannot find them; the server can.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a rule's type does not say, but no author means otherwise: each check yields problems."""
+"""Checks of what types cannot say: a rule is typed well, but no author can have meant it."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""May we: every message passes the same nine gates, and the first that says no decides."""
+"""Gates: every message asks the same nine whether it may leave; the first that says no decides."""
 
 from harken.gates.arbitration import bid_of, in_order
 from harken.gates.base import Candidate, Verdict

@@ -1,4 +1,4 @@
-"""What the gates need of the workspace, in the form that they need it in."""
+"""The workspace compiled for the gates."""
 
 from zoneinfo import ZoneInfo
 

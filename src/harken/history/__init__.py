@@ -1,1 +1,1 @@
-"""Columns: every event and every decision, for questions over many customers and long times."""
+"""History, in columns: every event and decision, for questions about everybody and long times."""

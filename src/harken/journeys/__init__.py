@@ -1,1 +1,1 @@
-"""What happens next: journeys, their steps, and who enters."""
+"""Journeys: what happens to a customer next. Who enters, by what steps they go, and when."""

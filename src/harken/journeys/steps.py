@@ -1,6 +1,6 @@
 """The steps of a journey: one small pure function per kind.
 
-Each looks at a run and answers with what is to become of it; `handle.py` carries it out.
+Each looks at a run and answers with what is to become of it; `deciding.reactions` carries it out.
 """
 
 from datetime import timedelta

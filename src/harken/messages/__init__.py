@@ -1,1 +1,1 @@
-"""What do we say: content and its variants, Liquid, MJML, links."""
+"""Messages: what is said to a customer. Content and its variants, Liquid, MJML, links."""

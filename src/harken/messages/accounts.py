@@ -1,4 +1,4 @@
-"""The secrets that connected content names: whether they are there, and go where they may."""
+"""Secrets that connected content names: each must exist, and goes to its own address alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""What the words of a message may say of coupons, and what they say of them in a trial."""
+"""Coupons in the words of a message: what may be said of them, and examples for a trial."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

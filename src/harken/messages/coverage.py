@@ -1,4 +1,4 @@
-"""Who would get which variant of a draft: told when a message is saved."""
+"""Which variants of a draft customers would get, and why the default: told when it is saved."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a message or a call says of a customer: told of its templates, without one."""
+"""Which facts about a customer a message or call tells, found in its templates alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stands under a message: the way out, and what a country's law wants to be shown."""
+"""What stands under a message: how to unsubscribe, and what a country's law wants shown."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,1 +1,1 @@
-"""Who is it: identity, the customer's document, consent, merge and un-merge."""
+"""People: who a customer is. Their document, attributes, consent, merge and un-merge."""

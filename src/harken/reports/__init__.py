@@ -1,1 +1,1 @@
-"""What came of it: one module a report."""
+"""Reports: what was decided and what came of it, told to people; one module for each."""

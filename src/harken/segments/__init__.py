@@ -1,1 +1,1 @@
-"""Which groups: the rule language, and customers grouped by it."""
+"""Segments: the language of rules, and the customers for whom a rule holds."""

@@ -1,4 +1,4 @@
-"""What can be wrong with rules only beside others: segments unknown, in a circle, or too large."""
+"""Faults that rules have together: a segment that is not there, a circle of them, too large."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches

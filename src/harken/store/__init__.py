@@ -1,1 +1,1 @@
-"""Rows: the log, documents, wake-ups, the ledger of messages, definitions."""
+"""The store, in rows: the log, documents, wake-ups, the ledger of messages, definitions."""

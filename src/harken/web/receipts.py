@@ -1,7 +1,7 @@
 """What a webhook tells of the messages that were posted to it, taken into the log.
 
-It calls back signed as we sign to it, with the same key; what it says becomes what other channels'
-providers say.
+Its call-back is signed as our posts to it are, with the same key. What it tells is taken as what
+the providers of other channels tell.
 """
 
 from collections.abc import Mapping
