@@ -72,7 +72,7 @@ class CatalogRows(Protocol):
         """What is yet to be told, in order."""
 
     def told(self, number: int, after: int, count: int) -> None:
-        """So many more customers were told, those up to the profile `after`."""
+        """Note that `count` more customers were told, all up to the profile `after`."""
 
     def told_all(self, number: int) -> None:
         """The news was told to everybody."""

@@ -34,7 +34,7 @@ class Shelves:
         self._standing = Standing(rows, [])
 
     def latest(self) -> "Standing":
-        """All catalogs as they stand now. A message asks one of these, from its first word on."""
+        """All catalogs as they stand now."""
         if self._rows.touched():
             catalogs = self._rows.all()
             if catalogs != self._standing.catalogs:

@@ -58,7 +58,7 @@ def _capped(
     now: int,
     since: int | None,
 ) -> Verdict | None:
-    """The no of the first rule without a free slot. Who took it `since` then is told by name."""
+    """The refusal by the first rule without a free slot; names what took slots `since` a time."""
     for cap in caps:
         used = _used(cap, sends, zone, now)
         if len(used) >= cap.at_most:

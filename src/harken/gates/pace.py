@@ -71,5 +71,5 @@ class Pacer(Struct):
 
 
 def load_pacer(note: bytes) -> Pacer:
-    """The one that was stored; a new one of nothing."""
+    """The pacer that was stored, or a new one when none was."""
     return msgspec.msgpack.decode(note, type=Pacer) if note else Pacer()

@@ -39,13 +39,13 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Go(Struct, frozen=True):
-    """On to the next step, as of this time."""
+    """Go on to the next step, as of this time."""
 
     at: int
 
 
 class Take(Struct, frozen=True):
-    """On by one of the step's ways, as of this time."""
+    """Go on by one of the step's ways, as of this time."""
 
     way: Way
     at: int
@@ -105,7 +105,7 @@ def take_split(
 
 
 def take_wait_for(node: Node, step: WaitFor, run: Run, now: int) -> Result:
-    """By what is known already of the run's messages; else wait, until the time is out."""
+    """Go by what has already become of the run's messages; else wait until the time is out."""
     for awaited, way in zip(node.awaited, node.ways, strict=False):
         if awaited.message:
             known = run.event.answers.get(awaited.message) or {}
@@ -127,7 +127,7 @@ def way_of(node: Node, run: Run, event: Trigger) -> Way | None:
 
 
 def learn_outcome(run: Run, event: Trigger) -> None:
-    """Of one of the run's messages: what has become of it is known to later steps."""
+    """Let later steps know what has become of one of the run's messages."""
     for step, message in run.sent.items():
         if message == event.properties.get("message"):
             known = run.event.answers.setdefault(step, {})
@@ -135,14 +135,16 @@ def learn_outcome(run: Run, event: Trigger) -> None:
 
 
 def take_go_to(node: Node, run: Run, now: int) -> Result:
-    """On at the other step; back at most once in `TURN`."""
+    """Go on at the other step; to an earlier one at most once in `TURN`."""
     if node.after <= run.step and now < run.turned_at + TURN:
         return Park(until=run.turned_at + TURN)
     return Go(at=now)
 
 
 def given(values: dict[str, Given], run: Run) -> dict[str, Any]:
-    """Values as a step writes them, those of the run in their places; without missing ones."""
+    """The values that a step writes, with those that the run knows filled in; missing ones are left
+    out.
+    """
     found = {}
     for name, value in values.items():
         match value:

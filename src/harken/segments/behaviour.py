@@ -42,7 +42,7 @@ def compile_did(rule: Did, traits: Traits) -> Check:
 
 
 def _ever(name: str, wanted: int) -> Check:
-    """So often at all."""
+    """At least so often, over all time."""
 
     def ever(profile: Profile, event: Trigger | None, now: int) -> bool:
         stat = profile.events.get(name)
@@ -105,7 +105,7 @@ def followed_times(rule: Did, times: Sequence[int], later: Sequence[int]) -> lis
 
 
 def unfollowed_times(rule: Did, times: Sequence[int], later: Sequence[int]) -> list[int]:
-    """Those of the times after which none of `later` came within `in`, over or not."""
+    """Those of the times after which none of `later` came within `in`, also if it still may."""
     found = set(followed_times(rule, times, later))
     return [at for at in times if at not in found]
 
@@ -252,7 +252,7 @@ def told_of_messages(rule: Messages, traits: Traits) -> Callable[[Profile], int 
 
 
 def _enough(id: str, span: int, wanted: int) -> Check:
-    """So many in a rolling window: they are when the first of the latest so many is."""
+    """At least so many in a rolling window: the oldest of that many latest events lies in it."""
 
     def enough(profile: Profile, event: Trigger | None, now: int) -> bool:
         times = profile.traits.get(id)

@@ -157,35 +157,37 @@ class Measure(Span, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Sum(Measure, frozen=True, omit_defaults=True, kw_only=True):
-    """Of nothing it is 0."""
+    """The sum of a property; of no events it is 0."""
 
     key: ClassVar[str] = "sum"
     sum: str
 
 
 class Average(Measure, frozen=True, omit_defaults=True, kw_only=True):
-    """Of nothing there is none: passes no comparison. So with `min` and `max`."""
+    """The average of a property. Of no events there is none, and no comparison holds; the same for
+    `min` and `max`.
+    """
 
     key: ClassVar[str] = "average"
     average: str
 
 
 class Min(Measure, frozen=True, omit_defaults=True, kw_only=True):
-    """The smallest value."""
+    """The smallest value of a property."""
 
     key: ClassVar[str] = "min"
     min: str
 
 
 class Max(Measure, frozen=True, omit_defaults=True, kw_only=True):
-    """The largest value."""
+    """The largest value of a property."""
 
     key: ClassVar[str] = "max"
     max: str
 
 
 class Distinct(Measure, frozen=True, omit_defaults=True, kw_only=True):
-    """How many different values (texts, numbers, flags); of nothing it is 0."""
+    """How many different values (texts, numbers, flags) a property had; of no events it is 0."""
 
     key: ClassVar[str] = "distinct"
     distinct: str

@@ -180,7 +180,7 @@ def _among(select: str, holds: bool) -> str:
 
 
 def _counted(rows: str, column: str, low: int, high: int | None, holds: bool) -> str:
-    """So many rows a customer; who has none is in no group."""
+    """How many rows a customer has lies between bounds. Who has none is in no group of SQL's."""
     if low <= 0 and high is not None:
         low, high, holds = high + 1, None, not holds
     if low == 1 and high is None:

@@ -22,7 +22,7 @@ def trait_states(
     *,
     since: int | None = None,
 ) -> Statement:
-    """Rows (profile_id, raw state) of all whose state is not that of no events.
+    """Rows (profile_id, raw state) of all customers for whom the trait counts something.
 
     Of events in batches up to `upto`, at `since` (ms) or later. `state_from` makes the state of a
     raw one.

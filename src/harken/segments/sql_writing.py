@@ -61,7 +61,7 @@ class Writing:
 
 
 def sure(condition: str) -> str:
-    """A condition with NULL made false, for where it is turned round or counted."""
+    """A condition with NULL made false, for where it is negated or counted."""
     return f"coalesce({condition}, false)"
 
 

@@ -230,7 +230,7 @@ def _counted(rule: Did, traits: Traits) -> Watch:
 
 
 def _enough(id: str, span: int, wanted: int) -> Watch:
-    """So many in a rolling window: they are until the first of the latest so many leaves."""
+    """At least so many in a rolling window: until the oldest of that many latest ones leaves it."""
 
     def watch(profile: Profile, now: int) -> Answer:
         times = profile.traits.get(id)
@@ -326,7 +326,7 @@ class Sums:
 
 
 def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch, traits: Traits) -> Watch:
-    """A least amount: there until the pair with which the latest ones reach it leaves."""
+    """At least such a sum: holds until the oldest of the latest pairs that make it up leaves."""
     passes = compile_measure(rule)
     if passes(0.0):
         return whole

@@ -85,7 +85,7 @@ Watch = Callable[[Iterable[tuple[str, bytes, bytes]]], Iterable[tuple[str, bytes
 
 
 class Undone(Exception):
-    """Leaves a transaction of a dry run."""
+    """Raised to undo the transaction of a dry run."""
 
 
 class Catalogs:
@@ -310,7 +310,7 @@ class Catalogs:
         return [News(**dict(zip(fields, row, strict=True))) for row in self._rows(sql, ())]
 
     def told(self, number: int, after: int, count: int) -> None:
-        """So many more customers were told, those up to the profile `after`."""
+        """Note that `count` more customers were told, all up to the profile `after`."""
         with self.database.transaction() as db:
             db.execute(
                 "UPDATE news SET after = ?, told = told + ? WHERE number = ?",
