@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +15,8 @@ from standardwebhooks import Webhook
 
 Answer = int | str | tuple[int, Mapping[str, str], bytes]
 """A status; `slow`, `drip`, `garbage` or `hang up`; or status, headers and body."""
+Answering = Callable[["Posted"], Answer]
+"""Answers each request for what it is."""
 
 
 class Posted(Struct, frozen=True):
@@ -36,8 +38,8 @@ class Posted(Struct, frozen=True):
 class Receiver:
     """Each request gets the next answer; the last one is for all further ones."""
 
-    def __init__(self, *answers: Answer, secret: str = "") -> None:
-        self.answers = list(answers or (200,))
+    def __init__(self, *answers: Answer | Answering, secret: str = "") -> None:
+        self.answers: list[Answer | Answering] = list(answers or (200,))
         self.posted: list[Posted] = []
         self.secret = secret
         """When set, every signature is looked at with the library of Standard Webhooks."""
@@ -87,8 +89,10 @@ class Receiver:
         if self.secret:
             Webhook(self.secret).verify(body, headers)
         with self._lock:
-            self.posted.append(Posted(request.command, request.path, headers, body))
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            posted = Posted(request.command, request.path, headers, body)
+            self.posted.append(posted)
+            next_one = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = next_one(posted) if callable(next_one) else next_one
         if isinstance(answer, str):
             self._misbehave(request, answer)
             return
@@ -116,7 +120,7 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(*answers: Answer, secret: str = "") -> Iterator[Receiver]:
+def receiving(*answers: Answer | Answering, secret: str = "") -> Iterator[Receiver]:
     """A receiver for the length of a test."""
     receiver = Receiver(*answers, secret=secret)
     try:

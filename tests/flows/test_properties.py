@@ -14,8 +14,10 @@ from driver import Shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain import journey, say, wait
+from receivers import Answer, Posted, Receiver, receiving
 
 from harken.channels.sandbox import Sandbox
+from harken.channels.table import CALL as CALLED
 from harken.clock import DAY, SettableClock
 from harken.config import Settings
 from harken.engine import Engine
@@ -54,6 +56,25 @@ LONG = """
           - {name: b, weight: 50}
   - wait: 30m
 """
+CALL = """
+  - webhook: crm
+    id: asked
+    payload: {cart: "{{ event.properties.cart | default: '-' }}"}
+    at_most: 10m
+    otherwise:
+      - update: {failed: {answer: asked.error}}
+      - exit: true
+  - coupon: gift
+    id: gift
+  - wait: 90m
+  - message: tell
+    channels: [webhook, email]
+    purpose: transactional
+    default:
+      {subject: "{{ coupon.code | default: 'none' }}", text: "{{ answers.asked.tier | default: 1}}",
+       payload: {code: "{{ coupon.code | default: 'none' }}"}}
+  - wait: 3h
+"""
 JOURNEYS = {
     "workspace": (
         "caps: [{at_most: 3, per: 1d}, {tag: promo, at_most: 1, per: 6h}]\n"
@@ -87,10 +108,20 @@ JOURNEYS = {
     ),
     "day": "journey: day\nentry: {date: day, yearly: true, before: 1d}\nsteps:" + say("day"),
     "store": "journey: store\nentry: {place: store, reentry: {after: 1d}}\nsteps:" + say("store"),
+    "call": journey(
+        "Left",
+        name="call",
+        entry_key="cart",
+        entry_reentry="{after: 2h}",
+        exceptions="[{event: Bought, where: {cart: y}}]",
+        steps=CALL,
+    ),
     "thanks": journey("$message_sent", name="thanks", entry_reentry="always", steps=say("thanks")),
 }
-MOVED = ("cart", "visit", "long", "again")
+COUPONS = {"gift": "mint: {}\nvalid_for: 30h"}
+MOVED = ("cart", "visit", "long", "again", "call")
 """Journeys whose runs are taken along by an edit."""
+CHANNELS = ("email", "webhook")
 USERS = ("u1", "u2", "u3")
 DEVICES = ("?a", "?b")
 
@@ -117,6 +148,7 @@ step = st.one_of(
     st.tuples(st.just("consent"), users, st.sampled_from(("opted_in", "opted_out"))),
     st.tuples(st.just("advance"), st.sampled_from(("1m", "29m", "31m", "3h", "26h"))),
     st.tuples(st.just("unmerge"), users),
+    st.tuples(st.just("redeem"), users),
     st.tuples(st.just("forget"), st.one_of(users, devices)),
     st.tuples(st.just("restart")),
     st.tuples(st.just("edit"), st.sampled_from((*MOVED, "workspace"))),
@@ -126,7 +158,7 @@ BOUNDED = settings(
 )
 
 
-def play(shop: Shop, history: list[tuple[Any, ...]]) -> None:
+def play(shop: Shop, history: list[tuple[Any, ...]], files: dict[str, str]) -> None:
     for user in USERS:
         shop.identify(user, email=f"{user}@shop.example")
     for what, *rest in history:
@@ -157,34 +189,40 @@ def play(shop: Shop, history: list[tuple[Any, ...]]) -> None:
             case "restart":
                 shop.reopen()
             case "edit":
-                edit(shop, rest[0])
+                edit(shop, rest[0], files)
+            case "redeem":
+                for code in list(shop.profile(rest[0]).coupons)[:1]:
+                    shop.redeem(code)
             case "unmerge":
                 for absorbed in list(shop.profile(rest[0]).absorbed)[-1:]:
                     shop.unmerge(rest[0], absorbed)
 
 
-def edit(shop: Shop, what: str) -> None:
+def edit(shop: Shop, what: str, files: dict[str, str]) -> None:
     """Edit a journey and move its runs, or the workspace: other than it was before."""
-    files = dict(JOURNEYS)
+    files = dict(files)
     done = shop.harken.store.definitions().revision
     if what in MOVED:
         files[what] = files[what].replace('{subject: "', f'{{subject: "{done} ')
-        shop.apply(**files, move=[what])
+        shop.apply(coupons=COUPONS, **files, move=[what])
     else:
         files["workspace"] += f"arbitration: {done % 3 * 10 + 5}m\n"
-        shop.apply(**files)
+        shop.apply(coupons=COUPONS, **files)
 
 
 @BOUNDED
 @given(st.lists(step, max_size=40))
 def test_invariants(history: list[tuple[Any, ...]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        shop = Shop(Path(folder), **JOURNEYS)
-        play(shop, history)
+    with tempfile.TemporaryDirectory() as folder, receiving(of_carts) as receiver:
+        hooks = f"webhooks: {{crm: {{url: '{receiver.url}', private: true}}}}\n"
+        files = {**JOURNEYS, "workspace": JOURNEYS["workspace"] + hooks}
+        shop = Shop(Path(folder))
+        shop.apply(coupons=COUPONS, **files)
+        play(shop, history, files)
         waits(shop)
         shop.advance("4d")
         waits(shop)
-        considered(shop)
+        considered(shop, receiver)
         capped(shop)
         assert not [run for profile in shop.profiles() for run in profile.runs]
         assert not shop.failures()
@@ -212,11 +250,21 @@ def waits(shop: Shop) -> None:
     ]
     noticed = [one for one in shop.wakeups() if one[2].startswith(("date:", "ignored:"))]
     assert sorted(noticed) == sorted([*dates, *unheeded])
+    coupons = [(one.id, f"coupon:{code}") for one in shop.profiles() for code in one.coupons]
+    parked_coupons = [(id, key) for _, id, key in shop.wakeups() if key.startswith("coupon:")]
+    assert sorted(parked_coupons) == sorted(coupons)
     sessions = [one.id for one in shop.profiles() if one.session is not None]
     assert sorted(id for _, id, key in shop.wakeups() if key == "session") == sorted(sessions)
 
 
-def considered(shop: Shop) -> None:
+def of_carts(posted: Posted) -> Answer:
+    """What the webhook answers: nothing for the cart y, and the same when it is asked again."""
+    if posted.json()["data"].get("payload") == {"cart": "y"}:
+        return 404
+    return 200, {"Content-Type": "application/json"}, b'{"tier": "gold"}'
+
+
+def considered(shop: Shop, receiver: Receiver) -> None:
     """Sent + held + dropped + control is what was considered; nobody gets a message twice."""
     rows = shop.history.query(
         "SELECT outcome, run, step, message FROM decisions WHERE gate <> '' OR step <> ''",
@@ -227,13 +275,19 @@ def considered(shop: Shop) -> None:
     final = Counter((run, step) for outcome, run, step, _ in said if outcome != "held")
     assert all(count == 1 for count in final.values()), final
     # Of those who were erased, the ledger keeps that something was sent, and history nothing.
-    messages = [row for row in shop.harken.store.messages(limit=10_000) if row.address]
+    rows_kept = [row for row in shop.harken.store.messages(limit=10_000) if row.address]
+    messages = [row for row in rows_kept if row.channel != CALLED]
     passed = [message for outcome, _, _, message in said if outcome == "passed"]
     assert Counter(passed) == Counter(row.id for row in messages)
     assert len({(row.run, row.step) for row in messages}) == len(messages)
     assert all(row.state == "sent" for row in messages), [row.state for row in messages]
     assert len(last) >= len(final)
-    assert {mail.id for mail in shop.mails()} >= {row.id for row in messages}
+    by = {name: {row.id for row in rows_kept if row.channel == name} for name in CHANNELS}
+    assert {mail.id for mail in shop.mails()} >= by["email"]
+    # What was posted came once, whatever was restarted or moved meanwhile.
+    assert receiver.once.keys() >= by["webhook"]
+    assert set(receiver.once.values()) <= {1}
+    assert {row.state for row in rows_kept if row.channel == CALLED} <= {"sent", "failed"}
 
 
 def capped(shop: Shop) -> None:
