@@ -66,12 +66,13 @@ class Harken:
         return await self._get(f"/api/v1/people/{quote(person, safe=':')}")
 
     async def why(self, person: str, language: str) -> list[dict[str, Any]]:
-        """What was decided about a person, by journey."""
+        """What was decided about a person, by journey; those that decided nothing are left out."""
         journeys = (await self._get("/api/v1/journeys") or {}).get("journeys", [])
         found = []
         for journey in journeys:
             answer = await self.why_of(person, journey["name"], language)
-            found.append({"journey": journey["name"], **(answer or {})})
+            if answer and answer["story"]:
+                found.append({"journey": journey["name"], **answer})
         return found
 
     async def why_of(self, person: str, journey: str, language: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ SAID = {
     "empty": "mailbox_empty",
     "down": "mailbox_down",
     "nobody": "why_nobody",
+    "nothing": "scenes_nothing",
     "you_are": "you_are",
     "anonymous": "you_anonymous",
     "cart_here": "cart_state_here",

@@ -97,10 +97,62 @@ def test_no_page_is_wider_than_its_screen(page: Page, width: int) -> None:
     page.goto("/product/weekender")
     page.click(".buy button")
     for path in ("/", "/category/home", "/product/weekender", "/cart", "/checkout", "/sign-up",
-                 "/event/long-weekend", "/search?q=tas", "/mailbox"):  # fmt: skip
+                 "/event/long-weekend", "/search?q=tas", "/mailbox", "/scenes"):  # fmt: skip
         page.goto(path)
         over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert over <= 0, path
+
+
+BENEATH = """() => {
+    const boxes = [...document.querySelectorAll(".scenes article")].map((card) => {
+        const { left, top, bottom } = card.getBoundingClientRect();
+        return { left: Math.round(left), top, bottom };
+    });
+    const lefts = [...new Set(boxes.map((box) => box.left))];
+    return lefts.flatMap((left) => boxes.filter((box) => box.left === left)
+        .map((box, place, all) => place ? box.top - all[place - 1].bottom : 20));
+}"""
+"""The space above each card: how far below the one before it in its column it begins."""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_scenes_leave_no_blank_space_under_short_cards(
+    page: Page, recorder: Recorder, width: int
+) -> None:
+    line = {"at": "2026-01-01T00:00:00Z", "text": "They entered. " * 20}
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/scenes")
+    before = page.evaluate(BENEATH)
+    anonymous = page.evaluate("shop.anonymousId")
+    # One card grows by what is told in it.
+    why = f"/api/v1/people/anonymous:{anonymous}/why/store-nearby"
+    recorder.answers[why] = {"answer": "So.", "story": [line] * 8}
+    page.wait_for_selector(".told li", timeout=60_000)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    for gaps in (before, page.evaluate(BENEATH)):
+        assert len(gaps) > 5
+        assert all(20 <= gap < 26 for gap in gaps), gaps
+
+
+def test_the_mail_box_lists_only_journeys_that_decided_something(
+    page: Page, recorder: Recorder
+) -> None:
+    names = [{"name": "welcome"}, {"name": "cart"}]
+    recorder.answers |= {"/api/v1/sandbox": {"mails": []}, "/api/v1/journeys": {"journeys": names}}
+    page.goto("/")
+    person = f"/api/v1/people/anonymous:{page.evaluate('shop.anonymousId')}"
+    nothing = {"answer": "No.", "story": []}
+    recorder.answers |= {
+        person: {"segments": {}}, f"{person}/why/welcome": nothing, f"{person}/why/cart": nothing
+    }  # fmt: skip
+    page.goto("/mailbox")
+    page.wait_for_selector("#journeys .quiet")
+    said = words("ko")
+    assert page.text_content("#journeys") == said["scenes_nothing"]
+    line = {"at": "2026-01-01T00:00:00Z", "text": "They entered."}
+    recorder.answers[f"{person}/why/cart"] = {"answer": "They entered.", "story": [line]}
+    page.wait_for_selector("#journeys article")
+    assert [one.text_content() for one in page.query_selector_all("#journeys h3")] == ["cart"]
 
 
 def test_the_mail_box_shows_a_mail_that_cannot_run_scripts(page: Page, recorder: Recorder) -> None:

@@ -209,17 +209,20 @@ def test_a_cart_that_could_not_be_told_is_told_later(
 def test_the_mail_box_shows_what_harken_says(visitor: httpx.Client, recorder: Recorder) -> None:
     mail = {"id": "m1", "to": "a@b.example", "subject": "Hi", "at": "2026-01-01T00:00:00Z"}
     person = f"anonymous:{config(visitor.get('/'))['anonymousId']}"
-    story = {"answer": "No: they never did it.", "story": []}
+    story = {"answer": "They entered.", "story": [{"at": "2026-01-01T00:00:00Z", "text": "So."}]}
+    nothing = {"answer": "No: they never did it.", "story": []}
     recorder.answers |= {
         "/api/v1/sandbox": {"mails": [mail]},
         "/api/v1/sandbox/m1": mail
         | {"html": "<p>Hi</p>", "text": "Hi", "from": "x", "headers": {}},
-        "/api/v1/journeys": {"journeys": [{"name": "welcome"}]},
+        "/api/v1/journeys": {"journeys": [{"name": "welcome"}, {"name": "cart"}]},
         f"/api/v1/people/{person}": {"attributes": {}},
         f"/api/v1/people/{person}/why/welcome": story,
+        f"/api/v1/people/{person}/why/cart": nothing,
     }
     data = visitor.get("/mailbox/data").json()
     assert data["mails"] == [mail]
+    # Where nothing was decided there is nothing to tell.
     assert data["why"] == [{"journey": "welcome", **story}]
     assert visitor.get("/mailbox/mail/m1").json()["html"] == "<p>Hi</p>"
     assert visitor.get("/mailbox/mail/none").status_code == 404

@@ -70,6 +70,7 @@ CALL = """
   - message: tell
     channels: [webhook, email]
     purpose: transactional
+    priority: high
     default:
       {subject: "{{ coupon.code | default: 'none' }}", text: "{{ answers.asked.tier | default: 1}}",
        payload: {code: "{{ coupon.code | default: 'none' }}"}}
@@ -141,6 +142,7 @@ stated = st.fixed_dictionaries(
 step = st.one_of(
     st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
     st.tuples(st.just("track"), st.one_of(users, devices), events, st.sampled_from("xy"), ids),
+    st.tuples(st.just("track"), users, st.just("Left"), st.sampled_from("xy"), st.just("")),
     st.tuples(st.just("identify"), users, st.one_of(st.none(), devices)),
     st.tuples(st.just("state"), st.one_of(users, devices), stated),
     st.tuples(st.just("opened"), users, st.booleans()),

@@ -97,8 +97,9 @@ function showWhy() {
   at("cart-state").hidden = !told;
   at("cart-state").dataset.state = cart.state;
   at("cart-state").textContent = told ? `$${cart.value} — ${told}` : "";
-  if (!why) {
-    at("journeys").replaceChildren(element("p", state.data.mails === null ? "" : said.nobody, "quiet"));
+  if (!why || !why.length) {
+    const none = why ? said.nothing : said.nobody;
+    at("journeys").replaceChildren(element("p", state.data.mails === null ? "" : none, "quiet"));
     return;
   }
   at("journeys").replaceChildren(

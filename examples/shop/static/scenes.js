@@ -45,5 +45,21 @@ async function refresh() {
   }
 }
 
+// Each card below the last one of its column, whatever stands beside it; the columns stay theirs.
+const grid = document.querySelector(".scenes");
+const GAP = 20, ROW = 4;
+
+function pack() {
+  grid.classList.add("packed");
+  const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+  [...grid.children].forEach((card, number) => {
+    const rows = Math.ceil((card.offsetHeight + GAP) / ROW);
+    card.style.gridArea = `auto / ${(number % columns) + 1} / span ${rows} / auto`;
+  });
+}
+
+pack();
+const sizes = new ResizeObserver(pack);
+for (const card of grid.children) sizes.observe(card);
 refresh();
 setInterval(refresh, 2000);
