@@ -107,8 +107,25 @@ def test_values_as_others_write_them(tmp_path: Path, written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ('<a href="shop.example/cart">', "shop.example/cart"),
+        ('<a href="/cart?a={{ profile.language }}">', "/cart?a={{"),
+        ('<img src="logo.png">', "logo.png"),
+    ],
+)
+def test_addresses_that_lead_nowhere(tmp_path: Path, written: str, address: str) -> None:
+    [warning] = told(tmp_path, mail(written))
+    assert f"`{address}" in warning
+    assert warning.endswith("leads nowhere from a mail; begin it with https://")
+
+
+@pytest.mark.parametrize(
     "written",
     [
+        '<a href="https://shop.example">', '<a href=" https://shop.example">',
+        '<a href="{{ links.view }}">', '<a href="#top">',
+        '<a href="mailto:a@b.example">', '<img src="cid:logo">', '<a href="">', "href = x",
         "{{ profile.language }}", "{{profile.language}}", "<style>a.b {color:red}</style>",
         "{% if profile.first_name %}{{profile.first_name}}{% endif %}", "2 * 3 | 4 * 5",
     ],

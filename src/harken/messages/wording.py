@@ -27,6 +27,10 @@ _ANOTHERS = re.compile(
     r"(?<!\{)\$?\{ *(?:profile|event|entry|session|coupon|links|answers)\.[\w.]+ *\}(?!\})"
     r"|\*\|\w+\|\*"
 )
+# In a mail there is no page that an address could be relative to.
+_RELATIVE = re.compile(
+    r"""\b(?:href|src)\s*=\s*["']\s*+(?![#{]|//|[a-z][a-z0-9+.-]*:)([^"'>]+)["']""", re.IGNORECASE
+)
 _HIDDEN = (
     '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;'
     'overflow:hidden;mso-hide:all">'
@@ -268,6 +272,9 @@ class Wordings:
                 self._fault(source.path, finding.problem, *place, finding.warning)
             for found in _ANOTHERS.finditer(source.text):
                 problem = f"`{found[0]}` is sent as it stands; a value is written `{{{{ ... }}}}`"
+                self._fault(source.path, problem, *source.place(found.start()), True)
+            for found in _RELATIVE.finditer(source.text):
+                problem = f"`{found[1]}` leads nowhere from a mail; begin it with https://"
                 self._fault(source.path, problem, *source.place(found.start()), True)
         return None if source.kind == LACKING else made
 
