@@ -97,7 +97,7 @@ class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Chosen by `when` or weight; the sender falls back to `default` when data is missing."""
     why_variant: str = ""
     context: bytes = b"\x80"
-    """What templates may use, as MessagePack: `profile`, `event`; see `messages.context`."""
+    """What templates use follows from it (`messages.context.values_of`), as MessagePack."""
 
 
 class Effects(Struct):

@@ -12,13 +12,14 @@ from messages_kit import NOW, SECRET, SHOP, context, good, shown
 
 from harken.ids import derived_id
 from harken.messages.content import Content, Variant
-from harken.messages.context import context_of
+from harken.messages.context import context_of, kept_of, values_of
 from harken.messages.coverage import coverage
 from harken.messages.evaluate import Aborted
 from harken.messages.links import Link, Links
 from harken.messages.render import render
 from harken.people.profile import Profile, Session, Trigger
 from harken.segments.rules import Attribute
+from harken.workspace import Workspace
 
 LINKS = Links("https://mail.example", SECRET)
 ID = derived_id("a message")
@@ -252,8 +253,14 @@ def test_the_context_is_plain_and_complete() -> None:
         learned={"country": "KR", "language": "en"},
         session=Session(started=NOW, last=NOW, events={"Product Viewed": 2}, products=[{"id": 1}]),
     )
-    found = context_of(profile, Trigger(name="E", at=NOW, properties={"a": 1}), SHOP, NOW)
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == found
+    trigger = Trigger(name="E", at=NOW, properties={"a": 1})
+    found = context_of(profile, trigger, SHOP, NOW)
+    kept = msgspec.msgpack.encode(kept_of(profile, trigger, NOW))
+    assert values_of(msgspec.msgpack.decode(kept), SHOP) == found
+    assert b"Yuna" in kept
+    assert kept.count(b"Yuna") == 1
+    assert values_of(found, Workspace()) == found, "a row that kept all of it"
+    assert "learned" not in found["profile"]
     assert found["profile"]["first_name"] == "Yuna"
     assert found["profile"]["attributes"]["brand"] == "A"
     assert (found["profile"]["language"], found["profile"]["timezone"]) == ("ko-KR", "Asia/Seoul")

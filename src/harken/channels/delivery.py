@@ -47,8 +47,8 @@ class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
     """The message of (journey, revision, step), or None when it cannot be found."""
     links: Callable[[LedgerRow], Links]
     render: Callable[[Compiled, str, dict[str, Any], Links], Rendered]
-    """(message, variant, context, links) -> what it says. Raises Aborted when the template says
-    no, and may raise anything else for a row that is bad."""
+    """(message, variant, what the row kept, links) -> what it says. Raises Aborted when the template
+    says no, and may raise anything else for a row that is bad."""
     recalled: Callable[[LedgerRow], bool] = lambda row: False
     """Whether the broadcast that it comes of was stopped, and its messages with it."""
     look: Callable[[LedgerRow, int], Verdict | None] = lambda row, now: None
@@ -310,8 +310,8 @@ class Delivery(Generic[Compiled, Links]):
             message = how.compiled(row.journey, row.revision, row.step)
             if message is None:
                 return self._result(row, "failed", "its journey or step cannot be found", now)
-            context = msgspec.msgpack.decode(row.context, type=dict[str, Any])
-            return Prepared(row, how.render(message, row.variant, context, how.links(row)))
+            kept = msgspec.msgpack.decode(row.context, type=dict[str, Any])
+            return Prepared(row, how.render(message, row.variant, kept, how.links(row)))
         except Aborted as stop:
             return self._result(row, "aborted", stop.reason, now)
         except msgspec.MsgspecError as error:

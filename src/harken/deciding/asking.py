@@ -20,7 +20,7 @@ from harken.journeys.experiments import remember
 from harken.journeys.kinds import Message
 from harken.journeys.steps import Go, Park, Result
 from harken.messages.choose import Choice
-from harken.messages.context import context_of
+from harken.messages.context import kept_of
 from harken.people.profile import Profile, Run, Send
 from harken.workspace import Workspace
 
@@ -151,9 +151,7 @@ def _send(
     choice: Choice,
 ) -> dict[str, Any]:
     """Put the message on its way; which variant was chosen, and why."""
-    context = context_of(
-        handling.profile, run.event, handling.definitions.workspace, handling.now, step.sender
-    )
+    context = kept_of(handling.profile, run.event, handling.now)
     wanted = demands(verdicts)
     if wanted:
         context["demands"] = wanted

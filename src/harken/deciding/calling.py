@@ -11,7 +11,7 @@ from harken.inputs import Feedback, encode
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.kinds import CallWebhook
 from harken.journeys.steps import Go, Park, Result, Take
-from harken.messages.context import context_of
+from harken.messages.context import kept_of
 from harken.people.profile import Run
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _outgoing(
 ) -> Outgoing:
     profile, workspace = handling.profile, handling.definitions.workspace
     hook = workspace.webhook(step.webhook)
-    context = context_of(profile, run.event, workspace, handling.now)
+    context = kept_of(profile, run.event, handling.now)
     return Outgoing(
         id=id,
         profile_id=profile.id,

@@ -26,6 +26,7 @@ from harken.gates import Candidate, Verdict, check, decision
 from harken.journeys.broadcasts import CALLED_OFF_NOTE
 from harken.logs import structlog
 from harken.messages.compile import CompiledCall, CompiledMessage
+from harken.messages.context import values_of
 from harken.messages.links import Link, Links, MessageLinks
 from harken.messages.render import Rendered, render, render_call
 from harken.outside.fetching import Fetching
@@ -197,13 +198,16 @@ class Sender:
         self,
         message: CompiledMessage | CompiledCall,
         variant: str,
-        context: dict[str, Any],
+        kept: dict[str, Any],
         links: MessageLinks,
     ) -> Rendered:
-        outside = self._fetching.of(self._in_force.workspace)
+        force, link = self._in_force, links.link
+        outside = self._fetching.of(force.workspace)
+        step = force.message_step(link.journey, link.revision, link.step)
+        values = values_of(kept, force.workspace, step.sender if step is not None else None)
         if isinstance(message, CompiledCall):
-            return render_call(message, context, links, outside)
-        return render(message, variant, context, links, outside=outside)
+            return render_call(message, values, links, outside)
+        return render(message, variant, values, links, outside=outside)
 
     def _links_of(self, row: LedgerRow) -> MessageLinks:
         link = Link(

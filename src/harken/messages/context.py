@@ -1,4 +1,4 @@
-"""What templates may use of a customer, as plain values that go into the ledger's row."""
+"""What templates may use of a customer, as plain values, and what of it the ledger keeps."""
 
 from email.utils import parseaddr
 from functools import lru_cache
@@ -14,6 +14,63 @@ from harken.workspace import Sender, Workspace
 STANDARD_NAMES = frozenset(STANDARD)
 
 
+def kept_of(profile: Profile, trigger: Trigger | None, now: int) -> dict[str, Any]:
+    """What the ledger keeps for the words of one message: what is known of its customer now.
+
+    Everybody's part, and what follows from this, is left to `values_of`.
+    """
+    kept: dict[str, Any] = {
+        "now": clock.iso(now),
+        "profile": {
+            "id": profile.id,
+            "user_id": profile.user_id,
+            "attributes": profile.attributes,
+            "learned": profile.learned,
+        },
+        "event": _event(trigger),
+    }
+    if trigger is not None:
+        if trigger.broadcast:
+            kept["broadcast"] = trigger.broadcast
+        if trigger.answers:
+            kept["answers"] = trigger.answers
+            if trigger.coupon in trigger.answers:
+                kept["coupon"] = trigger.answers[trigger.coupon]
+    if profile.session is not None:
+        kept["session"] = {
+            "started": clock.iso(profile.session.started),
+            "events": profile.session.events,
+            "products": profile.session.products,
+        }
+    return kept
+
+
+def values_of(
+    kept: dict[str, Any], workspace: Workspace, sender: str | None = None
+) -> dict[str, Any]:
+    """What templates use, of what was kept: `profile`, `event`, `answers`, `coupon`, `session`,
+    `sender`, `now`.
+
+    `entry` is the properties of the event unless a caller sets it (an entry by API): `render`
+    adds it. Language and time zone are always there (the workspace's when nobody knows better).
+    `sender` names one of the workspace's senders. Times are ISO 8601 in UTC; templates show them
+    in the recipient's zone by the `date` filter. Where more was kept, as it once was, that stays.
+    """
+    own = dict(kept["profile"])
+    learned = own.pop("learned", {})
+    person = Profile(id=own["id"], attributes=own["attributes"], learned=learned)
+    # What was stated over what was learned.
+    standard = {
+        name: value
+        for source in (learned, person.attributes)
+        for name, value in source.items()
+        if value is not None and name in STANDARD_NAMES
+    }
+    standard["language"] = _language(person) or workspace.language
+    standard["timezone"] = zone_of(person, ZoneInfo(workspace.timezone)).key
+    return {"sender": sender_facts(workspace, sender), **kept, "profile": {**standard, **own}}
+
+
 def context_of(
     profile: Profile,
     trigger: Trigger | None,
@@ -21,34 +78,8 @@ def context_of(
     now: int,
     sender: str | None = None,
 ) -> dict[str, Any]:
-    """The values for one message: `profile`, `event`, `answers`, `coupon`, `session`, `sender`,
-    `now`.
-
-    `entry` is the properties of the event unless a caller sets it (an entry by API): `render`
-    adds it, so that the ledger need not hold them twice.
-    Language and time zone are always there (the workspace's when nobody knows better). `sender`
-    names one of the workspace's senders. Times are ISO 8601 in UTC; templates show them in the
-    recipient's zone by the `date` filter.
-    """
-    context: dict[str, Any] = {
-        "now": clock.iso(now),
-        "profile": _profile(profile, workspace),
-        "event": _event(trigger),
-        "sender": sender_facts(workspace, sender),
-    }
-    if trigger is not None and trigger.broadcast:
-        context["broadcast"] = trigger.broadcast
-    if trigger is not None and trigger.answers:
-        context["answers"] = trigger.answers
-        if trigger.coupon in trigger.answers:
-            context["coupon"] = trigger.answers[trigger.coupon]
-    if profile.session is not None:
-        context["session"] = {
-            "started": clock.iso(profile.session.started),
-            "events": profile.session.events,
-            "products": profile.session.products,
-        }
-    return context
+    """What templates would use of a customer now."""
+    return values_of(kept_of(profile, trigger, now), workspace, sender)
 
 
 def sender_facts(workspace: Workspace, name: str | None) -> dict[str, str]:
@@ -68,23 +99,6 @@ def _sender(sender: Sender) -> dict[str, str]:
         "phone": sender.phone,
     }
     return {key: value for key, value in facts.items() if value}
-
-
-def _profile(profile: Profile, workspace: Workspace) -> dict[str, Any]:
-    attributes = profile.attributes
-    # What was stated over what was learned; one look at each that there is, for every message.
-    values: dict[str, Any] = {
-        name: value
-        for source in (profile.learned, attributes)
-        for name, value in source.items()
-        if value is not None and name in STANDARD_NAMES
-    }
-    values["id"] = profile.id
-    values["user_id"] = profile.user_id
-    values["attributes"] = attributes
-    values["language"] = _language(profile) or workspace.language
-    values["timezone"] = zone_of(profile, ZoneInfo(workspace.timezone)).key
-    return values
 
 
 def _language(profile: Profile) -> str:
