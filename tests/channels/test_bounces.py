@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harken.channels.bounces import Report, parse
 from harken.channels.statuses import is_dead, status_of
+from harken.ids import derived_id, message_id, run_id
 from harken.messages.links import Links
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -90,25 +91,28 @@ def test_the_envelope_outweighs_the_header() -> None:
     assert report.profile_id == 7
 
 
-def test_the_tokens_that_we_sign_come_back_in_any_case() -> None:
+@pytest.mark.parametrize("id", [derived_id("a message"), ID], ids=["as they are", "as at first"])
+def test_the_tokens_that_we_sign_come_back_in_any_case(id: str) -> None:
     links = Links("https://shop.example", b"s" * 32)
 
     def signed(token: str) -> tuple[int, str] | None:
         link = links.verify(token, "bounce")
         return (link.profile_id, link.message) if link else None
 
-    token = links.mailbox("bounce", 2**62 + 5, ID).removeprefix("bounce+")
+    token = links.mailbox("bounce", 2**62 + 5, id).removeprefix("bounce+")
     for written in (token, token.upper()):
         raw = sample("postfix_unknown_user").replace(TOKEN.encode(), written.encode())
         (report,) = parse(raw, signed)
-        assert (report.kind, report.message, report.profile_id) == ("bounced", ID, 2**62 + 5)
+        assert (report.kind, report.message, report.profile_id) == ("bounced", id, 2**62 + 5)
     (report,) = parse(sample("postfix_unknown_user"), signed)
     assert report.kind == "unknown"
 
 
 def test_a_message_id_alone_ties_but_names_no_profile() -> None:
-    (report,) = parse(sample("qmail"), verify)
-    assert (report.message, report.profile_id) == (ID, None)
+    now = message_id(run_id(7, "a run"), "a message")
+    for id in (ID, now):
+        (report,) = parse(sample("qmail").replace(ID.encode(), id.encode()), verify)
+        assert (report.message, report.profile_id) == (id, None)
 
 
 @pytest.mark.parametrize(

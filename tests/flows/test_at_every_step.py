@@ -295,7 +295,8 @@ def test_a_run_that_is_moved_says_everything_once(
         shop.reopen()
         go_on(shop, name)
         got = heard(shop)
-        assert [(s.removeprefix("new "), at, to) for s, at, to in got] == expected
+        # Of two at the same time, either may be the first.
+        assert sorted((s.removeprefix("new "), at, to) for s, at, to in got) == sorted(expected)
         assert not any(s.startswith("new ") for s, _, _ in got[:said])
         old = {"nudge", "won", *written.get(name, [])}
         assert all(s.startswith("new ") or s in old for s, _, _ in got[said:]), got

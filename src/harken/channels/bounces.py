@@ -131,9 +131,10 @@ def _report(told: _Told, tie: _Tie, hard: bool | None = None, at: int = 0) -> Re
 
 # --- Whose message is it? -----------------------------------------------------------------------
 
-_ID = re.compile(r"[a-z2-7]{26}")
-_MESSAGE_ID = re.compile(r"<?([a-z2-7]{26})@[^\s<>@]{1,255}>?", re.I)
-_COPIED_ID = re.compile(r"^[ \t>|]{0,20}message-id:\s{0,5}<([a-z2-7]{26})@", re.I | re.M)
+# Hexadecimal, or base32 as ids were at first.
+_ID = re.compile(r"[a-z0-9]{26}")
+_MESSAGE_ID = re.compile(r"<?([a-z0-9]{26})@[^\s<>@]{1,255}>?", re.I)
+_COPIED_ID = re.compile(r"^[ \t>|]{0,20}message-id:\s{0,5}<([a-z0-9]{26})@", re.I | re.M)
 _TARGET_FIELDS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to")
 
 

@@ -13,7 +13,7 @@ from harken.effects import Outcome, Outgoing
 from harken.gates import Candidate, Verdict, bid_of, check, decision, demands, first_open
 from harken.gates.policy import LONGEST_WINDOW, MOST_SENDS
 from harken.gates.who import group_of, holdout
-from harken.ids import derived_id
+from harken.ids import message_id
 from harken.inputs import encode
 from harken.journeys.compile import LiveJourney
 from harken.journeys.experiments import remember
@@ -138,7 +138,7 @@ def candidate_of(
 
 def message_id_of(run: Run, journey: LiveJourney, step: Message) -> str:
     """The id of what a run says at a step; of a step in a loop, each turn's is another."""
-    return derived_id(journey.name, journey.revision, step.message, run.id, run.turns + 1)
+    return message_id(run.id, journey.revision, step.message, run.turns + 1)
 
 
 def _send(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harken.channels.table import CALL, address_of
 from harken.effects import Outgoing
-from harken.ids import derived_id
+from harken.ids import message_id
 from harken.inputs import Feedback, encode
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.kinds import CallWebhook
@@ -23,7 +23,7 @@ def call(
 ) -> Result:
     """Put the call on its way and wait; once the time is out, go on without an answer."""
     # Not of one revision: a run that is moved while it waits has called already.
-    id = derived_id(run.journey, node.id, run.id, run.turns + 1, "call")
+    id = message_id(run.id, node.id, run.turns + 1, "call")
     due = run.since + step.at_most
     if run.sent.get(node.id) == id:
         if handling.upto < due:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from harken.effects import Decision
 from harken.gates.who import held_out
-from harken.ids import derived_id
+from harken.ids import derived_id, run_id
 from harken.journeys.compile import LiveJourney, Node
 from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
 from harken.journeys.kinds import EnterJourney
@@ -50,7 +50,7 @@ def enter(
         return refuse(handling, journey, event, *(refusal or ("no_key", {})))
     profile = handling.profile
     run = Run(
-        id=derived_id(journey.name, profile.id, key, _occurrence(event)),
+        id=run_id(profile.id, journey.name, key, _occurrence(event)),
         journey=journey.name,
         revision=journey.revision,
         key=key,

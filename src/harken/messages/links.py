@@ -12,7 +12,6 @@ what the 64 characters leave.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import html
@@ -46,6 +45,8 @@ _MAC = 16
 MAILBOXES = {"bounce": "bounce", "leave": "unsubscribe"}
 """What stands before the token in an address that takes mail for the purpose."""
 _MAILBOX_MACS = {"bounce": 8, "leave": 7}
+_ID_SIZES = (13, 16)
+"""Bytes of a message's id: 13 in hexadecimal, or 16 in base32 as ids were at first."""
 
 
 class Link(Struct, frozen=True, array_like=True):
@@ -112,7 +113,7 @@ class Links:
             return None
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        except (binascii.Error, ValueError):
+        except ValueError:
             return None
         body, mac = raw[:-_MAC], raw[-_MAC:]
         if len(body) < 3 or body[0] != VERSION:
@@ -135,22 +136,21 @@ class Links:
         """
         body = b"%c%b%b" % (VERSION, profile_id.to_bytes(8, "big"), _id_bytes(message))
         mac = self._macs[purpose].digest(body)[: _MAILBOX_MACS[purpose]]
-        token = base64.b32encode(body + mac).rstrip(b"=").decode().lower()
-        return f"{MAILBOXES[purpose]}+{token}"
+        return f"{MAILBOXES[purpose]}+{_in_base32(body + mac)}"
 
     def _verify_mailbox(self, token: str, purpose: Purpose) -> Link | None:
         try:
-            raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
-        except (binascii.Error, ValueError):
+            raw = _from_base32(token)
+        except ValueError:
             return None
-        body, mac = raw[:25], raw[25:]
-        if len(body) != 25 or body[0] != VERSION:
+        size = _MAILBOX_MACS[purpose]
+        body, mac = raw[:-size], raw[-size:]
+        if len(body) - 9 not in _ID_SIZES or body[0] != VERSION:
             return None
-        expected = self._macs[purpose].digest(body)[: _MAILBOX_MACS[purpose]]
+        expected = self._macs[purpose].digest(body)[:size]
         if not hmac.compare_digest(mac, expected):
             return None
-        message = base64.b32encode(body[9:]).rstrip(b"=").decode().lower()
-        return Link(int.from_bytes(body[1:9], "big"), message)
+        return Link(int.from_bytes(body[1:9], "big"), _id_of(body[9:]))
 
 
 class MessageLinks:
@@ -258,10 +258,23 @@ def _trackable(target: str, links: MessageLinks, tag: str) -> bool:
 
 
 def _id_bytes(message: str) -> bytes:
-    try:
-        raw = base64.b32decode(message.upper() + "=" * (-len(message) % 8))
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 16:
-        raise ValueError(f"{message!r} is no message id")
-    return raw
+    for read in (bytes.fromhex, _from_base32):
+        try:
+            raw = read(message)
+        except ValueError:
+            continue
+        if len(raw) in _ID_SIZES and _id_of(raw) == message:
+            return raw
+    raise ValueError(f"{message!r} is no message id")
+
+
+def _id_of(raw: bytes) -> str:
+    return raw.hex() if len(raw) == _ID_SIZES[0] else _in_base32(raw)
+
+
+def _in_base32(raw: bytes) -> str:
+    return base64.b32encode(raw).rstrip(b"=").decode().lower()
+
+
+def _from_base32(text: str) -> bytes:
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
