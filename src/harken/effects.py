@@ -74,7 +74,7 @@ class CouponChange(Struct, frozen=True, kw_only=True, gc=False):
     amount: float | None = None
 
 
-class Outgoing(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Outgoing(Struct, frozen=True, omit_defaults=True, gc=False):
     """A message that passed the gates: the first state of its row in the ledger."""
 
     id: str

@@ -47,8 +47,8 @@ class Rendering(Struct, Generic[Compiled, Links], frozen=True, kw_only=True):
     """The message of (journey, revision, step), or None when it cannot be found."""
     links: Callable[[LedgerRow], Links]
     render: Callable[[Compiled, str, dict[str, Any], Links], Rendered]
-    """(message, variant, what the row kept, links) -> what it says. Raises Aborted when the template
-    says no, and may raise anything else for a row that is bad."""
+    """(message, variant, what the row keeps, links) -> what it says. Raises Aborted when the
+    template says no, and may raise anything else for a row that is bad."""
     recalled: Callable[[LedgerRow], bool] = lambda row: False
     """Whether the broadcast that it comes of was stopped, and its messages with it."""
     look: Callable[[LedgerRow, int], Verdict | None] = lambda row, now: None

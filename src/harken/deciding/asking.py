@@ -37,27 +37,22 @@ OUTCOMES: dict[str, Outcome] = {
 
 def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Result:
     """Ask the gates; let the message go, hold it, or leave it out and go on."""
-    live = handling.definitions.live(journey.name)
-    candidate, chain = choose(
-        handling.profile, run, journey, step, handling.definitions, handling.now, live=live
-    )
-    verdicts = check(candidate, handling.profile, handling.now, handling.definitions.policy)
+    profile, now, definitions = handling.profile, handling.now, handling.definitions
+    live = definitions.live(journey.name)
+    candidate, chain = choose(profile, run, journey, step, definitions, now, live=live)
+    verdicts = check(candidate, profile, now, definitions.policy)
     last = decision(verdicts)
-    chooser = handling.definitions.chooser(journey.name, journey.revision, step)
-    choice = chooser.choose(
-        handling.profile,
-        run.event,
-        handling.now,
-        allocation=handling.definitions.allocations.get(chooser.key),
-    )
+    chooser = definitions.chooser(journey.name, journey.revision, step)
+    allocation = definitions.allocations.get(chooser.key)
+    choice = chooser.choose(profile, run.event, now, allocation=allocation)
     if choice.drawn is not None:
-        remember(handling.profile, chooser.key, choice.drawn, step.experiment, handling.now)
+        remember(profile, chooser.key, choice.drawn, step.experiment, now)
     if last.outcome == "pass":
         shown(handling, run, journey, step.message, candidate.message_id)
         facts = _send(handling, run, journey, step, candidate, verdicts, choice)
     else:
         facts = last.facts
-    facts = facts | _groups(handling, run, candidate, choice)
+    facts = {**facts, **_groups(handling, run, candidate, choice), **chain}
     if last.outcome != "hold":
         # In a loop: what became of the message of an earlier turn is nothing of this turn's.
         run.sent.pop(step.message, None)
@@ -70,7 +65,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
         OUTCOMES[last.outcome],
         last.reason,
         step=step.message,
-        facts=facts | chain,
+        facts=facts,
         gate=last.gate,
         message=candidate.message_id,
         until=last.until,
@@ -79,7 +74,7 @@ def ask(handling: Handling, run: Run, journey: LiveJourney, step: Message) -> Re
     if last.outcome == "hold":
         return Park(until=last.until)
     run.delayed = False
-    return Go(at=handling.now)
+    return Go(at=now)
 
 
 def choose(
@@ -93,12 +88,12 @@ def choose(
     live: bool,
 ) -> tuple[Candidate, dict[str, Any]]:
     """The message by the channel that it goes by, and as facts how that was chosen of several."""
+    workspace, by = definitions.workspace, step.by
+    if len(by) == 1:
+        return candidate_of(profile, run, journey, step, by[0], workspace, live=live), {}
     candidates = [
-        candidate_of(profile, run, journey, step, channel, definitions.workspace, live=live)
-        for channel in step.by
+        candidate_of(profile, run, journey, step, channel, workspace, live=live) for channel in by
     ]
-    if len(candidates) == 1:
-        return candidates[0], {}
     found, over = first_open(candidates, profile, now, definitions.policy)
     return found, {"channel": found.channel, "passed_over": over}
 
@@ -115,13 +110,14 @@ def candidate_of(
 ) -> Candidate:
     """The message as the gates look at it; `live` is whether the journey's messages may leave."""
     hook = workspace.webhook(step.hook) if channel == "webhook" else None
+    # Not all by name: of more than fifteen, Python makes a dictionary first.
     return Candidate(
-        message_id=message_id_of(run, journey, step),
-        journey=journey.name,
-        revision=journey.revision,
-        run=run,
-        step=step,
-        purpose=step.purpose or journey.source.purpose,
+        message_id_of(run, journey, step),
+        journey.name,
+        journey.revision,
+        run,
+        step,
+        step.purpose or journey.source.purpose,
         tags=[*journey.source.tags, *step.tags],
         channel=channel,
         address=address_of(profile, channel, hook.address if hook else None),
@@ -152,17 +148,17 @@ def _send(
 ) -> dict[str, Any]:
     """Put the message on its way; which variant was chosen, and why."""
     context = kept_of(handling.profile, run.event, handling.now)
-    wanted = demands(verdicts)
+    # What a message must show, only the law of a listed pack says.
+    wanted = demands(verdicts) if handling.definitions.policy.packs else None
     if wanted:
         context["demands"] = wanted
-    expires = run.since + step.expires_after if step.expires_after else 0
-    ends = [at for at in (expires, journey.ends_at) if at]
+    expires, ends = run.since + step.expires_after if step.expires_after else 0, journey.ends_at
     handling.effects.messages.append(
         Outgoing(
-            id=candidate.message_id,
-            profile_id=handling.profile.id,
-            journey=journey.name,
-            revision=journey.revision,
+            candidate.message_id,
+            handling.profile.id,
+            journey.name,
+            journey.revision,
             step=step.message,
             run=run.id,
             channel=candidate.channel,
@@ -170,7 +166,7 @@ def _send(
             address=candidate.address,
             queued_at=handling.now,
             not_before=handling.now,
-            expires_at=min(ends) if ends else 0,
+            expires_at=min(expires, ends) if expires and ends else expires or ends,
             priority=1 if step.priority == "high" else 0,
             variant=choice.variant,
             why_variant=choice.why,
@@ -229,4 +225,5 @@ def _take_slot(handling: Handling, run: Run, candidate: Candidate, *, control: b
     )
     edge = handling.now - LONGEST_WINDOW
     kept = [s for s in handling.profile.sends if s.at >= edge and s.id != send.id]
-    handling.profile.sends = [*kept, send][-MOST_SENDS:]
+    kept.append(send)
+    handling.profile.sends = kept[-MOST_SENDS:]

@@ -65,7 +65,8 @@ def enter(
         return "already_in"
     profile.runs[run.id] = run
     _remember_entry(profile, run)
-    facts = {**_facts_of(event), "at": event.at, "properties": event.properties}
+    facts = _facts_of(event)
+    facts["at"], facts["properties"] = event.at, event.properties
     handling.decide(run, "entered", "event", facts=facts)
     handling.emit(
         "$journey_entered",
@@ -84,8 +85,10 @@ def _entry_time(handling: Handling, event: Trigger) -> int:
 
 
 def _facts_of(event: Trigger) -> dict[str, Any]:
-    facts = {"event": event.name}
-    return {**facts, "broadcast": event.broadcast} if event.broadcast else facts
+    facts: dict[str, Any] = {"event": event.name}
+    if event.broadcast:
+        facts["broadcast"] = event.broadcast
+    return facts
 
 
 def put_in(

@@ -112,8 +112,9 @@ class Handling:
         if silent:
             return
         trigger = Trigger(name=name, at=at, properties=properties)
-        count_event(self.profile, trigger, self.definitions.traits, self.now)
-        self.ask(self.definitions.segments.by_event(name, self.profile))
+        definitions = self.definitions
+        count_event(self.profile, trigger, definitions.traits, self.now)
+        self._asked.update(definitions.segments.by_event(name, self.profile))
         if self.depth >= DEEPEST:
             return
         self.depth += 1
@@ -171,11 +172,13 @@ class Handling:
         """Let the customer enter and leave places and segments; what follows from that may move
         them again."""
         for _ in range(DEEPEST):
-            if "location" in self.touched and not self.effects.forgotten:
+            if not (self._asked or self.touched) or self.effects.forgotten:
+                return
+            if "location" in self.touched:
                 self.touched.remove("location")
                 look_around(self, silent=self.past)
             asked, self._asked = self._asked, {}
-            if not asked or self.effects.forgotten:
+            if not asked:
                 return
             self._wake_for_segments(self._moved(asked.values()))
         # A chain that would go on for ever goes on later: other customers have their turn.

@@ -12,7 +12,7 @@ from harken.segments.live import Check
 from harken.workspace import Workspace
 
 
-class Candidate(Struct, kw_only=True):
+class Candidate(Struct):
     """A message that wants to leave, and where it comes from. Times are ms; 0 means none."""
 
     message_id: str

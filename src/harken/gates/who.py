@@ -65,9 +65,9 @@ def group_of(
     if candidate.purpose == "transactional":
         return None
     overall, own = workspace.holdout_percent, candidate.control_percent
-    treated = (100 - overall) * (100 - own) / 100
-    if treated >= 100:
+    if not (overall or own):
         return None
+    treated = (100 - overall) * (100 - own) / 100
     reason = holdout(candidate, profile, 0, workspace).reason
     group = CONTROL if reason in ("global_control", "journey_control") else TREATED
     return group, {CONTROL: 100 - treated, TREATED: treated}

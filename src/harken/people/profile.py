@@ -305,5 +305,11 @@ def _degrees(value: Any, most: int) -> float | None:
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Profile)
+_list_decoder = msgspec.msgpack.Decoder(list[Profile])
 encode = _encoder.encode
 decode = _decoder.decode
+
+
+def decode_all(count: int, joined: bytes) -> list[Profile]:
+    """So many encoded documents, one behind the other: MessagePack needs but say how many."""
+    return _list_decoder.decode(b"\xdd" + count.to_bytes(4, "big") + joined)
