@@ -58,6 +58,10 @@ SENTENCES: list[tuple[Decision, str]] = [
         ),
         "at decision they went the way expired, because they had their coupon expire.",
     ),
+    (
+        decided("took", "wait_for", step="wait", facts={"way": "no", "event": "$message_failed"}),
+        "at wait they went the way no, because they could not be sent a message.",
+    ),
 ]
 
 
