@@ -153,7 +153,6 @@ SENTENCES: list[tuple[Decision, str]] = [
         "the run ended, because they were already in the journey as another profile.",
     ),
     (decided("ended", "archived"), "the run ended, because the journey was archived."),
-    (decided("ended", "forgotten"), "the run ended, because the customer was forgotten."),
     (gate("passed", "pace", "", {}), "the message nudge passed every gate and was queued."),
     (
         gate("dropped", "journey_live", "journey_not_live", {}),

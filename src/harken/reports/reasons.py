@@ -302,22 +302,18 @@ ENDED: dict[str, Clause] = {
     "merged": _left("the run ended, because they were already in the journey as another profile"),
     "archived": _left("the run ended, because the journey was archived"),
     "broadcast_stopped": _left("the run ended, because its broadcast was stopped"),
-    "forgotten": _left("the run ended, because the customer was forgotten"),
     "ended": _left("the run ended, because the journey had ended"),
 }
 HOURS = frozenset({"quiet_hours", "sending_hours", "step_sending_hours"})
 HOLDERS = HOURS | {"ad_hours", "frequency_cap"}
 """Reasons that are said as a thing: a message is held *by* them."""
 BLOCKED: dict[str, Clause] = {
-    "not_live": _not_live,
     "journey_not_live": _not_live,
-    "not_started": _not_started,
     "journey_not_started": _not_started,
     "journey_ended": _ended_before,
     "expired": _too_late,
     "audience": _audience,
     "global_control": refusals.control,
-    "global_holdout": refusals.control,
     "journey_control": refusals.control,
     "split_control": refusals.split_control,
     "no_address": refusals.no_address,
@@ -328,7 +324,6 @@ BLOCKED: dict[str, Clause] = {
     "suppressed": refusals.unreachable,
     "opted_out": refusals.opted_out,
     "no_consent": refusals.no_consent,
-    "not_opted_in": refusals.no_consent,
     "no_express_consent": refusals.no_express_consent,
     "consent_not_reconfirmed": refusals.not_reconfirmed,
     "alimtalk_promotion": refusals.alimtalk("may not carry an ad"),
