@@ -90,7 +90,6 @@ class Engine:
         history: History | None = None,
         sender: str = "",
         secret: bytes = b"",
-        cached: int = CACHED,
     ) -> None:
         """`secret` is what minted coupon codes are made from."""
         self.store = store
@@ -107,7 +106,6 @@ class Engine:
         self._commits = Commits(store)
         self._on_messages = on_messages
         self._on_history = on_history
-        self._cached = cached
         self._cache: dict[int, Profile] = {}
         self._older: dict[int, Profile] = {}
         self._paced_note = store.note("pace")
@@ -403,7 +401,7 @@ class Engine:
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
         """Keep documents. Those of the batch just given to be committed all stay."""
-        if len(self._cache) >= self._cached:
+        if len(self._cache) >= CACHED:
             self._cache, self._older = {}, self._cache
         self._cache.update(loaded)
         for id in gone:

@@ -299,7 +299,7 @@ def test_what_was_looked_at_is_connected_to_whatever_the_name_says_next(
 
 
 def test_a_name_that_leads_to_one_private_address_among_others_is_closed(
-    server: Server, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+    clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [(2, 1, 6, "", (address, 80)) for address in ("93.184.215.14", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: found)

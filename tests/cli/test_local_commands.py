@@ -122,9 +122,7 @@ def test_schemas_are_written_for_editors(tmp_path: Path) -> None:
         (["preview", "j", "m", "u", "--event", "novalue"], 1, "NAME=VALUE"),
     ],
 )
-def test_a_users_mistake_is_told_in_a_line(
-    arguments: list[str], code: int, says: str, tmp_path: Path
-) -> None:
+def test_a_users_mistake_is_told_in_a_line(arguments: list[str], code: int, says: str) -> None:
     done = harken(*arguments)
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("harken: ")

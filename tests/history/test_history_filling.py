@@ -125,7 +125,7 @@ def test_who_is_forgotten_while_it_is_prepared_is_in_no_state(duck: DuckHistory)
     assert list(duck.filling(["slow"], 0, 9)) == [2]
 
 
-def test_closing_ends_a_preparation(duck: DuckHistory, tmp_path: Path) -> None:
+def test_closing_ends_a_preparation(duck: DuckHistory) -> None:
     duck.append([(1, encode_batch([event(0, 1)], []))])
     slow = Slow(duck, SLOW)
     duck.close()

@@ -17,7 +17,6 @@ OPEN = f'{{% connected weather = "{URL}" %}}'
 END = "{% endconnected %}"
 SAID = "{{ weather.sky }}, {{ weather.days[0].high }}"
 BODY = OPEN + SAID + "{% else %}Look out{% endconnected %}"
-SKY = OPEN + "{{ weather.sky }}{% else %}-{% endconnected %}"
 
 
 class Sky:

@@ -35,7 +35,7 @@ class There(NamedTuple):
     """Pools, also those that are broken."""
 
 
-def naming_faults(journey: Journey, there: There, *, archived: bool = False) -> Iterator[Fault]:
+def naming_faults(journey: Journey, there: There, *, archived: bool) -> Iterator[Fault]:
     """Names that nothing has, in the way in, the steps and the rules of a journey."""
     if not archived:
         yield from _entry_faults(journey.entry, there)

@@ -77,7 +77,7 @@ def compile_call(
     *,
     name: str,
     path: str,
-    journey: str = "",
+    journey: str,
     workspace_language: str,
     around: Surroundings = Surroundings(),
 ) -> tuple[CompiledCall | None, list[Fault]]:

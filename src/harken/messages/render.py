@@ -127,7 +127,7 @@ def render_call(
     call: CompiledCall,
     context: dict[str, Any],
     links: MessageLinks,
-    outside: Outside | None = None,
+    outside: Outside | None,
 ) -> Rendered:
     """What a webhook step posts for a customer. Raises Aborted when it cannot be said."""
     link = links.link
