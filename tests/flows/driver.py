@@ -117,6 +117,16 @@ class Shop:
             (project / "journeys" / name).write_text(text)
         self.use(project, settle=settle, move=move)
 
+    def faults(self, journey: str, workspace: str) -> list[str]:
+        """What is wrong with a journey beside a workspace file: nothing is applied."""
+        project = self.folder / "project"
+        (project / "journeys").mkdir(parents=True)
+        (project / "workspace.yaml").write_text(workspace)
+        (project / "journeys" / "cart.yaml").write_text(journey)
+        found = load(project)
+        made = bundle(self.harken.store.definitions(), found, self.now, "a test")
+        return [str(one) for one in found.errors] or [str(one) for _, _, one in check(made)]
+
     def use(
         self,
         project: Path,

@@ -8,10 +8,6 @@ import pytest
 from driver import Shop
 from receivers import Answer, receiving
 
-from harken.checking import check
-from harken.files.plan import bundle
-from harken.files.project import load
-
 Open = Callable[..., Shop]
 
 JOURNEY = """
@@ -217,16 +213,6 @@ FAULTS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("step", "fault"), FAULTS)
 def test_what_is_wrong_is_told_on_save(open_shop: Open, step: str, fault: str) -> None:
-    shop = open_shop()
-    project = shop.folder / "project"
-    (project / "journeys").mkdir(parents=True)
-    (project / "workspace.yaml").write_text("webhooks: {crm: {url: 'https://a.example'}}\n")
-    (project / "journeys" / "cart.yaml").write_text(
-        f"journey: cart\nentry: {{event: Go}}\nsteps:\n  - {step}\n"
-    )
-    found = load(project)
-    faults = [str(one) for one in found.errors]
-    if not faults:
-        made = bundle(shop.harken.store.definitions(), found, shop.now, "a test")
-        faults = [str(one) for _, _, one in check(made)]
+    journey = f"journey: cart\nentry: {{event: Go}}\nsteps:\n  - {step}\n"
+    faults = open_shop().faults(journey, "webhooks: {crm: {url: 'https://a.example'}}\n")
     assert any(fault in one for one in faults), faults

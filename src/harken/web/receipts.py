@@ -6,7 +6,7 @@ the providers of other channels tell.
 
 from collections.abc import Mapping
 from os import environ
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +17,10 @@ from harken.clock import parse_time
 from harken.config import link_secret
 from harken.errors import BadInput, Denied, NotFound
 from harken.ids import derived_id
-from harken.inputs import Command, Consent, Feedback
+from harken.inputs import Command, Consent
 from harken.logs import structlog
 from harken.store.base import LedgerRow
-from harken.web.returns import Taken, opt_out
+from harken.web.returns import Taken, Told, feedback_on, opt_out
 
 if TYPE_CHECKING:
     from harken.running.services import Services
@@ -29,8 +29,7 @@ WAIT_SECONDS = 25.0
 MOST_RECEIPTS = 1_000
 """In one request."""
 
-What = Literal["delivered", "opened", "clicked", "bounced", "unsubscribed"]
-KINDS: dict[str, What] = {
+KINDS: dict[str, Told] = {
     "message.delivered": "delivered",
     "message.opened": "opened",
     "message.clicked": "clicked",
@@ -89,7 +88,10 @@ def take_receipts(
         at = min(parse_time(receipt.timestamp) or now, now)
         what = KINDS[receipt.type]
         told = derived_id("receipt", name, headers.get("webhook-id", ""), place)
-        commands.append((row.profile_id, _feedback(row, receipt, what, at, told)))
+        hard = receipt.data.hard and receipt.type == "message.bounced"
+        detail = receipt.data.detail[:500]
+        feedback = feedback_on(row, what, at, detail=detail, hard=hard, told=told)
+        commands.append((row.profile_id, feedback))
         if what == "unsubscribed":
             change = opt_out("webhook", at, f"told by the webhook {name}")
             commands.append((row.profile_id, Consent([change])))
@@ -128,20 +130,3 @@ def _hook_of(services: "Services", row: LedgerRow) -> str:
     """The webhook that a message went to, or is on its way to."""
     step = services.in_force.message_step(row.journey, row.revision, row.step)
     return row.transport or services.in_force.workspace.hook(step.hook if step else None)
-
-
-def _feedback(row: LedgerRow, receipt: Receipt, what: What, at: int, told: str) -> Feedback:
-    return Feedback(
-        message=row.id,
-        what=what,
-        at=at,
-        channel=row.channel,
-        journey=row.journey,
-        revision=row.revision,
-        step=row.step,
-        variant=row.variant,
-        address=row.address,
-        detail=receipt.data.detail[:500],
-        hard=receipt.data.hard and receipt.type == "message.bounced",
-        told=told,
-    )

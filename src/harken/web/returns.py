@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 25.0
 
-TOLD: dict[str, Literal["bounced", "delivered", "complained", "unsubscribed"]] = {
+Told = Literal["delivered", "opened", "clicked", "bounced", "complained", "unsubscribed"]
+TOLD: dict[str, Told] = {
     "bounced": "bounced",
     "delivered": "delivered",
     "complained": "complained",
@@ -83,19 +84,27 @@ def _believable(report: Report, row: LedgerRow | None) -> bool:
 
 
 def _feedback(report: Report, row: LedgerRow | None, at: int) -> Feedback:
-    feedback = Feedback(
+    what = TOLD[report.kind]
+    detail = " ".join(part for part in (report.status, report.detail) if part)
+    if row is not None:
+        return feedback_on(row, what, at, detail=detail, hard=report.hard)
+    return Feedback(
         message=report.message or "",
-        what=TOLD[report.kind],
+        what=what,
         at=at,
         address=report.address,
-        detail=" ".join(part for part in (report.status, report.detail) if part),
+        detail=detail,
         hard=report.hard,
     )
-    if row is None:
-        return feedback
+
+
+def feedback_on(
+    row: LedgerRow, what: Told, at: int, *, detail: str, hard: bool, told: str = ""
+) -> Feedback:
+    """What became of a message of the ledger."""
     return Feedback(
         message=row.id,
-        what=feedback.what,
+        what=what,
         at=at,
         channel=row.channel,
         journey=row.journey,
@@ -104,8 +113,9 @@ def _feedback(report: Report, row: LedgerRow | None, at: int) -> Feedback:
         variant=row.variant,
         # The one that we wrote to: a report may name where it was forwarded.
         address=row.address,
-        detail=feedback.detail,
-        hard=report.hard,
+        detail=detail,
+        hard=hard,
+        told=told,
     )
 
 
