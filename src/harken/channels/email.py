@@ -95,7 +95,7 @@ class EmailChannel:
             transport.close()
 
     def _serving(self) -> list[Transport]:
-        """Those that would be picked from now: a reserve only when the others rest."""
+        """The transports to pick from now: a reserve is one only when the others rest."""
         listed = self._choice.transports
         main = [transport for transport in listed if transport.weight > 0]
         awake = [transport for transport in main if transport.rest() == 0]

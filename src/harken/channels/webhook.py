@@ -67,7 +67,7 @@ class WebhookChannel:
 
 
 def call_body(prepared: Prepared) -> dict[str, Any]:
-    """What is posted of a webhook step's call."""
+    """The body that is posted for the call of a webhook step."""
     row = prepared.row
     data = {
         "call": row.id,
@@ -80,7 +80,7 @@ def call_body(prepared: Prepared) -> dict[str, Any]:
 
 
 def call_outcome(outcome: Outcome, answer: Answer) -> Outcome:
-    """With what was answered, where later steps can use it; else the call has failed."""
+    """The outcome with the answer, where later steps can use it; else the call has failed."""
     if outcome.state != "sent":
         return outcome
     try:
@@ -106,7 +106,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def message_body(prepared: Prepared) -> dict[str, Any]:
-    """What is posted of a message."""
+    """The body that is posted for a message."""
     row, rendered = prepared.row, prepared.rendered
     data: dict[str, Any] = {
         "message": row.id,

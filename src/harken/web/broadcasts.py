@@ -187,7 +187,7 @@ def found(services: "Services", id: str) -> Broadcast:
 
 
 def listed(services: "Services", journey: str | None, state: str | None) -> list[BroadcastShown]:
-    """Those under way and to come, then those that are over, the latest first."""
+    """Broadcasts under way and to come, then those that are over, the latest first."""
     known, now = broadcasts.load(services.store), services.clock.now()
     active = sorted(known.now.active, key=lambda one: one.instants[one.part])
     every: Sequence[Broadcast] = [*active, *reversed(known.past.over)]

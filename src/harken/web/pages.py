@@ -64,7 +64,7 @@ async def opened(api: TheApi, request: Visit, token: Token) -> Response[bytes]:
 
 @get(PATHS["click"] + "{token:str}", include_in_schema=False)
 async def clicked(api: TheApi, request: Visit, token: Token) -> Page:
-    """On to where the link led. The target stands in the token, under our signature."""
+    """Go on to where the link led. The target stands in the token, under our signature."""
     link = verified(api, token, "click")
     if not link.url.lower().startswith(("http://", "https://")):
         raise NotFound("this link leads nowhere")

@@ -89,7 +89,7 @@ def status_of(error: Exception) -> int:
 
 
 def not_there(kind: str, name: str, known: Iterable[str]) -> NotFound:
-    """That there is no such thing, with the one that may have been meant."""
+    """The error that there is no such thing; it names the one that may have been meant."""
     return NotFound(f"there is no {kind} {name!r}{did_you_mean(name, known)}")
 
 

@@ -78,7 +78,7 @@ def thanks(survey: Survey, spoken: str, language: str) -> str:
 
 
 def _summary(survey: Survey, faults: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """What is wrong, first of all, with a way to each."""
+    """The faults at the top of the page, each with a link to its question."""
     lines = "".join(
         f'<li><a href="#{question.id}-1">{escape(question.ask)}</a>: '
         f"{escape(_fault(question, faults[question.id], words))}</li>"
