@@ -52,7 +52,7 @@ def name_in(use: re.Match[str]) -> str | None:
 
 
 def files_used(source: Any, texts: Iterable[str], blocks: Mapping[str, str]) -> dict[str, str]:
-    """Of a folder's block files, those that a journey and its content files come to use.
+    """The block files of a folder that a journey and its content files come to use.
 
     All versions and forms of a block go along, and the blocks in them. Of one that there is not,
     the nearest goes along: who checks the journey can say what was meant.

@@ -55,7 +55,7 @@ def with_coupons(
 
 
 def certain_coupons(journey: Journey, pools: Mapping[str, CouponPool]) -> dict[str, frozenset[str]]:
-    """By the path of each step: the values (`coupon.code`) that every run has of its coupons."""
+    """For each step, by its path, the values (`coupon.code`) that every run has of its coupons."""
     issuing = [step for _, step in walk(journey.steps) if isinstance(step, IssueCoupon)]
     if not issuing:
         return {}

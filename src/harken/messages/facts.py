@@ -37,7 +37,7 @@ class Fact(Struct, frozen=True, order=True):
 
 
 def facts_of(message: CompiledMessage) -> dict[str, set[Fact]]:
-    """By variant: what its versions in all languages say, or choose their words by."""
+    """For each variant, what its versions in all languages say, or choose their words by."""
     return {
         variant: {
             fact

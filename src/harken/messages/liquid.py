@@ -107,7 +107,7 @@ class Template:
         return self._made(scope, text)
 
     def value(self, scope: Scope) -> Any:
-        """Of a template that is one output and nothing else: its value, whatever its kind.
+        """The value, of whatever kind, of a template that is a single output.
 
         Of any other the text. Raises as `render`.
         """

@@ -12,7 +12,7 @@ from harken.errors import HarkenError
 
 
 class Feed(Struct, frozen=True, kw_only=True):
-    """What is asked of a feed of someone else's."""
+    """A request to somebody else's feed."""
 
     url: str
     timeout: float
@@ -27,7 +27,7 @@ Kind = Literal["popular", "popular_in", "viewed_together", "bought_together", "n
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """What is to be recommended."""
+    """A request for recommendations."""
 
     kind: Kind
     catalog: str

@@ -66,7 +66,7 @@ class Says(NamedTuple):
 def uses_of(
     step: Message, message: CompiledMessage, segments: Mapping[str, Rule]
 ) -> dict[str, set[Fact]]:
-    """By variant: what it says of its recipient, or was chosen by."""
+    """For each variant, what it says of its recipient, and by what it was chosen."""
     found = facts_of(message)
     for name, variant in zip(message.chooser.names, step.variants, strict=True):
         if variant.when is not None:
