@@ -80,6 +80,13 @@ def test_some_items_change(shop: Shop) -> None:
     assert other.status_code == 404
 
 
+def test_an_item_has_any_id(shop: Shop) -> None:
+    ndjson(shop, '{"id": "shoes/1", "n": 1}', '{"id": "b"}')
+    assert shop.get("/catalogs/products/items/shoes%2F1") == {"id": "shoes/1", "n": 1}
+    removed = shop.ask("DELETE", "/api/v1/catalogs/products/items/shoes%2f1")
+    assert made(removed) == (2, 1, 0, 0, 1)
+
+
 def test_a_dry_run_tells_and_changes_nothing(shop: Shop) -> None:
     ndjson(shop, '{"id": "a"}')
     tried = ndjson(shop, '{"id": "a", "n": 1}', '{"id": "b"}', ask="?dry_run=true")

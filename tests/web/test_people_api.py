@@ -1,6 +1,7 @@
 """What the API says of customers, and what it changes about them."""
 
 import copy
+from urllib.parse import quote
 
 import pytest
 from web_kit import PROJECT, Shop
@@ -27,6 +28,17 @@ def test_a_customer_has_three_names(open_shop: Shop, id: str) -> None:
     open_shop.send("track", userId="u1", anonymousId="a1", event="Product Viewed")
     known = open_shop.get("/people/u1")
     assert open_shop.get(f"/people/{id.format(**known)}") == known
+
+
+@pytest.mark.parametrize("id", ["a/b", "a/why/b", "/", "a%2Fb", "ü 한?#", "a/../b"])
+def test_a_customer_has_any_user_id(open_shop: Shop, id: str) -> None:
+    open_shop.send("identify", userId=id, traits={"email": "x@mail.example"})
+    path = f"/people/{quote(id, safe='')}"
+    assert open_shop.get(path)["user_id"] == id
+    assert open_shop.get(f"{path}/timeline")
+    assert open_shop.get(f"{path}/why/abandoned-cart")["story"] == []
+    gone = open_shop.ask("GET", "/api/v1/people/no%2Fbody")
+    assert "nothing is known of a customer 'no/body'" in gone.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ PATIENCE = 10.0
 """Seconds that an answer waits until what was asked for has taken effect."""
 _LOOK_EVERY = 0.005
 _LARGEST_ID = 2**63
+SLASH = "\x1f"
+"""Stands for a `/` in a part of a path (`%2F`): no id holds a control character."""
 
 
 class Api:
@@ -133,6 +135,7 @@ class Api:
 
     def person(self, id: str) -> Profile:
         """The document of the customer that a path names. Raises NotFound."""
+        id = id.replace(SLASH, "/")
         found = self.known(self.profile_id(id))
         if found is None:
             raise NotFound(f"nothing is known of a customer {id!r}")

@@ -1,11 +1,13 @@
 """The web process as one ASGI application: the tracking API raw, everything else by Litestar."""
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, Router, get
@@ -17,7 +19,7 @@ from harken.ingest.http import Ingest, Message, Receive, Scope, Send
 from harken.ingest.limits import RateLimits
 from harken.logs import structlog
 from harken.web import page_html, pages, problems, reference, survey_pages
-from harken.web.api import Api, TheApi
+from harken.web.api import SLASH, Api, TheApi
 from harken.web.auth import knows_questions, needs_secret_key
 from harken.web.returns import ReturnPath
 from harken.web.routes import (
@@ -64,6 +66,9 @@ def asgi(services: "Services", **options: Any) -> App:
     return Front(ingest, litestar(api))
 
 
+_SLASH = re.compile("%2f", re.IGNORECASE)
+
+
 class Front:
     """Sends each request to where it is answered; names it, and logs it without personal data."""
 
@@ -84,6 +89,9 @@ class Front:
         name = _request_id(scope)
         head = scope["method"] == "HEAD"
         inner = {**scope, "harken.request_id": name, "harken.method": scope["method"]}
+        if b"%2f" in (raw := scope.get("raw_path") or b"").lower():
+            # Decoded, a slash in an id would end its part of the path.
+            inner["path"] = unquote(_SLASH.sub(quote(SLASH), raw.decode("latin-1")))
         if head:
             # Whatever answers GET answers HEAD (RFC 9110, section 9.3.2).
             inner["method"] = "GET"

@@ -13,7 +13,7 @@ from harken.catalogs.upload import Form
 from harken.clock import iso
 from harken.errors import BadInput
 from harken.web import catalogs
-from harken.web.api import Api, Asked, TheApi
+from harken.web.api import SLASH, Api, Asked, TheApi
 from harken.web.catalogs import Difference
 from harken.web.problems import responses
 
@@ -198,7 +198,7 @@ def list_items(
 @get("/catalogs/{name:str}/items/{id:str}", responses=responses(404), sync_to_thread=True)
 def show_item(api: TheApi, name: CatalogName, id: ItemId) -> dict[str, Any]:
     """One item in force."""
-    return catalogs.item(api, name, id)
+    return catalogs.item(api, name, id.replace(SLASH, "/"))
 
 
 @delete(
@@ -209,7 +209,7 @@ def show_item(api: TheApi, name: CatalogName, id: ItemId) -> dict[str, Any]:
 )
 def remove_item(api: TheApi, request: Asked, name: CatalogName, id: ItemId) -> VersionShown:
     """Make a version without an item."""
-    return _version(catalogs.remove_item(api, name, id, f"key {request.user}"))
+    return _version(catalogs.remove_item(api, name, id.replace(SLASH, "/"), f"key {request.user}"))
 
 
 @get("/catalogs/{name:str}/differences", responses=responses(404), sync_to_thread=True)
