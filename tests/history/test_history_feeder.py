@@ -37,7 +37,23 @@ def test_all_rows_are_moved_and_then_leave_the_store(duck: DuckHistory, tmp_path
     assert duck.query(COUNT) == [(40 * EACH, 40 * EACH)]
     store.commit(batch_of(41))
     assert feeder.flush() == 1
-    assert [number for number, _ in store.history_rows(0, 100)] == [41]
+    assert [number for number, _ in store.history_rows(0, 1_000)] == [41]
+    store.close()
+
+
+def test_rows_are_read_as_far_as_one_commit_takes_them(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db", durable=True)
+    size = max(len(batch_of(number).history) for number in range(1, 6))
+    for number in range(1, 6):
+        store.commit(batch_of(number))
+
+    def read(after: int, most_bytes: int) -> list[int]:
+        return [number for number, _ in store.history_rows(after, most_bytes)]
+
+    assert read(0, 3 * size) == [1, 2, 3]
+    assert read(3, 3 * size) == [4, 5]
+    assert read(3, 1) == [4], "however large, one is read"
+    assert read(5, 3 * size) == []
     store.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 from history_kit import decision, event
 
 from harken.effects import Effects
+from harken.history.columns import texts_of
 from harken.history.duck import DuckHistory
 from harken.history.rows import Collector, Page, Rekey, decode_batch, encode_batch, rows_of
 from harken.people.profile import Profile, Tombstone
@@ -16,7 +17,7 @@ def test_a_batch_comes_back_as_it_went_in() -> None:
     rows, decided = [event(0, properties={"a": [1]}), event(1)], [decision(1)]
     [page] = decode_batch(encode_batch(rows, decided, [Rekey(2, 1)], [7]))
     assert page == Page(rows_of(rows, "properties"), rows_of(decided, "facts"), [Rekey(2, 1)], [7])
-    assert page.happenings.free == b'{"a":[1]}\n{}\n'
+    assert list(texts_of(page.happenings.columns[-1], 2)) == [b'{"a":[1]}', b"{}"]
     assert decode_batch(b"") == []
     with pytest.raises(msgspec.DecodeError):
         decode_batch(b"\x93garbage")

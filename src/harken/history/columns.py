@@ -1,61 +1,82 @@
-"""Rows as Arrow columns: the form that DuckDB takes fastest, for it need not parse them.
+"""Columns packed into bytes, as they travel from the engine to DuckDB.
 
-Building them holds Python's lock, which the engine's loop wants too, so each column is made by few
-calls that work in C. Arrow's layout: https://arrow.apache.org/docs/format/Columnar.html
+Packing holds Python's lock, which others want too, so a column is packed by few calls that work in
+C, and never made objects of again: whoever takes it over joins bytes (`arrow`).
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-import nanoarrow
+Packed = list[bytes]
+"""Of numbers their bytes; of texts how many bytes each has (32 bits), and all of them as UTF-8.
+Both are empty where all texts are."""
+_LENGTH = 4
 
 
-class Column(NamedTuple):
-    """Values of one type, none of them null: the type, and Arrow's buffers but for the first."""
+class Kind(NamedTuple):
+    """What a column holds: Arrow's name of its type, and how values are packed."""
 
-    type: Any
-    rows: int
-    buffers: tuple[Any, ...]
-
-
-def integers(values: Sequence[int]) -> Column:
-    """A BIGINT column. Raises OverflowError beyond 64 bits."""
-    return Column(nanoarrow.int64(), len(values), (array("q", values),))
+    type: str
+    pack: Callable[[Sequence[Any]], Packed]
 
 
-def floats(values: Sequence[float]) -> Column:
-    """A DOUBLE column."""
-    return Column(nanoarrow.float64(), len(values), (array("d", values),))
+def _integers(values: Sequence[int]) -> Packed:
+    return [array("q", values).tobytes()]
 
 
-def texts(values: Sequence[str]) -> Column:
-    """A VARCHAR column."""
+def _floats(values: Sequence[float]) -> Packed:
+    return [array("d", values).tobytes()]
+
+
+def _flags(values: Sequence[bool]) -> Packed:
+    return [bytes(values)]
+
+
+def _texts(values: Sequence[str]) -> Packed:
     together = "".join(values)
     if together.isascii():
         return _strings(values, together.encode())
-    return utf8([value.encode() for value in values])
+    return _encoded([value.encode() for value in values])
 
 
-def utf8(values: Sequence[bytes]) -> Column:
-    """A VARCHAR column of text that is encoded already."""
+def _encoded(values: Sequence[bytes]) -> Packed:
     return _strings(values, b"".join(values))
 
 
-def _strings(values: Sequence[str] | Sequence[bytes], together: bytes) -> Column:
+def _strings(values: Sequence[str] | Sequence[bytes], together: bytes) -> Packed:
     # Most columns of most rows are empty.
-    ends = accumulate(map(len, values), initial=0) if together else bytes(4 * len(values) + 4)
-    offsets = array("i", ends)
-    return Column(nanoarrow.string(), len(values), (offsets, together))
+    return [array("i", map(len, values)).tobytes() if together else b"", together]
 
 
-def table(columns: Mapping[str, Column]) -> Any:
-    """An Arrow array of rows, for `register`. The columns are of one length."""
-    rows = next(iter(columns.values())).rows
-    children = [
-        nanoarrow.c_array_from_buffers(column.type, column.rows, [None, *column.buffers])
-        for column in columns.values()
-    ]
-    schema = nanoarrow.struct({name: column.type for name, column in columns.items()})
-    return nanoarrow.c_array_from_buffers(schema, rows, [None], children=children)
+INTEGERS = Kind("int64", _integers)
+"""64 bits; OverflowError beyond them."""
+FLOATS = Kind("float64", _floats)
+FLAGS = Kind("int8", _flags)
+TEXTS = Kind("string", _texts)
+ENCODED = Kind("string", _encoded)
+"""Text that is UTF-8 already."""
+
+
+def joined(parts: Sequence[tuple[int, Packed]]) -> Packed:
+    """Columns of a kind, each with its number of rows, as one."""
+    if len(parts[0][1]) == 1:
+        return [b"".join([column[0] for _, column in parts])]
+    lengths = [column[0] or bytes(_LENGTH * rows) for rows, column in parts]
+    return [b"".join(lengths), b"".join([column[1] for _, column in parts])]
+
+
+def ends(column: Packed, rows: int) -> "array[int]":
+    """Where each text of a column begins, and the last one ends."""
+    lengths, text = column
+    if not text:
+        return array("i", bytes(_LENGTH * (rows + 1)))
+    return array("i", accumulate(memoryview(lengths).cast("i"), initial=0))
+
+
+def texts_of(column: Packed, rows: int) -> Iterator[bytes]:
+    """The texts of a column, for who must look at each."""
+    places = ends(column, rows)
+    for place in range(rows):
+        yield column[1][places[place] : places[place + 1]]

@@ -1,19 +1,28 @@
 """What changes the DuckDB file: rows in, merges, forgetting. Each runs inside a transaction.
 
-Rows travel as Arrow columns (`columns.py`), what has free form in them as JSON text.
+Rows come as packed columns (`rows`) and go on as Arrow's, what has free form in them as JSON text.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import duckdb
 import msgspec
 from msgspec.structs import replace
 
-from harken.history import columns, filling
-from harken.history.rows import UNREADABLE, Page, Rekey, Rows, Snapshot, lines_of
-from harken.numeric import ANYWHERE, other_than_numbers
+from harken.history import arrow, columns, filling
+from harken.history.columns import Kind
+from harken.history.rows import (
+    DECISIONS,
+    EVENTS,
+    PEOPLE,
+    UNREADABLE,
+    Page,
+    Rekey,
+    Rows,
+)
+from harken.numeric import ANYWHERE
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS taken (upto BIGINT);
@@ -55,14 +64,16 @@ SELECT ts, profile_id, NULL, journey, revision, outcome, reason, run, step, gate
     until, facts::JSON
 FROM incoming
 """
-DELETE_PEOPLE = "DELETE FROM profiles WHERE profile_id IN (SELECT profile_id FROM incoming)"
+DELETE_PEOPLE = """
+DELETE FROM profiles WHERE profile_id IN (SELECT profile_id FROM incoming WHERE kept)
+"""
 INSERT_PEOPLE = """
 INSERT INTO profiles
 SELECT profile_id, NULL, CASE WHEN known THEN user_id END, created_at,
     attributes::JSON::VARIANT, dates::JSON::VARIANT, from_json(reachable, '["VARCHAR"]'),
     from_json(consent, '["VARCHAR"]'), from_json(lists, '["VARCHAR"]'),
     CASE WHEN placed THEN latitude END, CASE WHEN placed THEN longitude END
-FROM incoming
+FROM incoming WHERE kept
 """
 
 # `origin` is whose row it was at first, null while it still is theirs: eight bytes a row less.
@@ -90,53 +101,9 @@ MOST_NOTED = 100_000
 STATEMENT_BYTES = 2_000_000
 """Text of free form in one INSERT, about; it costs 3 ms however small it is."""
 
-Maker = Callable[[Sequence[Any]], columns.Column]
-# The columns of `rows.Rows` in their order, then those that are added.
-EVENTS: Mapping[str, Maker] = {
-    "ts": columns.integers,
-    "received": columns.integers,
-    "profile_id": columns.integers,
-    "name": columns.texts,
-    "message_id": columns.texts,
-    "journey": columns.texts,
-    "step": columns.texts,
-    "variant": columns.texts,
-    "channel": columns.texts,
-    "message": columns.texts,
-    "anonymous_id": columns.texts,
-    "imported": columns.integers,
-    "properties": columns.utf8,
-    "batch": columns.integers,
-}
-DECISIONS: Mapping[str, Maker] = {
-    "ts": columns.integers,
-    "profile_id": columns.integers,
-    "journey": columns.texts,
-    "revision": columns.integers,
-    "outcome": columns.texts,
-    "reason": columns.texts,
-    "run": columns.texts,
-    "step": columns.texts,
-    "gate": columns.texts,
-    "message": columns.texts,
-    "until": columns.integers,
-    "facts": columns.utf8,
-}
-# Columns here hold no nulls: `known` and `placed` say where there is a value.
-PEOPLE: Mapping[str, Maker] = {
-    "profile_id": columns.integers,
-    "known": columns.integers,
-    "user_id": columns.texts,
-    "created_at": columns.integers,
-    "dates": columns.utf8,
-    "reachable": columns.utf8,
-    "consent": columns.utf8,
-    "lists": columns.utf8,
-    "placed": columns.integers,
-    "latitude": columns.floats,
-    "longitude": columns.floats,
-    "attributes": columns.utf8,
-}
+# An event is marked with the batch it came in, a snapshot with whether it is the last one.
+BATCH = {"batch": columns.INTEGERS}
+KEPT = {"kept": columns.FLAGS}
 
 Unfit = (duckdb.DataError, duckdb.InvalidInputException, TypeError, ValueError, RecursionError)
 """What a row raises that JSON or a VARIANT cannot hold."""
@@ -153,7 +120,9 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
     happenings: list[NumberedRows] = []
     decisions: list[Rows] = []
     rekeys: list[Rekey] = []
-    people: dict[int, Snapshot] = {}
+    people: list[Rows] = []
+    last: dict[int, tuple[int, int]] = {}
+    """Where the last snapshot of a customer stands: in which of `people`, in which row."""
     _note_others(cursor, pages)
     for number, page in pages:
         happenings.append((number, page.happenings))
@@ -161,26 +130,29 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
         rekeys += page.rekey
         for rekey in page.rekey:
             if not rekey.undo:
-                people.pop(rekey.absorbed, None)
-        people |= {one.profile_id: one for one in page.people}
+                last.pop(rekey.absorbed, None)
+        if page.people.size:
+            ids = memoryview(page.people.columns[0][0]).cast("q")
+            last.update((id, (len(people), row)) for row, id in enumerate(ids))
+            people.append(page.people)
         if page.forget:
             _flush(cursor, happenings, decisions, rekeys)
             happenings, decisions, rekeys = [], [], []
             for profile_id in page.forget:
-                people.pop(profile_id, None)
+                last.pop(profile_id, None)
                 forget(cursor, profile_id)
     _flush(cursor, happenings, decisions, rekeys)
-    _show(cursor, list(people.values()))
+    _show(cursor, people, last.values())
 
 
 def _note_others(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> None:
     """Note where something else than a number is written: before anybody sees it there."""
-    others = {other for _, page in pages for other in page.happenings.others}
-    others.update(
-        other_than_numbers(
-            "attributes", [one.attributes for _, page in pages for one in page.people]
-        )
-    )
+    others = {
+        other
+        for _, page in pages
+        for rows in (page.happenings, page.people)
+        for other in rows.others
+    }
     if not others:
         return
     ((new,),) = cursor.execute(NOTE, [list(others)]).fetchall()
@@ -199,60 +171,50 @@ def _flush(
 ) -> None:
     for events in events_tables(happenings):
         _execute(cursor, events, INSERT_EVENTS)
-    for decided in _tables(DECISIONS, *_joined(decisions)):
+    for decided in _tables(DECISIONS, decisions):
         _execute(cursor, decided, INSERT_DECISIONS)
     move(cursor, rekeys)
 
 
-def _show(cursor: duckdb.DuckDBPyConnection, people: Sequence[Snapshot]) -> None:
+def _show(
+    cursor: duckdb.DuckDBPyConnection, people: Sequence[Rows], last: Collection[tuple[int, int]]
+) -> None:
     """Put each customer's latest snapshot in the place of the one before."""
-    attributes = lines_of([one.attributes for one in people])
-    values: list[Sequence[Any]] = [
-        [one.profile_id for one in people],
-        [one.user_id is not None for one in people],
-        [one.user_id or "" for one in people],
-        [one.created_at for one in people],
-        [_encode(one.dates) for one in people],
-        [_encode(one.reachable) for one in people],
-        [_encode(one.consent) for one in people],
-        [_encode(one.lists) for one in people],
-        [one.latitude is not None for one in people],
-        [one.latitude or 0.0 for one in people],
-        [one.longitude or 0.0 for one in people],
-        attributes.splitlines(),
+    kept = [bytearray(rows.size) for rows in people]
+    for part, row in last:
+        kept[part][row] = 1
+    marked = [
+        replace(rows, columns=[*rows.columns, [bytes(marks)]])
+        for rows, marks in zip(people, kept, strict=True)
     ]
-    for standing in _tables(PEOPLE, values, len(attributes)):
+    for standing in _tables({**PEOPLE, **KEPT}, marked):
         _execute(cursor, standing, DELETE_PEOPLE, INSERT_PEOPLE)
 
 
-def events_tables(pages: Sequence[NumberedRows]) -> Iterator[Any]:
+def events_tables(parts: Sequence[NumberedRows]) -> Iterator[Any]:
     """Events as Arrow tables, one an INSERT."""
-    values, size = _joined([rows for _, rows in pages])
-    batches = chain.from_iterable([number] * len(rows) for number, rows in pages)
-    return _tables(EVENTS, [*values, list(batches)], size)
+    numbered = [
+        replace(rows, columns=[*rows.columns, columns.INTEGERS.pack([number] * rows.size)])
+        for number, rows in parts
+        if rows.size
+    ]
+    return _tables({**EVENTS, **BATCH}, numbered)
 
 
-def _joined(parts: Sequence[Rows]) -> tuple[list[Sequence[Any]], int]:
-    """The columns of all rows, what has free form last, and how long its text is."""
-    some = [part for part in parts if part.columns]
-    plain = zip(*(part.columns for part in some), strict=True)
-    free = b"".join([part.free for part in some])
-    return [*(list(chain.from_iterable(lists)) for lists in plain), free.splitlines()], len(free)
-
-
-def _tables(
-    makers: Mapping[str, Maker], values: Sequence[Sequence[Any]], size: int
-) -> Iterator[Any]:
-    """Columns as Arrow tables of about `STATEMENT_BYTES` of the text of `size` bytes in all."""
-    rows = len(values[-1])
-    at_once = max(1, rows * STATEMENT_BYTES // max(size, 1))
-    for start in range(0, rows, at_once):
-        yield columns.table(
-            {
-                name: make(column[start : start + at_once])
-                for (name, make), column in zip(makers.items(), values, strict=True)
-            }
-        )
+def _tables(kinds: Mapping[str, Kind], parts: Sequence[Rows]) -> Iterator[Any]:
+    """Rows as Arrow tables of about `STATEMENT_BYTES` each."""
+    some = [part for part in parts if part.size]
+    if not some:
+        return iter(())
+    turned = zip(*(part.columns for part in some), strict=True)
+    whole = [
+        columns.joined([(part.size, column) for part, column in zip(some, same, strict=True)])
+        for same in turned
+    ]
+    rows = sum(part.size for part in some)
+    free = [kind is columns.ENCODED for kind in kinds.values()]
+    size = sum(len(column[-1]) for column in compress(whole, free))
+    return arrow.tables(kinds, whole, rows, max(1, rows * STATEMENT_BYTES // max(size, 1)))
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, rows: Any, *statements: str) -> None:
@@ -313,12 +275,11 @@ def repair(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> 
     """The pages with values that cannot be held put aside as text under `$unreadable`."""
 
     def rows(given: Rows) -> Rows:
-        lines = [_readable(cursor, line) for line in given.free.splitlines()]
-        return replace(given, free=b"".join(line + b"\n" for line in lines))
-
-    def person(given: Snapshot) -> Snapshot:
-        kept = _readable(cursor, lines_of([given.attributes]).rstrip())
-        return replace(given, attributes=msgspec.json.decode(kept))
+        if not given.size:
+            return given
+        texts = columns.texts_of(given.columns[-1], given.size)
+        readable = columns.ENCODED.pack([_readable(cursor, text) for text in texts])
+        return replace(given, columns=[*given.columns[:-1], readable])
 
     return [
         (
@@ -327,7 +288,7 @@ def repair(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> 
                 page,
                 happenings=rows(page.happenings),
                 decisions=rows(page.decisions),
-                people=[person(one) for one in page.people],
+                people=rows(page.people),
             ),
         )
         for number, page in pages

@@ -2,12 +2,11 @@
 
 MessagePack of a list of pages. In a page the rows come first, then the merges, then how customers
 stand, then who is to be forgotten; a new page begins after a forgetting, so that rows of a customer
-who comes back in the same batch are kept. Events and decisions travel as the columns that they
-become, what has free form in them as the text that it becomes: whoever takes them over need not
-make objects of them again.
+who comes back in the same batch are kept. Rows travel as the bytes of columns (`columns`), what has
+free form in them as the text that it becomes: whoever takes them over makes no objects of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +14,8 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from harken.effects import Decision, Effects, Happening
+from harken.history import columns
+from harken.history.columns import Kind, Packed
 from harken.numeric import other_than_numbers
 
 LARGEST = 2**64 - 1
@@ -53,16 +54,62 @@ class Snapshot(Struct, frozen=True, array_like=True, kw_only=True, gc=False):
 
 
 class Rows(Struct, array_like=True):
-    """Rows of one kind: a list for each field of the kind but the one of free form."""
+    """Rows of one kind, as packed columns; the one of free form is the last."""
 
-    columns: list[list[Any]] = field(default_factory=list)
-    free: bytes = b""
-    """What has free form, as a line of JSON each."""
+    size: int = 0
+    columns: list[Packed] = field(default_factory=list)
     others: list[int] = field(default_factory=list)
-    """Of events: where it has something else than numbers (`numeric`)."""
+    """Where what has free form has something else than numbers (`numeric`)."""
 
     def __len__(self) -> int:
-        return len(self.columns[0]) if self.columns else 0
+        return self.size
+
+
+# The fields in their order, but for that of free form, JSON text, which comes last.
+EVENTS: Mapping[str, Kind] = {
+    "ts": columns.INTEGERS,
+    "received": columns.INTEGERS,
+    "profile_id": columns.INTEGERS,
+    "name": columns.TEXTS,
+    "message_id": columns.TEXTS,
+    "journey": columns.TEXTS,
+    "step": columns.TEXTS,
+    "variant": columns.TEXTS,
+    "channel": columns.TEXTS,
+    "message": columns.TEXTS,
+    "anonymous_id": columns.TEXTS,
+    "imported": columns.FLAGS,
+    "properties": columns.ENCODED,
+}
+DECISIONS: Mapping[str, Kind] = {
+    "ts": columns.INTEGERS,
+    "profile_id": columns.INTEGERS,
+    "journey": columns.TEXTS,
+    "revision": columns.INTEGERS,
+    "outcome": columns.TEXTS,
+    "reason": columns.TEXTS,
+    "run": columns.TEXTS,
+    "step": columns.TEXTS,
+    "gate": columns.TEXTS,
+    "message": columns.TEXTS,
+    "until": columns.INTEGERS,
+    "facts": columns.ENCODED,
+}
+# Columns hold no nulls: `known` and `placed` say where there is a value.
+PEOPLE: Mapping[str, Kind] = {
+    "profile_id": columns.INTEGERS,
+    "known": columns.FLAGS,
+    "user_id": columns.TEXTS,
+    "created_at": columns.INTEGERS,
+    "dates": columns.ENCODED,
+    "reachable": columns.ENCODED,
+    "consent": columns.ENCODED,
+    "lists": columns.ENCODED,
+    "placed": columns.FLAGS,
+    "latitude": columns.FLOATS,
+    "longitude": columns.FLOATS,
+    "attributes": columns.ENCODED,
+}
 
 
 def rows_of(values: Sequence[Happening] | Sequence[Decision], free: str) -> Rows:
@@ -70,30 +117,58 @@ def rows_of(values: Sequence[Happening] | Sequence[Decision], free: str) -> Rows
     if not values:
         return Rows()
     turned = zip(*map(astuple, values), strict=True)
-    columns = dict(zip(values[0].__struct_fields__, turned, strict=True))
-    objects = columns.pop(free)
-    others = other_than_numbers("props", objects) if free == "properties" else []
-    return Rows(list(map(list, columns.values())), lines_of(objects), others)
+    fields = dict(zip(values[0].__struct_fields__, turned, strict=True))
+    objects = fields.pop(free)
+    if free == "properties":
+        others = other_than_numbers("props", objects)
+        return _packed(EVENTS, [*fields.values(), _json_of(objects)], others)
+    return _packed(DECISIONS, [*fields.values(), _json_of(objects)], [])
 
 
-def lines_of(values: Sequence[dict[str, Any]]) -> bytes:
-    """A line of JSON each, with integers of more than 64 bits as floats."""
+def standing(people: Sequence[Snapshot]) -> Rows:
+    """Customers as they stand, as rows."""
+    if not people:
+        return Rows()
+    attributes = [one.attributes for one in people]
+    values: list[Sequence[Any]] = [
+        [one.profile_id for one in people],
+        [one.user_id is not None for one in people],
+        [one.user_id or "" for one in people],
+        [one.created_at for one in people],
+        [_encode_json(one.dates) for one in people],
+        [_encode_json(one.reachable) for one in people],
+        [_encode_json(one.consent) for one in people],
+        [_encode_json(one.lists) for one in people],
+        [one.latitude is not None for one in people],
+        [one.latitude or 0.0 for one in people],
+        [one.longitude or 0.0 for one in people],
+        _json_of(attributes),
+    ]
+    return _packed(PEOPLE, values, other_than_numbers("attributes", attributes))
+
+
+def _packed(kinds: Mapping[str, Kind], values: Sequence[Sequence[Any]], others: list[int]) -> Rows:
+    packed = [kind.pack(column) for kind, column in zip(kinds.values(), values, strict=True)]
+    return Rows(len(values[0]), packed, others)
+
+
+def _json_of(values: Sequence[dict[str, Any]]) -> list[bytes]:
+    """JSON of each, with integers of more than 64 bits as floats."""
     try:
-        # One call for many: a line each, for JSON has no line end of its own.
-        lines = _json.encode_lines(values)
+        texts = list(map(_encode_json, values))
     except (TypeError, ValueError, RecursionError):
-        return b"".join(map(_line, values))
+        return list(map(_readable_json, values))
     # Looking for so many digits costs little, for large integers themselves a step each.
-    if _LONG in lines.translate(_DIGITS):
-        lines = _json.encode_lines([fitting(value) for value in values])
-    return lines
+    if _LONG in b"".join(texts).translate(_DIGITS):
+        return [_encode_json(fitting(value)) for value in values]
+    return texts
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def _readable_json(value: dict[str, Any]) -> bytes:
     try:
-        return _json.encode_lines([fitting(value)])
+        return _encode_json(fitting(value))
     except (TypeError, ValueError, RecursionError):
-        return _json.encode_lines([{UNREADABLE: repr(value)}])
+        return _encode_json({UNREADABLE: repr(value)})
 
 
 class Page(Struct, omit_defaults=True):
@@ -103,7 +178,7 @@ class Page(Struct, omit_defaults=True):
     decisions: Rows = field(default_factory=Rows)
     rekey: list[Rekey] = field(default_factory=list)
     forget: list[int] = field(default_factory=list)
-    people: list[Snapshot] = field(default_factory=list)
+    people: Rows = field(default_factory=Rows)
 
 
 class Gathering(Struct):
@@ -124,7 +199,7 @@ class Gathering(Struct):
             rows_of(self.decisions, "facts"),
             self.rekey,
             self.forget,
-            self.people,
+            standing(self.people),
         )
 
 
@@ -157,7 +232,7 @@ class Collector:
     def encode(self) -> bytes:
         """The blob; empty when there is nothing for history to know."""
         pages = [page.page() for page in self._pages if not page.empty()]
-        return _encode(pages) if pages else b""
+        return _encoder.encode(pages) if pages else b""
 
 
 def rekeys(effects: Effects) -> list[Rekey]:
@@ -180,7 +255,7 @@ def encode_batch(
 ) -> bytes:
     """A blob of one page: the rows, then the merges, the snapshots and the forgetting."""
     gathered = Gathering(happenings, decisions, rekey or [], forget or [], people or [])
-    return _encode([gathered.page()])
+    return _encoder.encode([gathered.page()])
 
 
 def decode_batch(blob: bytes) -> list[Page]:
@@ -188,16 +263,9 @@ def decode_batch(blob: bytes) -> list[Page]:
     return _pages.decode(blob) if blob else []
 
 
-_json = msgspec.json.Encoder()
+_encode_json = msgspec.json.Encoder().encode
 _encoder = msgspec.msgpack.Encoder()
 _pages = msgspec.msgpack.Decoder(list[Page])
-
-
-def _encode(pages: list[Page]) -> bytes:
-    try:
-        return _encoder.encode(pages)
-    except OverflowError:
-        return _encoder.encode(fitting(msgspec.to_builtins(pages)))
 
 
 def fitting(value: Any) -> Any:

@@ -10,8 +10,6 @@ GATHER = 0.2
 """Seconds to wait for more rows: a commit costs an fsync however small it is."""
 RETRY = 1.0
 LONGEST_RETRY = 30.0
-FETCH = 16
-"""Batches read from the store at once."""
 COMMIT_BYTES = 2_500_000
 """Blobs of one commit, about 10,000 rows; bounds memory when history lags far behind."""
 
@@ -21,7 +19,7 @@ log = structlog.get_logger()
 class Rows(Protocol):
     """The part of the store that is needed here."""
 
-    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]: ...
+    def history_rows(self, after: int, most_bytes: int) -> list[tuple[int, bytes]]: ...
 
     def history_done(self, upto: int) -> None: ...
 
@@ -96,7 +94,7 @@ class Feeder:
             if self._history.held():
                 return 0
             upto = self._history.watermark()
-            batches = self._next(upto)
+            batches = self._store.history_rows(upto, COMMIT_BYTES)
             if not batches:
                 return 0
             # What history takes must never be lost again with the machine, or its number would
@@ -104,16 +102,3 @@ class Feeder:
             self._store.history_done(upto)
             self._history.append(batches)
             return len(batches)
-
-    def _next(self, upto: int) -> list[tuple[int, bytes]]:
-        found: list[tuple[int, bytes]] = []
-        size = 0
-        while True:
-            more = self._store.history_rows(found[-1][0] if found else upto, FETCH)
-            for number, blob in more:
-                size += len(blob)
-                if found and size > COMMIT_BYTES:
-                    return found
-                found.append((number, blob))
-            if len(more) < FETCH:
-                return found

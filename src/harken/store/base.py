@@ -198,8 +198,11 @@ class Store(Protocol):
         """Any revision ever applied."""
 
     # history takes its rows from here
-    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """(number, blob) of the batches after number `after`, in order; durable when returned."""
+    def history_rows(self, after: int, most_bytes: int) -> list[tuple[int, bytes]]:
+        """(number, blob) of the next batches after number `after`, in order; durable when returned.
+
+        One at least if there is any, and no more than have so many bytes together.
+        """
 
     def history_end(self) -> int:
         """The number of the last batch that was ever written for history; 0 before any."""

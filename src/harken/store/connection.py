@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -120,6 +120,16 @@ def slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """`values` in pieces that fit into one `IN (...)`."""
     for start in range(0, len(values), AT_ONCE):
         yield values[start : start + AT_ONCE]
+
+
+def within(rows: Iterable[tuple[int, bytes]], most_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """The first rows, one at least, whose blobs have no more than so many bytes together."""
+    size = 0
+    for number, blob in rows:
+        before, size = size, size + len(blob)
+        if before and size > most_bytes:
+            return
+        yield number, blob
 
 
 def write_rows(sql: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:

@@ -14,7 +14,7 @@ from harken.people import profile as documents
 from harken.people.profile import Profile
 from harken.store import coupons
 from harken.store.base import Batch, LedgerRow, Result
-from harken.store.connection import Database, slices, write_rows
+from harken.store.connection import Database, slices, within, write_rows
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
 
@@ -133,12 +133,12 @@ class SqliteStore:
 
     # -- history
 
-    def history_rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        sql = "SELECT number, body FROM history_rows WHERE number > ? ORDER BY number LIMIT ?"
-        rows = self._rows(sql, [after, limit])
+    def history_rows(self, after: int, most_bytes: int) -> list[tuple[int, bytes]]:
+        sql = "SELECT number, body FROM history_rows WHERE number > ? ORDER BY number"
+        with self.database.reporting():
+            rows = list(within(self.database.connection.execute(sql, [after]), most_bytes))
         if rows:
-            # History remembers these numbers for good: they must not be given out again after a
-            # power cut took the last commits back.
+            # History remembers these numbers: a power cut must not lead to them again.
             self.database.sync()
         return rows
 
