@@ -18,7 +18,6 @@ MOST_FIELDS = 100
 LONGEST_NAME = 64
 LONGEST_HEAD = 20_000
 ITEM_BYTES = 16_384
-DELIMITERS = (",", ";", "\t")
 # As JSON writes numbers, without exponents, and few enough digits that a double holds them: a
 # postcode with a leading zero stays a text.
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?\Z", re.ASCII)
@@ -130,6 +129,11 @@ def _ndjson(body: bytes) -> Iterator[tuple[int, Item | str]]:
         yield number, found if isinstance(found, dict) else "no JSON object"
 
 
+def delimiter_of(head: str) -> str:
+    """What stands between the columns of a CSV file with this first line."""
+    return max(",;\t", key=head.count)
+
+
 def _csv(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
     """Each line's cells as JSON would have them. Raises BadInput for what is no CSV at all."""
     text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
@@ -137,7 +141,7 @@ def _csv(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
     try:
         head = text.readline(LONGEST_HEAD)
         text.seek(0)
-        reader = csv.reader(text, delimiter=max(DELIMITERS, key=head.count), strict=True)
+        reader = csv.reader(text, delimiter=delimiter_of(head), strict=True)
         columns = [column.strip() for column in next(reader, [])]
         _check_head(columns, form)
         for cells in reader:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from harken.catalogs.upload import delimiter_of
 from harken.errors import BadInput, Conflict, NotFound, Refused, Unavailable
 from harken.inputs import Redeem
 from harken.messages.pools import CouponPool, is_code, over_at
@@ -24,7 +25,6 @@ AT_ONCE = 5_000
 MOST_TOLD = 100
 COLUMNS = ("code", "codes", "coupon", "coupon_code")
 """What a first line calls its column of codes, if it names any."""
-DELIMITERS = (",", ";", "\t")
 
 
 class RefusedCode(Struct, kw_only=True):
@@ -148,7 +148,7 @@ class _Reading:
         for text in lines:
             self._line += 1
             if self._line == 1:
-                self._delimiter = max(DELIMITERS, key=text.count)
+                self._delimiter = delimiter_of(text)
             try:
                 row = next(csv.reader([text], delimiter=self._delimiter), [])
             except csv.Error as wrong:

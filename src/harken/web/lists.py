@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from harken import ids
+from harken.catalogs.upload import delimiter_of
 from harken.errors import BadInput, Conflict, NotFound, Unavailable
 from harken.inputs import Listed
 from harken.values import Name
@@ -32,7 +33,6 @@ MOST_TOLD = 100
 AT_ONCE = 5_000
 """Customers looked up, or exchanged, together."""
 COLUMN = "user_id"
-DELIMITERS = (",", ";", "\t")
 
 # In pages by profile id, so that a list of millions is never answered in one piece.
 ON_LIST = """
@@ -182,7 +182,7 @@ def _read(body: bytes) -> Iterator[tuple[int, str]]:
     try:
         head = text.readline(LONGEST_HEAD)
         text.seek(0)
-        rows = csv.reader(text, delimiter=max(DELIMITERS, key=head.count))
+        rows = csv.reader(text, delimiter=delimiter_of(head))
         columns = [column.strip() for column in next(rows, [])]
         if COLUMN not in columns:
             raise BadInput(_no_column(columns))
