@@ -4,7 +4,8 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,9 @@ from msgspec import Struct
 from harken.catalogs.items import Item
 from harken.errors import BadInput, BadLines
 from harken.people.traits import LONGEST_ID, id_of
+
+if TYPE_CHECKING:
+    import _csv
 
 MOST_TOLD = 20
 MOST_FIELDS = 100
@@ -51,7 +55,7 @@ def read(body: bytes, form: Form) -> Iterator[Line]:
     told: list[str] = []
     more = 0
     seen: dict[str, int] = {}
-    for number, found in _csv(body, form) if form.csv else _ndjson(body):
+    for number, found in _cells(body, form) if form.csv else _ndjson(body):
         problem = found if isinstance(found, str) else ""
         if not isinstance(found, str):
             id = id_of(found.pop(form.id, None))
@@ -134,14 +138,25 @@ def delimiter_of(head: str) -> str:
     return max(",;\t", key=head.count)
 
 
-def _csv(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
-    """Each line's cells as JSON would have them. Raises BadInput for what is no CSV at all."""
+@contextmanager
+def reading_csv(body: bytes, *, strict: bool) -> Iterator["_csv.Reader"]:
+    """The rows of a CSV file. Raises BadInput, also in reading them, for what is no such file."""
     text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
     reader = csv.reader(text)
     try:
         head = text.readline(LONGEST_HEAD)
         text.seek(0)
-        reader = csv.reader(text, delimiter=delimiter_of(head), strict=True)
+        reader = csv.reader(text, delimiter=delimiter_of(head), strict=strict)
+        yield reader
+    except UnicodeDecodeError:
+        raise BadInput("the file is no UTF-8 text; save it as CSV UTF-8") from None
+    except csv.Error as wrong:
+        raise BadInput(f"line {reader.line_num} is no CSV: {wrong}") from None
+
+
+def _cells(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
+    """Each line's cells as JSON would have them. Raises BadInput for what is no CSV at all."""
+    with reading_csv(body, strict=True) as reader:
         columns = [column.strip() for column in next(reader, [])]
         _check_head(columns, form)
         for cells in reader:
@@ -159,10 +174,6 @@ def _csv(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
                     if column and (value := _cell(column, cell.strip(), form)) is not None
                 },
             )
-    except UnicodeDecodeError:
-        raise BadInput("the file is no UTF-8 text; save it as CSV UTF-8") from None
-    except csv.Error as wrong:
-        raise BadInput(f"line {reader.line_num} is no CSV: {wrong}") from None
 
 
 def _check_head(columns: Sequence[str], form: Form) -> None:

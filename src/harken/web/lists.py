@@ -4,15 +4,13 @@ Who stands on a list is part of each customer's document; here is only what was 
 list as a whole. A list makes no customers: ids that name nobody are refused, line by line.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from harken import ids
-from harken.catalogs.upload import delimiter_of
+from harken.catalogs.upload import reading_csv
 from harken.errors import BadInput, Conflict, NotFound, Unavailable
 from harken.inputs import Listed
 from harken.values import Name
@@ -27,7 +25,6 @@ MOST_BYTES = 64_000_000
 """Of a file: about three million user ids."""
 MOST_LISTS = 200
 LONGEST_ID = 300
-LONGEST_HEAD = 10_000
 MOST_TOLD = 100
 """Refused lines that are told; the others are counted."""
 AT_ONCE = 5_000
@@ -177,12 +174,7 @@ def _known(api: "Api", lines: Sequence[tuple[int, str]], upload: Upload) -> set[
 
 def _read(body: bytes) -> Iterator[tuple[int, str]]:
     """(line, user id) of a CSV file whose first line names the columns. Raises BadInput."""
-    text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
-    rows = csv.reader(text)
-    try:
-        head = text.readline(LONGEST_HEAD)
-        text.seek(0)
-        rows = csv.reader(text, delimiter=delimiter_of(head))
+    with reading_csv(body, strict=False) as rows:
         columns = [column.strip() for column in next(rows, [])]
         if COLUMN not in columns:
             raise BadInput(_no_column(columns))
@@ -191,10 +183,6 @@ def _read(body: bytes) -> Iterator[tuple[int, str]]:
             user_id = row[at].strip() if len(row) > at else ""
             if user_id:
                 yield rows.line_num, user_id
-    except UnicodeDecodeError:
-        raise BadInput("the file is no UTF-8 text; save it as CSV UTF-8") from None
-    except csv.Error as wrong:
-        raise BadInput(f"line {rows.line_num} is no CSV: {wrong}") from None
 
 
 def _no_column(columns: Sequence[str]) -> str:
