@@ -34,6 +34,7 @@ from harken.messages.surveys import Survey
 from harken.people.profile import Profile
 from harken.people.traits import Trait
 from harken.segments.check import segment_faults
+from harken.segments.explain import Unmet, compile_unmet
 from harken.segments.filling import Filling
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
@@ -81,6 +82,7 @@ class InForce:
         self._moved: dict[tuple[str, int], int] = {}
         self._calls: dict[tuple[str, int, str], CompiledCall | None] = {}
         self._choosers: dict[tuple[str, int, str], Chooser] = {}
+        self._unmet: dict[tuple[str, int], Unmet] = {}
         self.journeys = {name: self._compile(one) for name, one in written.journeys.items()}
         self.entries: dict[str, list[LiveJourney]] = {}
         """Journeys by the event that starts them."""
@@ -267,6 +269,15 @@ class InForce:
         if found is None:
             found = compile_choice(step, journey, lambda rule: compile_rule(rule, self._traits))
             self._choosers[key] = found
+        return found
+
+    def unmet_audience(self, journey: LiveJourney) -> Unmet:
+        """Because of what somebody is not in the journey's audience."""
+        key = (journey.name, journey.revision)
+        found = self._unmet.get(key)
+        if found is None:
+            audience = journey.source.entry.audience or ANYBODY
+            found = self._unmet[key] = compile_unmet(audience, self._traits)
         return found
 
     def message(self, journey: str, revision: int, step: str) -> "CompiledMessage | None":

@@ -15,7 +15,6 @@ from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
 from harken.journeys.kinds import EnterJourney
 from harken.journeys.steps import given
 from harken.people.profile import Profile, Run, Trigger
-from harken.segments.explain import unmet
 from harken.segments.rules import lookup
 
 if TYPE_CHECKING:
@@ -190,9 +189,8 @@ def _refusal(
     if key is None:
         return "no_key", {"key": entry.key_property}
     if journey.audience and not journey.audience(profile, event, handling.now):
-        known, audience = handling.definitions.known, entry.audience
-        failed = unmet(audience, profile, event, handling.now, known) if audience else []
-        return "audience", {"failed": failed}
+        unmet = handling.definitions.unmet_audience(journey)
+        return "audience", {"failed": unmet(profile, event, handling.now)}
     if len(profile.runs) >= RUNS_AT_ONCE:
         in_flight = sum(run.journey == journey.name for run in profile.runs.values())
         if in_flight >= RUNS_AT_ONCE:

@@ -1,5 +1,6 @@
 """Why a rule does or does not hold, in words and with the values that it looked at."""
 
+from collections.abc import Callable
 from typing import Any
 
 from harken.channels.table import address_of
@@ -33,6 +34,11 @@ from harken.segments.rules import (
 )
 from harken.segments.words import describe, plain
 
+Unmet = Callable[[Profile, Trigger | None, int], list[dict[str, Any]]]
+"""The conditions because of which a rule does not hold: see `unmet`."""
+Look = Callable[[Profile, Trigger | None, int], Any]
+"""The value that a condition looks at."""
+
 
 def unmet(
     rule: Rule, profile: Profile, event: Trigger | None, now: int, traits: Traits | None = None
@@ -42,41 +48,69 @@ def unmet(
     Empty when it holds. Of an `any`, every branch is unmet; of a `not`, what it forbids holds;
     of another segment, what is unmet of its rule. `traits` knows the segments and the zone.
     """
-    traits = Traits() if traits is None else traits
-    if compile_rule(rule, traits)(profile, event, now):
-        return []
+    return compile_unmet(rule, Traits() if traits is None else traits)(profile, event, now)
+
+
+def compile_unmet(rule: Rule, traits: Traits) -> Unmet:
+    """The same for whoever asks it of many customers."""
+    holds = compile_rule(rule, traits)
     match rule:
         case All(all=parts) | Any_(any=parts) if parts:
-            return [one for part in parts for one in unmet(part, profile, event, now, traits)]
+            found = _of_parts([compile_unmet(part, traits) for part in parts])
         case InSegment(in_segment=name) if name in traits.segments:
-            inner = unmet(traits.segments[name], profile, event, now, traits)
-            return [{**one, "rule": f"{one['rule']} (segment {name})"} for one in inner]
+            found = _of_segment(name, compile_unmet(traits.segments[name], traits))
         case _:
-            return [{"rule": describe(rule), "value": seen(rule, profile, event, now, traits)}]
+            found = _of_condition(describe(rule), _look(rule, traits))
+    return lambda profile, event, now: (
+        [] if holds(profile, event, now) else found(profile, event, now)
+    )
+
+
+def _of_condition(said: str, look: Look) -> Unmet:
+    return lambda profile, event, now: [{"rule": said, "value": look(profile, event, now)}]
+
+
+def _of_parts(inner: list[Unmet]) -> Unmet:
+    return lambda profile, event, now: [one for part in inner for one in part(profile, event, now)]
+
+
+def _of_segment(name: str, inner: Unmet) -> Unmet:
+    return lambda profile, event, now: [
+        {**one, "rule": f"{one['rule']} (segment {name})"} for one in inner(profile, event, now)
+    ]
 
 
 def seen(rule: Rule, profile: Profile, event: Trigger | None, now: int, traits: Traits) -> Any:
     """The value that a condition looked at, as JSON has it; None when there is none."""
+    return _look(rule, traits)(profile, event, now)
+
+
+def _look(rule: Rule, traits: Traits) -> Look:
     match rule:
-        case Attribute():
-            return plain(attribute_value(profile, rule.attribute))
-        case EventProperty():
-            return plain(lookup(event.properties, rule.event_property)) if event else None
-        case AnswerIs():
-            return plain(lookup(event.answers, rule.answer)) if event else None
+        case Attribute(attribute=path):
+            return lambda profile, event, now: plain(attribute_value(profile, path))
+        case EventProperty(event_property=path):
+            return lambda profile, event, now: (
+                plain(lookup(event.properties, path)) if event else None
+            )
+        case AnswerIs(answer=path):
+            return lambda profile, event, now: plain(lookup(event.answers, path)) if event else None
         case Did():
-            return occurrences(rule, traits)(profile, now)
+            times = occurrences(rule, traits)
+            return lambda profile, event, now: times(profile, now)
         case Measure():
-            return measured(rule, traits)(profile, now)
+            measure = measured(rule, traits)
+            return lambda profile, event, now: measure(profile, now)
         case First() | Last():
-            at = occasion_time(rule, traits)(profile)
-            return None if at is None else iso(at)
+            when = occasion_time(rule, traits)
+            return lambda profile, event, now: None if (at := when(profile)) is None else iso(at)
         case Messages():
-            return told_of_messages(rule, traits)(profile)
-        case Not():
-            return seen(rule.not_, profile, event, now, traits)
+            told = told_of_messages(rule, traits)
+            return lambda profile, event, now: told(profile)
+        case Not(not_=inner):
+            return _look(inner, traits)
         case _:
-            return _fact(rule, profile)
+            return lambda profile, event, now: _fact(rule, profile)
 
 
 def _fact(rule: Rule, profile: Profile) -> Any:
