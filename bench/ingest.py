@@ -30,6 +30,7 @@ import uvloop
 from harken.clock import SystemClock
 from harken.ingest import protocol
 from harken.ingest.collector import open_collector
+from harken.ingest.connection import connections
 from harken.ingest.http import Ingest
 
 BATCH = 100
@@ -178,8 +179,8 @@ def serve(directory: Path, port: int) -> None:
     collector = open_collector(directory, clock, lambda: None)
     app = Ingest(collector, {KEY: KEY}, clock)
     uvicorn.run(
-        app, port=port, loop="uvloop", http="httptools", access_log=False, log_level="warning",
-        lifespan="off",
+        app, port=port, loop="uvloop", http=connections(app), access_log=False,
+        log_level="warning", lifespan="off", server_header=False, date_header=False,
     )  # fmt: skip
 
 

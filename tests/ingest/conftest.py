@@ -13,6 +13,7 @@ import uvicorn
 
 from harken.clock import SystemClock
 from harken.ingest.collector import Collector, open_collector
+from harken.ingest.connection import connections
 from harken.ingest.http import Ingest
 from harken.ingest.identity import Lookup
 from harken.ingest.intake import connect
@@ -29,7 +30,8 @@ NODE = Path(__file__).parents[1] / "node"
 class Server:
     """The tracking API of one data directory, running."""
 
-    def __init__(self, directory: Path, per_second: float | None) -> None:
+    def __init__(self, directory: Path, per_second: float | None, *, short: bool = True) -> None:
+        """`short`: with the short way past ASGI, as `harken serve` has it."""
         clock = SystemClock()
         self.directory = directory
         self.rings = 0
@@ -41,7 +43,12 @@ class Server:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            app, port=self.port, log_level="warning", access_log=False, lifespan="off"
+            app,
+            port=self.port,
+            http=connections(app) if short else "httptools",
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
         )
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, daemon=True)
@@ -77,8 +84,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts a server; it is stopped after the test."""
     running: list[Server] = []
 
-    def start_server(per_second: float | None = None) -> Server:
-        running.append(Server(tmp_path / "data", per_second))
+    def start_server(per_second: float | None = None, *, short: bool = True) -> Server:
+        running.append(Server(tmp_path / "data", per_second, short=short))
         return running[-1]
 
     yield start_server

@@ -22,6 +22,11 @@ EVENT = {"type": "track", "userId": "u", "event": "Seen", "messageId": "m"}
 CLIENT = httpx.Client(timeout=10)
 
 
+@pytest.fixture(params=["short way", "ASGI"])
+def server(request: pytest.FixtureRequest, start: Callable[..., Server]) -> Server:
+    return start(short=request.param == "short way")
+
+
 def post(
     server: Server, path: str, body: object, *, auth: str | None = KEY, **headers: str
 ) -> httpx.Response:

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from harken.clock import Clock
 from harken.decoding import in_words
-from harken.errors import BadInput, Denied, TooLarge, TooMany, Unavailable
+from harken.errors import BadInput, Denied, HarkenError, TooLarge, TooMany, Unavailable
 from harken.ingest import mending, protocol
 from harken.ingest.collector import Collector
 from harken.ingest.limits import RateLimits
@@ -30,6 +30,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _CALLS: dict[str, Type | None] = {
     **{f"/v1/{call}": call for call in get_args(Type)},
@@ -39,12 +40,30 @@ _CALLS: dict[str, Type | None] = {
     "/v1/b": None,
     "/v1/import": None,
 }
+PATHS = frozenset(path.encode() for path in _CALLS)
+"""Where the calls are posted to."""
 _SETTINGS = re.compile(r"/v1/projects/([^/]+)/settings")
 _RETRY_AFTER_FAILURE = 1.0
 
 _JSON = (b"content-type", b"application/json")
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
-_SUCCESS = b'{"success":true}'
+_ALLOW_POST = ((b"allow", b"POST, OPTIONS"),)
+_ALLOW_GET = ((b"allow", b"GET, HEAD"),)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+    def all_headers(self) -> Headers:
+        """Also those that every answer has."""
+        return _JSON, _ANY_ORIGIN, (b"content-length", b"%d" % len(self.body)), *self.headers
+
+
+SUCCESS = Reply(200, b'{"success":true}')
 
 
 class BadRequest(BadInput):
@@ -83,35 +102,41 @@ class Ingest:
             elif method == "OPTIONS":
                 await _preflight(scope, send)
             else:
-                await _problem(send, 405, "use POST", headers=[(b"allow", b"POST, OPTIONS")])
+                await _answer(send, _problem(405, "use POST", headers=_ALLOW_POST))
         elif found := _SETTINGS.fullmatch(path):
             await self._settings(found[1], scope, send)
         else:
-            await _problem(send, 404, f"there is no {path}")
+            await _answer(send, _problem(404, f"there is no {path}"))
 
     async def _post(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
         try:
-            headers = dict(scope["headers"])
-            body = _inflated(headers, await _read(headers, receive))
-            answer = await self._take(path, headers, scope["query_string"], body)
-        except (BadRequest, TooLarge) as error:
-            await _problem(send, 400, str(error), getattr(error, "path", "$"))
-        except Denied as error:
-            await _problem(send, 401, str(error), headers=[(b"www-authenticate", b"Basic")])
-        except TooMany as error:
-            await _problem(send, 429, str(error), headers=[_retry_after(error.retry_after)])
-        except Unavailable as error:
-            again = _retry_after(_RETRY_AFTER_FAILURE)
-            await _problem(send, 503, str(error), headers=[again])
+            body = await _read(headers, receive)
+        except TooLarge as error:
+            await _answer(send, refusal(error))
+            return
         except ConnectionResetError:
-            pass  # the client left before it had sent its request
-        else:
-            await _answer(send, 200, answer, [])
+            return  # the client left before it had sent its request
+        reply, durable = self.take(path, headers, scope["query_string"], body)
+        try:
+            if durable is not None:
+                await durable
+        except Unavailable as error:
+            reply = refusal(error)
+        await _answer(send, reply)
 
-    async def _take(
+    def take(
         self, path: str, headers: Mapping[bytes, bytes], query: bytes, body: bytes
-    ) -> bytes:
-        """Check, log, and the body of the answer."""
+    ) -> "tuple[Reply, asyncio.Future[int] | None]":
+        """The answer to a POST, good once the future has its result; without one it is at once."""
+        try:
+            return self._take(path, headers, query, _inflated(headers, body))
+        except HarkenError as error:
+            return refusal(error), None
+
+    def _take(
+        self, path: str, headers: Mapping[bytes, bytes], query: bytes, body: bytes
+    ) -> "tuple[Reply, asyncio.Future[int] | None]":
         received_at = self._clock.now()
         stated = _stated_key(headers, query)
         name = None if stated is None else self._name(stated)
@@ -129,22 +154,17 @@ class Ingest:
             self._limits.take(name, len(items))
         try:
             reader = Reader(received_at, call, envelope)
-        except Refused as refusal:
-            raise BadRequest(refusal.reason, refusal.path) from None
+        except Refused as fault:
+            raise BadRequest(fault.reason, fault.path) from None
         accepted, rejected = reader.read(items, body)
         if call is None:
             rejected = [_in_batch(row) for row in rejected]
-        if accepted or rejected:
-            waiter = self._waiter()
-            imported = path == "/v1/import"
-            self._collector.take(waiter, accepted, rejected, received_at, len(body), name, imported)
-            await waiter.future
-        if not rejected:
-            return _SUCCESS
-        if call is not None:
-            raise BadRequest(rejected[0].reason, rejected[0].path)
-        listed = [{"index": r.index, "reason": r.reason, "path": r.path} for r in rejected]
-        return msgspec.json.encode({"success": True, "rejected": listed})
+        if not (accepted or rejected):
+            return SUCCESS, None
+        waiter = self._waiter()
+        imported = path == "/v1/import"
+        self._collector.take(waiter, accepted, rejected, received_at, len(body), name, imported)
+        return (_told(call, rejected) if rejected else SUCCESS), waiter.future
 
     def _waiter(self) -> Waiter:
         loop = asyncio.get_running_loop()
@@ -167,12 +187,12 @@ class Ingest:
     async def _settings(self, key: str, scope: Scope, send: Send) -> None:
         """What analytics.js asks its CDN host for: send everything to where it asked."""
         if scope["method"] not in ("GET", "HEAD"):
-            await _problem(send, 405, "use GET", headers=[(b"allow", b"GET, HEAD")])
+            await _answer(send, _problem(405, "use GET", headers=_ALLOW_GET))
             return
         try:
             self._name(key)
         except Denied as error:
-            await _problem(send, 404, str(error))
+            await _answer(send, _problem(404, str(error)))
             return
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         target = {"apiKey": key, "apiHost": f"{host}/v1", "protocol": scope["scheme"]}
@@ -181,7 +201,14 @@ class Ingest:
             "plan": {"track": {"__default": {"enabled": True}}},
             "metrics": {"sampleRate": 0},
         }
-        await _answer(send, 200, msgspec.json.encode(settings), [])
+        await _answer(send, Reply(200, msgspec.json.encode(settings)))
+
+
+def _told(call: Type | None, rejected: list[Rejected]) -> Reply:
+    if call is not None:
+        return refusal(BadRequest(rejected[0].reason, rejected[0].path))
+    listed = [{"index": r.index, "reason": r.reason, "path": r.path} for r in rejected]
+    return Reply(200, msgspec.json.encode({"success": True, "rejected": listed}))
 
 
 def _in_batch(row: Rejected) -> Rejected:
@@ -313,41 +340,46 @@ def _item_key(items: list[Raw] | list[bytes]) -> str | None:
 async def _preflight(scope: Scope, send: Send) -> None:
     """CORS: any page may send events. Source: https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
     asked = dict(scope["headers"]).get(b"access-control-request-headers", b"")
-    headers = [
+    headers = (
         (b"access-control-allow-methods", b"POST"),
         (b"access-control-allow-headers", asked or b"authorization, content-type"),
         (b"access-control-max-age", b"86400"),
         (b"vary", b"access-control-request-headers"),
-    ]
-    await _answer(send, 204, b"", headers)
+    )
+    await _answer(send, Reply(204, b"", headers))
 
 
 def _retry_after(seconds: float) -> tuple[bytes, bytes]:
     return b"retry-after", str(max(1, round(seconds + 0.5))).encode()
 
 
-async def _problem(
-    send: Send,
-    status: int,
-    reason: str,
-    path: str = "$",
-    headers: list[tuple[bytes, bytes]] | None = None,
-) -> None:
+def refusal(error: Exception) -> Reply:
+    """What is answered to a request that failed so."""
+    match error:
+        case BadRequest():
+            return _problem(400, str(error), error.path)
+        case TooLarge():
+            return _problem(400, str(error))
+        case Denied():
+            return _problem(401, str(error), headers=((b"www-authenticate", b"Basic"),))
+        case TooMany():
+            return _problem(429, str(error), headers=(_retry_after(error.retry_after),))
+        case Unavailable():
+            return _problem(503, str(error), headers=(_retry_after(_RETRY_AFTER_FAILURE),))
+        case _:
+            raise error
+
+
+def _problem(status: int, reason: str, path: str = "$", headers: Headers = ()) -> Reply:
     """`code` and `message` are what segment-analytics-python shows its user."""
     codes = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed"}
     codes |= {429: "too_many", 503: "unavailable"}
     code = codes.get(status, "bad_request")
     body = {"success": False, "code": code, "message": reason, "path": path}
-    await _answer(send, status, msgspec.json.encode(body), headers or [])
+    return Reply(status, msgspec.json.encode(body), headers)
 
 
-async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [_JSON, _ANY_ORIGIN, length, *headers],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+async def _answer(send: Send, reply: Reply) -> None:
+    headers = [*reply.all_headers()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -117,6 +117,7 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
     import uvicorn
 
     from harken.history.remote import RemoteHistory
+    from harken.ingest.connection import connections
     from harken.running.services import Services
     from harken.web.server import asgi
 
@@ -129,7 +130,7 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=connections(app.ingest),
             ws="none",
             lifespan="on",
             log_config=None,

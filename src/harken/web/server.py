@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -54,10 +53,8 @@ _SLOW = frozenset({"/healthz", "/readyz", "/metrics"})
 
 log = structlog.get_logger("access")
 
-App = Callable[[Scope, Receive, Send], Any]
 
-
-def asgi(services: "Services", **options: Any) -> App:
+def asgi(services: "Services", **options: Any) -> "Front":
     """The application over open services; `options` are those of `Api`."""
     api = Api(services, **options)
     rate = services.settings.events_per_second
@@ -73,12 +70,12 @@ class Front:
     """Sends each request to where it is answered; names it, and logs it without personal data."""
 
     def __init__(self, ingest: Ingest, rest: Litestar) -> None:
-        self._ingest, self.rest = ingest, rest
+        self.ingest, self.rest = ingest, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._ingest.serves(scope["path"].rstrip("/")):
-                await self._ingest(scope, receive, send)
+            if self.ingest.serves(scope["path"].rstrip("/")):
+                await self.ingest(scope, receive, send)
                 return
             await self._answer(scope, receive, send)
             return
