@@ -153,7 +153,6 @@ SCHEDULED = "{schedule: 2026-12-01T10:00, audience: {attribute: a, exists: true}
         ("{place: store}", "place", "plaze", "; did you mean `place`?"),
         ("{segment: loyal}", "segment", "segmnt", "; did you mean `segment`?"),
         ("{date: birthday}", "date", "dat", "; did you mean `date`?"),
-        ("{date: birthday}", "attribute", "city", "; it has attribute, date, journey"),
         ("{event: $coupon_expired}", "code", "cod", "; did you mean `code`?"),
         ("{event: $journey_entered}", "run", "rn", "; did you mean `run`?"),
         ("{outcome: clicked, journey: a}", "step", "stepp", "; did you mean `step`?"),
@@ -176,6 +175,20 @@ def test_what_our_own_events_always_say_needs_no_default(
     assert faults == wrong
     text = f"{{% if entry.{bad} %}}{{{{ entry.{bad} }}}}{{% endif %}}"
     assert told(tmp_path, journeys__a=saying(text, entry), workspace=places) == wrong
+
+
+def test_what_they_never_say_is_warned_of(tmp_path: Path) -> None:
+    """Words may be shared with a journey whose event has it."""
+    warned = "`$scheduled` has no property `title`; it has occurrence"
+    text = "{{ entry.title | default: 'News' }}"
+    assert told(tmp_path, journeys__a=saying(text, SCHEDULED)) == [
+        f"steps[0].default.text: {warned}"
+    ]
+    project = load(tmp_path)
+    [fault] = [one for _, _, one in check(bundle(Definitions(0, 0, ""), project, 0, ""))]
+    assert fault.warning
+    faults = told(tmp_path, journeys__a=saying("{{ entry.title }}", SCHEDULED))
+    assert any("`entry.title` may be missing" in one for one in faults)
 
 
 def test_what_they_say_only_at_times_does(tmp_path: Path) -> None:

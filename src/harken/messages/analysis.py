@@ -39,7 +39,7 @@ from liquid.token import Token
 from msgspec import Struct
 
 from harken.catalogs.settings import Catalogs
-from harken.files.words import did_you_mean
+from harken.files.words import did_you_mean, nearest
 from harken.messages.connected import ConnectedNode
 from harken.messages.evaluate import MOST_ITERATIONS, path_text
 from harken.messages.filters import literal_fault
@@ -333,7 +333,8 @@ class _Walk:
         root = str(part.path[0])
         inside = self._inside(root) if len(part.path) > 1 else None
         unknown = root not in ROOTS or (inside is not None and part.path[1] not in inside)
-        unknown = unknown or bool(self._no_property(part))
+        missing = self._no_property(part)
+        unknown = unknown or bool(missing and nearest(missing, self._around.properties or ()))
         if unknown and root not in self._locals:
             return None  # already told
         if (
@@ -406,8 +407,11 @@ class _Walk:
     def _property(self, path: Path, at: Token | None) -> None:
         if name := self._no_property(path):
             known = self._around.properties or ()
-            hint = did_you_mean(name, known) or f"; it has {', '.join(known) or 'none'}"
-            self._add(f"`{self._around.event}` has no property `{name[:64]}`{hint}", at)
+            near = did_you_mean(name, known)
+            problem = f"`{self._around.event}` has no property `{name[:64]}`"
+            # Words may be shared with a journey whose event has it: that is no misspelt name.
+            hint = near or f"; it has {', '.join(known) or 'none'}"
+            self._add(problem + hint, at, warning=not near)
 
     def _survey(self, path: Path, at: Token | None) -> None:
         known, name = self._around.surveys, path.path[2] if len(path.path) == 3 else None
