@@ -291,11 +291,12 @@ class Shop:
         return self.harken.store.profiles([id]).get(id) or Profile(id=id)
 
     def mails(self, to: str | None = None) -> list[Mail]:
-        """Mail kept by the sandbox, oldest first."""
+        """Mail kept by the sandbox, oldest first; of the same time as they stand in the ledger."""
         kept = self.harken.services.sandbox
         found = [kept.get(one.id) for one in kept.list(limit=10_000, address=to)]
         mails = [_read(one.id, one.address, one.at, one.raw) for one in found if one is not None]
-        return sorted(mails, key=lambda mail: mail.at)
+        places = {row.id: -at for at, row in enumerate(self.harken.store.messages(limit=10_000))}
+        return sorted(mails, key=lambda mail: (mail.at, places.get(mail.id, 0)))
 
     def subjects(self, to: str | None = None) -> list[str]:
         return [mail.subject for mail in self.mails(to)]
