@@ -18,3 +18,7 @@ def test_messages_lie_in_the_order_of_their_customers() -> None:
     assert {len(id) for id in (*runs, *ids)} == {26}
     assert len({message_id(runs[0], turn) for turn in range(1_000)}) == 1_000
     assert len({run_id(7, turn) for turn in range(1_000)}) == 1_000
+
+
+def test_a_run_from_when_ids_were_base32_has_messages_with_ids_of_now() -> None:
+    assert int(message_id("mzxw6ytboi4dkojqgezdgnbvgy", 1, "news"), 16)

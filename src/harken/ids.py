@@ -2,6 +2,8 @@
 
 from hashlib import blake2b, md5
 
+HEXADECIMAL = frozenset("0123456789abcdef")
+
 
 def profile_id(kind: str, value: str) -> int:
     """The id of the profile that `value` names by itself: 63 bits of BLAKE2b.
@@ -30,7 +32,9 @@ def run_id(profile: int, *parts: object) -> str:
 
 def message_id(run: str, *parts: object) -> str:
     """The derived id of what a run says: it begins as the run's, which a merge does not change."""
-    return run[:6] + derived_id(run, *parts)[6:]
+    id = derived_id(run, *parts)
+    # Runs from when ids were base32 lie anywhere, and so may their messages.
+    return run[:6] + id[6:] if HEXADECIMAL.issuperset(run[:6]) else id
 
 
 def fingerprint(text: str) -> bytes:

@@ -23,9 +23,10 @@ back-fill from history and joining two customers are the same operation. A top-N
 a number which merging only raises (or by the entry itself) keeps that law; others would not.
 """
 
+from base64 import b32encode
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from hashlib import md5
+from hashlib import blake2b, md5
 from heapq import merge as merge_sorted
 from math import floor
 from typing import Any, Literal
@@ -34,7 +35,6 @@ import msgspec
 from msgspec import Struct
 
 from harken.clock import DAY
-from harken.ids import derived_id
 from harken.people.profile import Trigger
 from harken.segments.rules import CalendarDays, Where, lookup
 from harken.values import Duration
@@ -130,10 +130,16 @@ def trait_id(
     within: Duration | CalendarDays | None,
     between: tuple[int, int] | None,
 ) -> str:
-    """`times-4k2...`: the kind, and the hash of the rest."""
+    """`times-4k2...`: the kind, and the hash of the rest: 60 bits of BLAKE2b in base32.
+
+    It must never be formed otherwise: documents hold counts under it, and under another id they
+    would begin anew.
+    """
     parts = msgspec.json.encode(where, order="deterministic").decode()
     window = f"{within.days} {within.timezone}" if isinstance(within, CalendarDays) else within
-    return f"{kind}-{derived_id(*events, parts, path, window, between)[:12]}"
+    text = "\x1f".join(map(str, (*events, parts, path, window, between)))
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return f"{kind}-{b32encode(digest)[:12].decode().lower()}"
 
 
 def merge_states(id: str, left: Any, right: Any) -> Any:
