@@ -29,6 +29,56 @@ def test_an_exception_equal_to_the_trigger_debounces(open_shop: Open) -> None:
     assert shop.said("mina").count("ended exception") == 4
 
 
+def test_of_runs_by_key_only_the_one_of_the_same_value_is_debounced(open_shop: Open) -> None:
+    cart = journey(
+        "Cart Updated",
+        entry_key="cart_id",
+        steps=wait("30m") + say(),
+        exceptions="[{event: Cart Updated}]",
+    )
+    shop = open_shop(cart=cart)
+    customer(shop)
+    shop.track("mina", "Cart Updated", cart_id="a")
+    shop.advance("20m")
+    shop.track("mina", "Cart Updated", cart_id="b")
+    shop.track("mina", "Cart Updated")
+    shop.advance("10m")
+    assert len(shop.mails()) == 1
+    shop.track("mina", "Cart Updated", cart_id="b")
+    shop.advance("29m")
+    assert len(shop.mails()) == 1
+    shop.advance("1m")
+    assert len(shop.mails()) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "order", "mails"),
+    [
+        ("", {"cart_id": "a"}, 0),
+        ("", {}, 0),
+        (", same_key: true", {"cart_id": "a"}, 1),
+        (", same_key: true", {"cart_id": 7}, 1),
+        (", same_key: true", {"cart_id": "c"}, 2),
+        (", same_key: true", {}, 2),
+    ],
+)
+def test_an_exception_ends_all_runs_or_that_of_its_key(
+    open_shop: Open, how: str, order: dict[str, object], mails: int
+) -> None:
+    cart = journey(
+        entry_key="cart_id",
+        steps=wait("30m") + say(),
+        exceptions=f"[{{event: Order Completed{how}}}]",
+    )
+    shop = open_shop(cart=cart)
+    customer(shop)
+    shop.track("mina", "Go", cart_id="a")
+    shop.track("mina", "Go", cart_id="7")
+    shop.track("mina", "Order Completed", **order)
+    shop.advance("30m")
+    assert len(shop.mails()) == mails
+
+
 def test_a_debounce_needs_no_reentry_setting(open_shop: Open) -> None:
     cart = journey("Search", steps=wait("30m") + say(), exceptions="[{event: Search}]")
     shop = open_shop(cart=cart)

@@ -31,6 +31,11 @@ def faults(**parts: Any) -> list[str]:
         ({"steps": [{"exit": True}, MESSAGE]}, "$.steps[0]", "can never run"),
         ({"window": {"starts_at": "2026-02-01", "ends_at": "2026-01-01"}}, "$.window", "before"),
         ({"control_percent": 101}, "$.control_percent", "0 to 100"),
+        (
+            {"exceptions": [{"event": "Buy", "same_key": True}]},
+            "$.exceptions[0].same_key",
+            "the entry has no `key`",
+        ),
         ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
         ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
         ({"steps": [{"wait": {"best_hour": "8d"}}]}, "$.steps[0].wait.best_hour", "at most 7d"),

@@ -15,7 +15,6 @@ from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
 from harken.journeys.kinds import EnterJourney
 from harken.journeys.steps import given
 from harken.people.profile import Profile, Run, Trigger
-from harken.segments.rules import lookup
 
 if TYPE_CHECKING:
     from harken.deciding.reactions import Handling
@@ -43,7 +42,7 @@ def enter(
 
     `control` names the experiment in whose control group the run is from the start.
     """
-    key = _key_of(journey, event)
+    key = journey.key_of(event.properties)
     refusal = _refusal(handling, journey, event, key, late)
     if refusal is not None or key is None:
         return refuse(handling, journey, event, *(refusal or ("no_key", {})))
@@ -224,17 +223,6 @@ def _remember_entry(profile: Profile, run: Run) -> None:
     keys[run.key] = run.entered_at
     if len(keys) > KEPT_KEYS:
         del keys[next(iter(keys))]
-
-
-def _key_of(journey: LiveJourney, event: Trigger) -> str | None:
-    """The entry key's value as text: empty without a `key`, None when the event lacks it."""
-    path = journey.source.entry.key_property
-    if path is None:
-        return ""
-    value = lookup(event.properties, path)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value) or None
 
 
 def _occurrence(event: Trigger) -> str:

@@ -283,13 +283,12 @@ class Handling:
         journey = self.journey_of(run)
         if journey is None:
             return
-        for passes in journey.exceptions.get(event.name, ()):
-            if passes(event.properties):
-                # The customer is free to enter again, whatever `reentry` says.
-                self.profile.entries.get(run.journey, {}).pop(run.key, None)
-                facts = {"event": event.name, "at": event.at, "properties": event.properties}
-                self._end(run, journey, "exception", facts)
-                return
+        if journey.ends(run, event):
+            # The customer is free to enter again, whatever `reentry` says.
+            self.profile.entries.get(run.journey, {}).pop(run.key, None)
+            facts = {"event": event.name, "at": event.at, "properties": event.properties}
+            self._end(run, journey, "exception", facts)
+            return
         if journey.exit_when and journey.exit_when(self.profile, run.event, self.now):
             self._end(run, journey, "exit_when", {"event": event.name})
             return

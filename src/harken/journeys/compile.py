@@ -24,6 +24,7 @@ from harken.journeys.kinds import (
     walk,
 )
 from harken.journeys.model import Journey
+from harken.people.profile import Run, Trigger
 from harken.segments.compare import compile_test, compile_where
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.rules import Rule, lookup
@@ -82,6 +83,15 @@ class Node(Struct, frozen=True, kw_only=True):
     awaited: tuple[Awaited, ...] = ()
 
 
+class Ending(Struct, frozen=True):
+    """An exception, ready to be asked."""
+
+    passes: Passes
+    """Whether it holds of an event's properties."""
+    same_key: bool
+    """Whether it ends only the run whose key the event names."""
+
+
 class LiveJourney(Struct, frozen=True, kw_only=True):
     """One revision of a journey, ready to run."""
 
@@ -96,8 +106,8 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     where: list[Condition]
     audience: Check | None
     exit_when: Check | None
-    exceptions: dict[str, list[Passes]]
-    """By event name: conditions on its properties, any of which ends the run."""
+    exceptions: dict[str, list[Ending]]
+    """By event name: what of its properties ends a run."""
     nodes: list[Node]
     """Every step; a run stands before one of them, or past the last."""
     showing: frozenset[str] = frozenset()
@@ -107,6 +117,25 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     def by_hand(self) -> bool:
         """Whether only the API and other journeys put customers in."""
         return isinstance(self.source.entry, ApiEntry)
+
+    def key_of(self, properties: dict[str, Any]) -> str | None:
+        """The value of the key as text: empty without a `key`, None when an event lacks it."""
+        path = self.source.entry.key_property
+        if path is None:
+            return ""
+        value = lookup(properties, path)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return None
+        return str(value) or None
+
+    def ends(self, run: Run, event: Trigger) -> bool:
+        """Whether an event is an exception of the run."""
+        for ending in self.exceptions.get(event.name, ()):
+            if ending.passes(event.properties) and (
+                not ending.same_key or self.key_of(event.properties) == run.key
+            ):
+                return True
+        return False
 
     def fits(self, properties: dict[str, Any]) -> bool:
         """Whether an event with these properties may start the journey."""
@@ -141,9 +170,11 @@ def compile_journey(
 ) -> LiveJourney:
     """What the engine runs. `zone` is the workspace's; traits needed are added to `traits`."""
     entry, window = source.entry, source.window
-    exceptions: dict[str, list[Passes]] = {}
+    exceptions: dict[str, list[Ending]] = {}
     for exception in source.exceptions:
-        exceptions.setdefault(exception.event, []).append(compile_where(exception.where))
+        again = exception.event == entry.event and entry.key_property is not None
+        ending = Ending(compile_where(exception.where), same_key=exception.same_key or again)
+        exceptions.setdefault(exception.event, []).append(ending)
     return LiveJourney(
         name=source.journey,
         revision=revision,

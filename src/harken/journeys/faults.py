@@ -81,6 +81,9 @@ def journey_faults(source: Journey) -> list[Fault]:
     faults += _entry_faults(source.entry)
     for index, exception in enumerate(source.exceptions):
         faults += _unnamed(exception.event, f"$.exceptions[{index}].event")
+        if exception.same_key and source.entry.key_property is None:
+            problem = "the entry has no `key`; say there which property tells the runs apart"
+            faults.append(Fault(f"$.exceptions[{index}].same_key", problem))
     return [
         *faults,
         *_steps_faults(source.steps),

@@ -18,6 +18,9 @@ class ExceptionEvent(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     event: str
     where: Where = field(default_factory=dict)
+    same_key: bool = False
+    """Only the run of the value of the journey's `key` that the event names: an order of this cart.
+    An exception equal to the entry's event is always so, since it begins that run anew."""
 
 
 class Window(Struct, frozen=True, omit_defaults=True):
