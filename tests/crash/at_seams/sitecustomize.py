@@ -62,7 +62,7 @@ def web() -> None:
         return write(descriptor, data)
 
     os.write = torn
-    wrap(Log, "append", before="nothing written", after="durable, nobody told")
+    wrap(Log, "write", before="nothing written", after="durable, nobody told")
     wrap(os, "fdatasync", before="written, not synced", after="synced, not marked")
     wrap(Identities, "save", before="identities not saved", after="identities saved")
     wrap(Collector, "_ring", before="answered, bell not rung", after="bell rung")
