@@ -1,7 +1,7 @@
 """When messages leave: the urgent first, none before its time, and how long a retry waits."""
 
+from delivery_kit import START, Provider, Shop, message, shop
 from msgspec import structs
-from test_delivery import START, Provider, Shop, message, shop
 
 from harken.channels.base import Outcome
 from harken.channels.retries import Retries

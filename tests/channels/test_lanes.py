@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from test_delivery import START, Shop, message, shop
+from delivery_kit import START, Shop, message, shop
 
 from harken.channels.base import Outcome, Prepared
 from harken.channels.sandbox import SandboxTransport
@@ -18,6 +18,7 @@ class Hanging:
 
     lanes = 1
     repeatable = True
+    marks = False
 
     def __init__(self, room: int | None = None) -> None:
         self.let = threading.Event()

@@ -83,6 +83,11 @@ class Channel(Protocol):
         again; else it is left `unsure` for an operator.
         """
 
+    @property
+    def marks(self) -> bool:
+        """Each message is noted (`Begun.mark`) just before its provider can have it, so that one
+        that is not noted surely did not leave."""
+
     def room(self) -> int | None:
         """How many messages it would take now; None for any number, 0 while it rests."""
 

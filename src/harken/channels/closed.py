@@ -12,6 +12,7 @@ class Closed:
 
     lanes = 0
     repeatable = False
+    marks = False
 
     def room(self) -> int | None:
         return 0

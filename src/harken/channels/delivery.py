@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from harken.channels.base import Channel, Outcome, Prepared, Rendered
+from harken.channels.begun import Begun
 from harken.channels.lanes import Chunk, Lanes
 from harken.channels.retries import Retries
 from harken.channels.table import TABLE
@@ -74,12 +75,13 @@ class Delivery(Generic[Compiled, Links]):
         retries: Retries | None = None,
         retries_of: Mapping[str, Retries] | None = None,
         count: Callable[[MessageState, str], None] = lambda state, transport: None,
+        begun: Begun | None = None,
         claim: int = CLAIM,
         lease: int = LEASE,
     ) -> None:
         """`sender` names this loop in the ledger, the same after a restart. `count` is called
         with the state and the transport of each message settled; `retries_of` are those of
-        channels that have their own."""
+        channels that have their own; `begun` is told of by channels that mark."""
         self._store = store
         self._rendering = rendering
         self._clock = clock
@@ -87,6 +89,7 @@ class Delivery(Generic[Compiled, Links]):
         self._retries = retries or Retries()
         self._retries_of = retries_of or {}
         self._count = count
+        self._begun = begun
         self._claim = claim
         self._lease = lease
         self._under_way = 0
@@ -97,10 +100,15 @@ class Delivery(Generic[Compiled, Links]):
     def recover(self, now: int) -> int:
         """Settle what this sender left `handed` when it last stopped; call before the first turn.
 
-        What a channel can hand over again without harm is queued again. Nobody can tell of the
-        rest whether it left: it becomes `unsure`, for an operator to decide.
+        What a channel can hand over again without harm is queued again, and what surely did not
+        leave. Nobody can tell of the rest whether it left: it becomes `unsure`, for an operator to
+        decide.
         """
-        return self._give_up(self._store.lost(self._sender), now, "stopped while sending")
+        why, rows = "stopped while sending", self._store.lost(self._sender)
+        untouched = [row for row in rows if self._begun and self._begun.untouched(row)]
+        self._put_back(untouched, f"its sender {why}, before this left", now)
+        left = {row.id for row in rows} - {row.id for row in untouched}
+        return len(untouched) + self._give_up([row for row in rows if row.id in left], now, why)
 
     def take_over(self, now: int) -> int:
         """Settle likewise what other senders hold past their lease: they will not come back."""
@@ -116,6 +124,15 @@ class Delivery(Generic[Compiled, Links]):
                 results.append(self._result(row, "unsure", f"its sender {why}", now))
         self._settle(results)
         return len(results)
+
+    def _put_back(self, rows: Sequence[LedgerRow], why: str, now: int) -> None:
+        """Queue rows again that nobody has begun."""
+        self._settle(
+            [
+                self._result(row, "queued", why, now, not_before=row.not_before, untried=True)
+                for row in rows
+            ]
+        )
 
     def turn(self, now: int) -> int:
         """Claim what is due, settle what is finished; how many messages were claimed or settled,
@@ -159,18 +176,12 @@ class Delivery(Generic[Compiled, Links]):
 
         What is not settled even then stays `handed`, for `recover`.
         """
-        now = self._clock.now()
-        back = [
-            self._result(
-                row, "queued", "the sender stopped", now, not_before=row.not_before, untried=True
-            )
-            for lanes in self._lanes.values()
-            for chunk in lanes.waiting
-            for row in chunk.rows
+        waiting = [
+            row for lanes in self._lanes.values() for chunk in lanes.waiting for row in chunk.rows
         ]
         for lanes in self._lanes.values():
             lanes.waiting.clear()
-        self._settle(back)
+        self._put_back(waiting, "the sender stopped", self._clock.now())
         self._finish(grace)
         for lanes in self._lanes.values():
             lanes.channel.close()
@@ -191,6 +202,8 @@ class Delivery(Generic[Compiled, Links]):
         rows = self._store.claim(self._sender, now, wanted, self._lease)
         if not rows:
             return 0
+        if self._begun:
+            self._begun.claimed(r for r in rows if self._lanes[r.channel].channel.marks)
         # Half the lease, so that even the last answer is written while the claim is ours.
         deadline = time.monotonic() + self._lease / SECOND / 2
         try:
@@ -243,6 +256,8 @@ class Delivery(Generic[Compiled, Links]):
         if not self._unsettled:
             return
         self._store.settle(self._sender, self._unsettled)
+        if self._begun:
+            self._begun.settled(result.id for result in self._unsettled)
         dead = [
             (r.address, "hard bounce", r.at)
             for r in self._unsettled

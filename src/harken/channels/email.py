@@ -1,6 +1,7 @@
 """The channel `email`: from rendered messages to letters, shared out among the transports."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -42,14 +43,21 @@ class EmailChannel:
         returns: Callable[[LedgerRow, str], Returns],
         workspace: str,
         clock: Clock,
+        mark: Callable[[str], None] | None = None,
     ) -> None:
         """`returns(row, domain)` are the addresses of a message whose transport has a return path
-        domain; `sending` and it may raise BadInput, which fails that message alone."""
+        domain; `sending` and it may raise BadInput, which fails that message alone. `mark` is told
+        of a message's id just before a server can have it."""
         self._choice = Choice(transports)
         self._sending = sending
         self._returns = returns
         self._workspace = workspace
         self._clock = clock
+        self._mark = mark
+
+    @property
+    def marks(self) -> bool:
+        return self._mark is not None
 
     @property
     def lanes(self) -> int:
@@ -169,6 +177,7 @@ class EmailChannel:
             id=row.id,
             profile_id=row.profile_id,
             subject=clean(rendered.subject),
+            begin=partial(self._mark, row.id) if self._mark else None,
         )
 
     def _no_way(self) -> Outcome:

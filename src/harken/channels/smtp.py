@@ -9,7 +9,7 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -42,6 +42,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     id: str = ""
     profile_id: int = 0
     subject: str = ""
+    begin: Callable[[], None] | None = None
+    """Called just before a server can have the mail. Raises OSError when it must not leave."""
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -341,6 +343,7 @@ class Connection:
                 data = data[-LAST_PIECE:]
                 if self._replies.spoken():
                     raise Broken("the server gave up in the middle of the mail")
+            self._begin(letter)
             dotted = True
             self._write_last(data + b".\r\n" + (self._envelope(following) if following else b""))
             self._envelope_sent = following is not None
@@ -355,6 +358,13 @@ class Connection:
             self._hang_up()
             return Outcome(state="unsure", reason=f"answered the mail with {reply}")
         return self._failed("the mail", reply)
+
+    def _begin(self, letter: Letter) -> None:
+        try:
+            if letter.begin is not None:
+                letter.begin()
+        except OSError as error:
+            raise Broken(f"it could not be noted that it leaves: {error}") from None
 
     def _failed(self, verb: str, reply: Reply) -> Outcome:
         """What a refusal means. The connection ends where the server ends it."""

@@ -24,6 +24,7 @@ class WebhookChannel:
     """Posts rows of the ledger to the webhooks that they are for."""
 
     repeatable = True
+    marks = False
 
     def __init__(
         self,

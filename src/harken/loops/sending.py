@@ -8,6 +8,7 @@ import msgspec
 
 from harken import metrics, workspace
 from harken.channels.base import Channel
+from harken.channels.begun import Begun
 from harken.channels.closed import Closed
 from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Returns, Sending
@@ -62,6 +63,7 @@ class Sender:
         self._secret = link_secret(settings.data)
         self._links = Links(settings.base_url, self._secret)
         self._fetching = Fetching(settings, clock, self._store.profiles)
+        self._begun = Begun(settings.data / f"{name}.begun")
         self._sandboxed = False
         self._called_off: dict[str, str] = {}
         """Broadcasts whose messages must not leave any more, and their journeys."""
@@ -80,6 +82,7 @@ class Sender:
             name,
             retries_of={CALL: CALL_RETRIES},
             count=self._settled,
+            begun=self._begun,
         )
 
     def recover(self) -> int:
@@ -106,6 +109,7 @@ class Sender:
 
     def close(self) -> None:
         self._delivery.close()
+        self._begun.close()
         self._store.close()
         self._sandbox.close()
         self._fetching.close()
@@ -153,6 +157,7 @@ class Sender:
             returns=self._returns,
             workspace=used.workspace,
             clock=self._clock,
+            mark=self._begun.mark,
         )
 
     def _webhooks(
