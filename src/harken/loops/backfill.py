@@ -29,7 +29,7 @@ from harken.segments.sql_traits import state_from, trait_states
 log = structlog.get_logger("backfill")
 
 NOTE = "filling"
-SHARE = 7
+SHARE = 5
 """Beside other work, slices take one part in so many of the time at most. It is measured in what
 they have of the processor: the busier a machine is, the longer they would seem to take."""
 LATE = 500
