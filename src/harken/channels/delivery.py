@@ -105,10 +105,12 @@ class Delivery(Generic[Compiled, Links]):
         decide.
         """
         why, rows = "stopped while sending", self._store.lost(self._sender)
-        untouched = [row for row in rows if self._begun and self._begun.untouched(row)]
+        untouched, perhaps_left = list[LedgerRow](), list[LedgerRow]()
+        for row in rows:
+            surely = self._begun is not None and self._begun.untouched(row)
+            (untouched if surely else perhaps_left).append(row)
         self._put_back(untouched, f"its sender {why}, before this left", now)
-        left = {row.id for row in rows} - {row.id for row in untouched}
-        return len(untouched) + self._give_up([row for row in rows if row.id in left], now, why)
+        return len(untouched) + self._give_up(perhaps_left, now, why)
 
     def take_over(self, now: int) -> int:
         """Settle likewise what other senders hold past their lease: they will not come back."""

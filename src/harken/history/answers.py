@@ -10,51 +10,34 @@ from harken.effects import Decision, Happening
 from harken.history.base import Row
 from harken.history.rows import LARGEST, SMALLEST
 
-EVENT_FIELDS = (
-    "ts, received, profile_id, name, message_id, props::JSON::VARCHAR, journey, step, variant,"
-    " channel, message, anonymous_id, imported"
-)
-DECISION_FIELDS = (
-    "ts, profile_id, journey, revision, outcome, reason, run, step, gate, message, until,"
-    " facts::VARCHAR"
-)
+EVENT = {
+    "at": "ts", "received_at": "received", "profile_id": "profile_id", "name": "name",
+    "message_id": "message_id", "properties": "props::JSON::VARCHAR", "journey": "journey",
+    "step": "step", "variant": "variant", "channel": "channel", "message": "message",
+    "anonymous_id": "anonymous_id", "imported": "imported",
+}  # fmt: skip
+"""What our fields of an event are called in history."""
+DECISION = {
+    "at": "ts", "profile_id": "profile_id", "journey": "journey", "revision": "revision",
+    "outcome": "outcome", "reason": "reason", "run": "run", "step": "step", "gate": "gate",
+    "message": "message", "until": "until", "facts": "facts::VARCHAR",
+}  # fmt: skip
+"""Likewise of a decision."""
+EVENT_FIELDS, DECISION_FIELDS = ", ".join(EVENT.values()), ", ".join(DECISION.values())
 PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
 WHOLE = frozenset({int})
 
 
 def event(row: Row) -> Happening:
-    return Happening(
-        at=row[0],
-        received_at=row[1],
-        profile_id=row[2],
-        name=row[3],
-        message_id=row[4],
-        properties=_object(row[5]),
-        journey=row[6],
-        step=row[7],
-        variant=row[8],
-        channel=row[9],
-        message=row[10],
-        anonymous_id=row[11],
-        imported=row[12],
-    )
+    """A row of EVENT_FIELDS."""
+    found: dict[str, Any] = dict(zip(EVENT, row, strict=True))
+    return Happening(**found | {"properties": _object(found["properties"])})
 
 
 def decision(row: Row) -> Decision:
-    return Decision(
-        at=row[0],
-        profile_id=row[1],
-        journey=row[2],
-        revision=row[3],
-        outcome=row[4],
-        reason=row[5],
-        run=row[6],
-        step=row[7],
-        gate=row[8],
-        message=row[9],
-        until=row[10],
-        facts=_object(row[11]),
-    )
+    """A row of DECISION_FIELDS."""
+    found: dict[str, Any] = dict(zip(DECISION, row, strict=True))
+    return Decision(**found | {"facts": _object(found["facts"])})
 
 
 def _object(text: str) -> dict[str, Any]:
