@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harken import ids
 from harken.app import Embedded
 from harken.clock import SettableClock, iso, parse_time
 from harken.ingest import fileimport, protocol
 from harken.ingest.fileimport import Limits, Progress
-from harken.ingest.grouping import Stretch
+from harken.ingest.grouping import Stretch, part_of
 from harken.ingest.links import Links
 
 NOW = parse_time("2026-06-01T12:00:00Z") or 0
@@ -143,6 +144,15 @@ def test_each_customer_stands_together_in_the_order_of_the_file(tmp_path: Path) 
     assert not list((tmp_path / "state").glob("*.sorted")), "the sorted events are gone at the end"
 
 
+def test_customers_of_many_parts_come_in_the_order_of_their_documents(tmp_path: Path) -> None:
+    server = Server()
+    small = Limits(sort_from=0, memory=1 << 20)
+    last(write(tmp_path / "events.ndjson", many(20_000, 300)), tmp_path / "s", server.send, small)
+    profiles = [ids.profile_id("user", event.user_id or "") for event in server.events]
+    assert len(profiles) == 20_000
+    assert profiles == sorted(profiles)
+
+
 def test_no_customer_is_in_two_requests_at_a_time_unless_one_is_too_small(tmp_path: Path) -> None:
     server = Server()
     calls = [*many(9_000, 300), *[track("busy", number) for number in range(6_000)]]
@@ -213,6 +223,21 @@ def test_a_long_chain_of_links_has_one_root(tmp_path: Path) -> None:
     moved = links.moved(0, 1)
     links.close()
     assert moved == {id: min(hashed) for id in hashed if id != min(hashed)}
+
+
+def test_what_moves_is_told_to_the_part_where_it_lies(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    hashed = [ids.profile_id("user", str(number)) for number in range(400)]
+    hashed += [key | 1 << 63 for key in hashed]
+    pairs.write_text("".join(f"1,{key}\n" for key in hashed))
+    links = Links(pairs)
+    told = [links.moved(part, 7) for part in range(7)]
+    links.close()
+    assert all(told)
+    assert sum(map(len, told)) == 800
+    assert {(part_of(key, 7), key) for key in hashed} == {
+        (part, key) for part, moved in enumerate(told) for key in moved
+    }
 
 
 def test_stretches_end_where_lines_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,11 @@ by side cost a fraction of what they cost in order of time. Nothing else changes
 could concern one customer keep the order of the file. Those are the events whose identifiers are
 linked by any line of it, so an anonymous id goes with the users that it is linked to.
 
-Lines are dealt out to part files by the hash of their identifier; a part fits in memory, where it
-is sorted. A stored line is the customer and the line's number in hexadecimal digits of fixed
-width, then the event: sorting them as bytes groups customers and keeps the file's order in each.
+Lines are dealt out to part files by the profile id of their identifier; a part fits in memory,
+where it is sorted. So the whole is in the order of profile ids, in which documents are stored too:
+each is written beside the one before. A stored line is the customer and the line's number in
+hexadecimal digits of fixed width, then the event: sorting them as bytes groups customers and keeps
+the file's order in each.
 """
 
 import heapq
@@ -111,7 +113,7 @@ class Parts:
             done.position, done.line = line.end, line.number
             if who is not None:
                 key = _key(who, users, pairs)
-                out.add(key % self.count, b"%016x%010x%b\n" % (key, line.number, line.item))
+                out.add(part_of(key, self.count), b"%016x%010x%b\n" % (key, line.number, line.item))
             elif line.problem:
                 done.refuse(RefusedLine(line.number, line.problem))
             if out.size > _FLUSH or len(pairs) > _USERS:
@@ -160,7 +162,7 @@ class Parts:
                 if root is None:
                     keeping.write(line)
                 else:
-                    out.add(root % self.count, b"%016x%b" % (root, line[KEY:]))
+                    out.add(part_of(root, self.count), b"%016x%b" % (root, line[KEY:]))
                     if out.size > _FLUSH:
                         out.flush()
         kept.replace(self.path(part))
@@ -219,6 +221,11 @@ class _Out:
 def parts_for(size: int, memory: int) -> int:
     """How many parts a file of `size` bytes needs, when one may take `memory` bytes."""
     return max(1, min(_MOST_PARTS, round(_GROWTH * size / memory * 1.5 + 0.5)))
+
+
+def part_of(key: int, parts: int) -> int:
+    """The part of a customer's key: the first has the lowest profile ids (in SQL: `links`)."""
+    return (key >> 31 & 0xFFFF_FFFF) * parts >> 32
 
 
 def _key(who: Who, users: dict[str, int], pairs: set[tuple[int, int]]) -> int:

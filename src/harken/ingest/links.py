@@ -35,7 +35,10 @@ _CHANGED = (
     "SELECT count(*) FROM fresh JOIN label ON label.id = fresh.id WHERE fresh.root != label.root"
 )
 _TAKE = "CREATE OR REPLACE TABLE label AS SELECT id, root FROM fresh"
-_MOVED = "SELECT id, root FROM label WHERE id % ? = ? AND id != root"
+# As `grouping.part_of`.
+_MOVED = """
+SELECT id, root FROM label WHERE ((id >> 31) & 4294967295) * $1 >> 32 = $2 AND id != root
+"""
 
 
 class Links:
@@ -65,7 +68,7 @@ class Links:
             self._db.execute(_TAKE)
 
     def moved(self, part: int, parts: int) -> dict[int, int]:
-        """Of the identifiers with this remainder by `parts`: those that are under another one."""
+        """Of the identifiers in a part, of so many: those that are under another one."""
         return dict(self._db.execute(_MOVED, (parts, part)).fetchall())
 
     def close(self) -> None:
