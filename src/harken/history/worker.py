@@ -55,7 +55,7 @@ class Feeder:
         """Move all rows that are there now; how many batches. Raises what history raises."""
         moved = 0
         while taken := self._feed():
-            moved += taken
+            moved += len(taken)
         return moved
 
     def stop(self) -> None:
@@ -72,8 +72,9 @@ class Feeder:
             self._bell.wait()
             self._stopping.wait(self._gather)
             self._bell.clear()
+            last = self._stopping.is_set()
             try:
-                self.flush()
+                self.flush() if last else self._catch_up()
                 self.trouble, wait = "", RETRY
             except Exception as fault:
                 # The rows stay in the store; nothing is lost by trying later. Whatever it was,
@@ -83,22 +84,27 @@ class Feeder:
                 self._stopping.wait(wait)
                 wait = min(2 * wait, LONGEST_RETRY)
                 self.ring()
-            if self._stopping.is_set():
+            if last:
                 return
             if self._history.held():
                 self._stopping.wait(RETRY)
                 self.ring()
 
-    def _feed(self) -> int:
+    def _catch_up(self) -> None:
+        """Move rows while there are many; few gather first, since each commit has its price."""
+        while sum(len(blob) for _, blob in self._feed()) > COMMIT_BYTES // 2:
+            pass
+
+    def _feed(self) -> list[tuple[int, bytes]]:
         with self._feeding:
             if self._history.held():
-                return 0
+                return []
             upto = self._history.watermark()
             batches = self._store.history_rows(upto, COMMIT_BYTES)
             if not batches:
-                return 0
+                return []
             # What history takes must never be lost again with the machine, or its number would
             # come twice: this commit, on a durable store, syncs the rows just read as well.
             self._store.history_done(upto)
             self._history.append(batches)
-            return len(batches)
+            return batches
