@@ -80,7 +80,7 @@ async def one_mail(request: Asked, mail_id: str) -> dict[str, Any]:
 def person(visitor: Visitor) -> str:
     """How Harken's API names the visitor."""
     if visitor.customer:
-        return visitor.customer.user_id
+        return f"user:{visitor.customer.user_id}"
     return f"anonymous:{visitor.anonymous_id}"
 
 

@@ -2,6 +2,7 @@
 
 from hashlib import blake2b, md5
 
+NAMED_BY = ("user", "anonymous", "profile")
 HEXADECIMAL = frozenset("0123456789abcdef")
 
 
@@ -13,6 +14,15 @@ def profile_id(kind: str, value: str) -> int:
     """
     digest = blake2b(f"{kind}:{value}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def named(text: str) -> tuple[str, str]:
+    """How people and programs name a customer, as (`user`, `anonymous` or `profile`, which).
+
+    `anonymous:ID`, `profile:NUMBER`, or else a user id; `user:ID` is one whatever it begins with.
+    """
+    kind, _, which = text.partition(":")
+    return (kind, which) if which and kind in NAMED_BY else ("user", text)
 
 
 def derived_id(*parts: object) -> str:

@@ -187,6 +187,26 @@ def test_merge_unmerge_and_forget(server: Running, ada: str) -> None:
     assert server.cli("profile", ada).returncode == 1
 
 
+def test_a_user_id_may_look_like_another_name(
+    server: Running, applied: Path, tmp_path: Path
+) -> None:
+    odd = f"anonymous:ada-{next(NUMBERS)}"
+    traits = {"email": "odd@example.com"}
+    server.send([{"type": "identify", "userId": odd, "traits": traits}])
+    assert server.cli("profile", odd).returncode == 1
+    assert server.json("profile", f"user:{odd}")["user_id"] == odd
+    gift = JOURNEY.replace("journey: welcome", "journey: odd").replace(
+        "{event: Signed Up}", "{api: true}"
+    )
+    (tmp_path / "journeys").mkdir()
+    (tmp_path / "journeys" / "odd.yaml").write_text(gift)
+    server.cli("apply", tmp_path)
+    assert server.cli("enter", "odd", f"user:{odd}").returncode == 0
+    assert server.json("why", f"user:{odd}", "odd")["story"][0]["outcome"] == "entered"
+    server.send([{"type": "alias", "previousId": odd, "userId": "odd-new"}])
+    assert f"former user ids  {odd}" in server.cli("profile", "odd-new").stdout
+
+
 def test_import_of_lines_with_some_refused(server: Running, tmp_path: Path) -> None:
     lines = [
         f'{{"type":"track","userId":"imp-{n}","event":"Order Completed",'

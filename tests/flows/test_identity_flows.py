@@ -70,6 +70,17 @@ def test_an_alias_merges(open_shop: Open) -> None:
     assert shop.id("old") == shop.id("new")
 
 
+def test_whom_an_alias_names_is_the_customer_though_nobody_heard_of_them(open_shop: Open) -> None:
+    shop = open_shop()
+    customer(shop, "old", city="Ulsan")
+    shop.alias("old", "new")
+    shop.track("old", "Go")
+    found = shop.profile("new")
+    assert (found.user_id, found.former_user_ids) == ("new", ["old"])
+    assert found.attributes["city"] == "Ulsan"
+    assert found.events["Go"].count == 1
+
+
 def test_a_run_in_flight_survives_and_fires_once(open_shop: Open) -> None:
     shop = open_shop(cart=journey(steps=wait("1h") + say()))
     visit(shop, "?a")

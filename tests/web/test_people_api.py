@@ -23,8 +23,8 @@ def test_everything_known_of_a_customer(open_shop: Shop) -> None:
     assert person["messages"][0]["state"] == "sent"
 
 
-@pytest.mark.parametrize("id", ["u1", "anonymous:a1", "profile:{profile_id}"])
-def test_a_customer_has_three_names(open_shop: Shop, id: str) -> None:
+@pytest.mark.parametrize("id", ["u1", "user:u1", "anonymous:a1", "profile:{profile_id}"])
+def test_a_customer_has_several_names(open_shop: Shop, id: str) -> None:
     open_shop.send("track", userId="u1", anonymousId="a1", event="Product Viewed")
     known = open_shop.get("/people/u1")
     assert open_shop.get(f"/people/{id.format(**known)}") == known
@@ -39,6 +39,41 @@ def test_a_customer_has_any_user_id(open_shop: Shop, id: str) -> None:
     assert open_shop.get(f"{path}/why/abandoned-cart")["story"] == []
     gone = open_shop.ask("GET", "/api/v1/people/no%2Fbody")
     assert "nothing is known of a customer 'no/body'" in gone.json()["detail"]
+
+
+@pytest.mark.parametrize("id", ["profile:5", "profile:x", "anonymous:u1", "user:u1"])
+def test_a_user_id_may_look_like_another_name(open_shop: Shop, id: str) -> None:
+    open_shop.send("track", userId="u1", anonymousId="u1", event="Product Viewed")
+    open_shop.send("identify", userId=id, traits={"email": "x@mail.example"})
+    assert open_shop.get(f"/people/user:{id}")["user_id"] == id
+    assert open_shop.get(f"/messages?user_id=user:{id}")["messages"] == []
+    changed = open_shop.post(f"/people/user:{id}/attributes", {"city": "Busan"}, "PATCH")
+    assert (changed["user_id"], changed["attributes"]["city"]) == (id, "Busan")
+
+
+@pytest.mark.parametrize("id", ["a:b", "user:", "anonymous:", "User:x"])
+def test_a_user_id_with_a_colon_is_one(open_shop: Shop, id: str) -> None:
+    open_shop.send("identify", userId=id, traits={"email": "x@mail.example"})
+    assert open_shop.get(f"/people/{id}")["user_id"] == id
+
+
+def test_the_id_of_a_user_who_was_joined_is_a_former_user_id(open_shop: Shop) -> None:
+    open_shop.send("track", userId="old", anonymousId="phone", event="Product Viewed")
+    open_shop.send("alias", previousId="old", userId="u1")
+    open_shop.send("alias", previousId="ghost", userId="u1")
+    joined = open_shop.get("/people/old")
+    assert (joined["user_id"], joined["former_user_ids"]) == ("u1", ["old"])
+    assert joined["anonymous_ids"] == ["ghost", "phone"]
+    open_shop.customer("u2")
+    [absorbed] = joined["absorbed"]
+    open_shop.post("/people/u2/merge", {"absorb": "u1"})
+    assert sorted(open_shop.get("/people/u2")["former_user_ids"]) == ["old", "u1"]
+    open_shop.post("/people/u2/unmerge", {"profile": joined["profile_id"]})
+    assert open_shop.get("/people/u2")["former_user_ids"] == []
+    assert open_shop.get("/people/u1")["former_user_ids"] == ["old"]
+    parted = open_shop.post("/people/u1/unmerge", {"profile": absorbed})
+    assert (parted["former_user_ids"], parted["anonymous_ids"]) == ([], ["ghost"])
+    assert open_shop.get("/people/old")["anonymous_ids"] == ["phone"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +220,17 @@ def test_a_merge_can_be_undone_for_thirty_days(open_shop: Shop) -> None:
     answer = open_shop.ask("POST", "/api/v1/people/u1/unmerge", json={"profile": other})
     assert answer.status_code == 409
     assert "30 days" in answer.json()["detail"]
+
+
+def test_what_was_refused_under_a_former_user_id_is_erased_with_the_customer(
+    open_shop: Shop,
+) -> None:
+    open_shop.customer("u2")
+    bad = {"userId": "u2", "event": "", "type": "track"}
+    open_shop.ask("POST", "/v1/track", key=None, json={**bad, "writeKey": "hw_test"})
+    open_shop.post("/people/u1/merge", {"absorb": "u2"})
+    open_shop.ask("DELETE", "/api/v1/people/u1")
+    assert open_shop.get("/rejected")["rejected"] == []
 
 
 def test_an_erased_customer_is_nowhere(open_shop: Shop) -> None:

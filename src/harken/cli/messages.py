@@ -34,7 +34,7 @@ def ledger(
     state
         Only those in this state. `unsure` ones wait for `harken resend` or `harken close`.
     user
-        Only those to this customer: a user id, `anonymous:ID` or `profile:NUMBER`.
+        Only those to this customer: a user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`.
     journey
         Only those of this journey.
     limit

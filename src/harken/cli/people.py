@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from harken.cli import show
 from harken.cli.client import Client, Connection, property_of, quoted
 from harken.errors import BadInput
+from harken.ids import named
 
 LATEST = 10
 BAR = 30
@@ -19,7 +20,9 @@ WHOSE = {
     "setting": "the workspace's setting",
 }
 
-Customer = Annotated[str, Parameter(help="A user id, `anonymous:ID` or `profile:NUMBER`.")]
+Customer = Annotated[
+    str, Parameter(help="A user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`.")
+]
 """How commands name a customer."""
 
 
@@ -41,6 +44,7 @@ def _show_person(person: dict[str, Any]) -> None:
     show.facts(
         {
             "user id": person["user_id"],
+            "former user ids": ", ".join(person["former_user_ids"]),
             "anonymous ids": ", ".join(person["anonymous_ids"]),
             "profile": person["profile_id"],
             "time zone": person["timezone"],
@@ -208,11 +212,9 @@ def enter(
 
 def _named(client: Client, customer: str) -> dict[str, str]:
     """The customer by the id that the API takes in a body."""
-    kind, colon, rest = customer.partition(":")
-    if colon and kind == "anonymous":
-        return {"anonymous_id": rest}
-    if not colon or kind != "profile":
-        return {"user_id": customer}
+    kind, which = named(customer)
+    if kind != "profile":
+        return {f"{kind}_id": which}
     person = client.get(f"/people/{quoted(customer)}")
     if person["user_id"]:
         return {"user_id": person["user_id"]}

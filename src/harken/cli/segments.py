@@ -142,7 +142,7 @@ def why_member(name: str, customer: str, /, *, connection: Connection = Connecti
     name
         The segment.
     customer
-        A user id, `anonymous:ID` or `profile:NUMBER`.
+        A user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`.
     """
     with connection.open() as client:
         found = client.get(f"/segments/{quoted(name)}/members/{quoted(customer)}")

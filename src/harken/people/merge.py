@@ -20,6 +20,10 @@ from harken.people.profile import (
 from harken.people.sessions import MOST_PRODUCTS
 from harken.people.traits import merge_states, subtract_states
 
+ALIAS = "alias"
+"""`Merge.how` of those that an `alias` leads to."""
+USER_IDS = 100
+"""User ids remembered of those who were joined into one customer, the latest."""
 UNDO = 30 * DAY
 """How long a merge can be undone."""
 ABSORBED = 1_000
@@ -48,12 +52,17 @@ def merge(
     )
     where = zone_facts(survivor)
     wins, loses = survivor, absorbed
-    if survivor.user_id is None and absorbed.user_id is not None:
+    # Whom an alias names is a user, though nothing was heard of them yet but the alias itself.
+    if survivor.user_id is None and absorbed.user_id is not None and how != ALIAS:
         wins, loses = absorbed, survivor
     survivor.attributes = {**loses.attributes, **wins.attributes}
     survivor.learned = {**loses.learned, **wins.learned}
     survivor.moved = max(survivor.moved, absorbed.moved) if zone_facts(survivor) == where else now
     survivor.user_id = wins.user_id
+    former = [*absorbed.former_user_ids, *survivor.former_user_ids]
+    if absorbed.user_id is not None and absorbed.user_id != survivor.user_id:
+        former.append(absorbed.user_id)
+    survivor.former_user_ids = list(dict.fromkeys(former))[-USER_IDS:]
     anonymous_ids = list(dict.fromkeys([*absorbed.anonymous_ids, *survivor.anonymous_ids]))
     survivor.anonymous_ids = anonymous_ids[-ANONYMOUS_IDS:]
     survivor.created_at = min(survivor.created_at or now, absorbed.created_at or now)
@@ -95,6 +104,8 @@ def unmerge(
         survivor.user_id = before.user_id
     theirs = set(restored.anonymous_ids) - set(before.anonymous_ids)
     survivor.anonymous_ids = [id for id in survivor.anonymous_ids if id not in theirs]
+    users = {restored.user_id, *restored.former_user_ids}.difference(before.former_user_ids)
+    survivor.former_user_ids = [id for id in survivor.former_user_ids if id not in users]
     for channel, device in restored.devices.items():
         if channel not in before.devices and survivor.devices.get(channel) == device:
             del survivor.devices[channel]

@@ -225,6 +225,8 @@ class Profile(Struct, omit_defaults=True, kw_only=True, gc=False):
     id: int
     user_id: str | None = None
     anonymous_ids: list[str] = field(default_factory=list)
+    former_user_ids: list[str] = field(default_factory=list)
+    """Those of users who were joined into this one."""
     created_at: int = 0
     seen_at: int = 0
     """When anything was last received from them."""

@@ -13,6 +13,7 @@ from litestar.params import Dependency
 
 from harken.config import link_secret
 from harken.errors import BadInput, NotFound, Unavailable
+from harken.ids import named, profile_id
 from harken.ingest.protocol import Accepted
 from harken.inputs import Command, Definitions
 from harken.people.profile import Profile
@@ -114,14 +115,14 @@ class Api:
     # -- people
 
     def profile_id(self, id: str) -> int:
-        """The profile that a path names: a user id, `anonymous:ID` or `profile:NUMBER`."""
-        kind, colon, rest = id.partition(":")
+        """The profile that `ids.named` tells of. Raises BadInput."""
+        kind, which = named(id)
         with self.intake:
-            if colon and kind == "anonymous":
-                return self.services.lookup.resolve(anonymous_id=rest)
-            if colon and kind == "profile":
-                return self.services.lookup.forward(profile_number(rest))
-            return self.services.lookup.resolve(user_id=id)
+            if kind == "anonymous":
+                return self.services.lookup.resolve(anonymous_id=which)
+            if kind == "profile":
+                return self.services.lookup.forward(profile_number(which))
+            return self.services.lookup.resolve(user_id=which)
 
     def known(self, profile_id: int) -> Profile | None:
         """The document of a profile, or of the one that it was joined into."""
@@ -144,8 +145,13 @@ class Api:
     def anonymous_ids(self, profile: Profile) -> list[str]:
         """Every anonymous id that leads to the customer."""
         with self.intake:
-            known = self.services.lookup.anonymous_ids_of(profile.id)
-        return sorted({*known, *profile.anonymous_ids})
+            known = set(self.services.lookup.anonymous_ids_of(profile.id))
+        # An alias of an id without a history may be of either kind; events and documents tell.
+        unclear = {profile_id("user", id): id for id in known.difference(profile.anonymous_ids)}
+        users = self.services.store.profiles(list(unclear))
+        return sorted(
+            known.difference(unclear[user] for user in users).union(profile.anonymous_ids)
+        )
 
 
 def durable(future: "Future[int]") -> int:

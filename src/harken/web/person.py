@@ -98,6 +98,8 @@ class Person(Struct, kw_only=True):
 
     profile_id: str
     user_id: str | None
+    former_user_ids: list[str]
+    """Those of users who were joined into this one; they lead here."""
     anonymous_ids: list[str]
     attributes: dict[str, Any]
     """Stated attributes, the standard ones under their one name."""
@@ -133,6 +135,7 @@ def person_of(api: Api, profile: Profile) -> Person:
     return Person(
         profile_id=str(profile.id),
         user_id=profile.user_id,
+        former_user_ids=profile.former_user_ids,
         anonymous_ids=api.anonymous_ids(profile),
         attributes=profile.attributes,
         learned=profile.learned,

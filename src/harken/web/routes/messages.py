@@ -29,7 +29,10 @@ def list_messages(
     api: TheApi,
     user_id: Annotated[
         str | None,
-        Parameter(description="a user id, `anonymous:ID` or `profile:NUMBER`", max_length=300),
+        Parameter(
+            description="a user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`",
+            max_length=300,
+        ),
     ] = None,
     message_state: Annotated[
         MessageState | None, Parameter(query="state", description="only those in this state")

@@ -38,7 +38,7 @@ MOST_MISSES = 20
 PersonId = Annotated[
     str,
     Parameter(
-        description="a user id, `anonymous:ID` or `profile:NUMBER`",
+        description="a user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`",
         min_length=1,
         max_length=LONGEST_ID,
     ),
@@ -289,7 +289,8 @@ def unmerge_people(api: TheApi, request: Asked, person_id: PersonId, data: Unmer
 def forget_person(api: TheApi, request: Asked, person_id: PersonId) -> Done:
     """Erase all that is known of a customer: document, history, addresses and kept mails."""
     profile = api.person(person_id)
-    traces = [profile.user_id, *api.anonymous_ids(profile), profile.attribute("email")]
+    theirs = [profile.user_id, *profile.former_user_ids, *api.anonymous_ids(profile)]
+    traces = [*theirs, profile.attribute("email")]
     done = api.command([(profile.id, Forget(_by(request)))])
     services = api.services
     services.sandbox.forget([profile.id, *profile.absorbed])

@@ -23,7 +23,7 @@ class PreviewWish(Struct, kw_only=True, forbid_unknown_fields=True):
     step: Word
     """The message's name."""
     user_id: Word
-    """A user id, `anonymous:ID` or `profile:NUMBER`."""
+    """A user id (or `user:ID`), `anonymous:ID` or `profile:NUMBER`."""
     variant: Word | None = None
     """Else the one that this customer would get."""
     event: dict[str, Any] | None = None
