@@ -43,6 +43,7 @@ from harken.inputs import (
     decode_findings,
     decode_wish,
     findings_in,
+    together,
 )
 from harken.logs import structlog
 from harken.loops.backfill import NOTE, Backfill
@@ -172,7 +173,8 @@ class Engine:
         with metrics.BATCH.time():
             turn = Turn(woken=woken)
             self._stocking.begin(self.definitions.coupons)
-            self._handle(turn, [*records, *woken], now)
+            inputs = records if self._careful else together(records)
+            self._handle(turn, [*inputs, *woken], now)
             self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)

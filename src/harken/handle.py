@@ -45,6 +45,7 @@ from harken.inputs import (
     Kind,
     Listed,
     Merge,
+    Past,
     Record,
     Redeem,
     Unmerge,
@@ -92,6 +93,14 @@ def handle(
             _event(handling, input)
         else:
             _command(handling, input, other)
+    elif isinstance(input, Past):
+        for record in input.records:
+            handling.upto = min(now, record.received_at)
+            _event(handling, record)
+            _settle(handling, renewed=renewed)
+            renewed = False
+            handling.touched.clear()
+        return handling.effects
     elif isinstance(input, WakeUp):
         handling.upto = min(now, input.due)
         _wake(handling, input)

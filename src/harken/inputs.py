@@ -4,8 +4,10 @@ The log is the durable truth. A record is a header (whose, when, what kind) and 
 event the client's own JSON, for all else one of the structs below as MessagePack.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -225,7 +227,33 @@ class Invite(Struct, frozen=True):
     call: Call
 
 
-Input = Record | WakeUp | Fill | Invite
+class Past(Struct, frozen=True):
+    """Imported events of one customer that stand one behind the other in the log.
+
+    What comes of them is what would come of each by itself.
+    """
+
+    profile_id: int
+    records: list[Record]
+
+
+def together(records: Sequence[Record]) -> list["Record | Past"]:
+    """Records with the imported events of a customer that follow each other made one input."""
+    if not any(map(_imported, records)):
+        return list(records)
+    inputs: list[Record | Past] = []
+    for (profile_id, imported), same in groupby(records, _whose):
+        if imported:
+            inputs.append(Past(profile_id, list(same)))
+        else:
+            inputs += same
+    return inputs
+
+
+_imported = attrgetter("imported")
+_whose = attrgetter("profile_id", "imported")
+
+Input = Record | Past | WakeUp | Fill | Invite
 """What `handle` takes."""
 
 

@@ -256,6 +256,20 @@ def _raw(**fields: Any) -> dict[str, Any]:
 _raw.count = 0  # type: ignore[attr-defined]
 
 
+def test_of_imported_events_that_are_handled_at_once_only_a_broken_one_is_left_out(
+    open_shop: Open,
+) -> None:
+    shop = open_shop(cart=journey())
+    good = [msgspec.json.encode(shop.item("track", userId="mina", event="Go")) for _ in range(2)]
+    me = profile_id("user", "mina")
+    shop.harken.services.collector._log.append(
+        [Record(me, NOW, NOW, Kind.EVENT, body, True) for body in (good[0], b"{", good[1])]
+    )
+    shop.work()
+    assert len(shop.failures()) == 1
+    assert shop.harken.store.profiles([me])[me].events["Go"].count == 2
+
+
 def test_a_record_that_is_no_event_is_left_out_and_told(open_shop: Open) -> None:
     """Only a broken disk or a bug writes one; its neighbours must not suffer."""
     shop = open_shop(cart=journey())
