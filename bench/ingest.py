@@ -32,6 +32,7 @@ from harken.ingest import protocol
 from harken.ingest.collector import open_collector
 from harken.ingest.connection import connections
 from harken.ingest.http import Ingest
+from harken.store.log import Log
 
 BATCH = 100
 KEY = "bench"
@@ -176,7 +177,7 @@ def _floor(directory: Path, made: list[bytes], together: int, seconds: float) ->
 
 def serve(directory: Path, port: int) -> None:
     clock = SystemClock()
-    collector = open_collector(directory, clock, lambda: None)
+    collector = open_collector(Log(directory / "log"), directory / "intake.db", clock, lambda: None)
     app = Ingest(collector, {KEY: KEY}, clock)
     uvicorn.run(
         app, port=port, loop="uvloop", http=connections(app), access_log=False,

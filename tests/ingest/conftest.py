@@ -21,7 +21,7 @@ from harken.ingest.limits import RateLimits
 from harken.ingest.protocol import Event, decode_event
 from harken.ingest.rejected import RejectedLog
 from harken.inputs import Kind, Record
-from harken.store.log import LogReader
+from harken.store.log import Log, LogReader
 
 KEY = "write-key"
 NODE = Path(__file__).parents[1] / "node"
@@ -35,7 +35,9 @@ class Server:
         clock = SystemClock()
         self.directory = directory
         self.rings = 0
-        self.collector: Collector = open_collector(directory, clock, self._ring)
+        self.collector: Collector = open_collector(
+            Log(directory / "log"), directory / "intake.db", clock, self._ring
+        )
         limits = RateLimits(clock, per_second) if per_second else None
         app = Ingest(self.collector, {KEY: "shop", "other-key": "app"}, clock, limits)
         with socket.socket() as free:

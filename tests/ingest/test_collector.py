@@ -59,7 +59,9 @@ def test_all_that_waits_is_written_together_and_answered_in_order(
     fdatasync = os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), fdatasync(fd))[1])
     gate = Gate()
-    collector = open_collector(tmp_path, SettableClock(NOW), gate)
+    collector = open_collector(
+        Log(tmp_path / "log"), tmp_path / "intake.db", SettableClock(NOW), gate
+    )
     collector.submit([event("first")], received_at=NOW)
     assert gate.reached.wait(10)
     waiting = [collector.submit([event(f"m{n}")], received_at=NOW) for n in range(50)]
@@ -104,7 +106,9 @@ def test_after_a_failure_nothing_of_the_group_happened(
     def broken_disk(descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    collector = open_collector(tmp_path, SettableClock(NOW), lambda: None)
+    collector = open_collector(
+        Log(tmp_path / "log"), tmp_path / "intake.db", SettableClock(NOW), lambda: None
+    )
     nameless = Accepted("track", None, "a", None, NOW, event("m").body)
     both = Accepted("track", "u", "a", None, NOW, event("m").body)
     with monkeypatch.context() as patch:
@@ -117,7 +121,9 @@ def test_after_a_failure_nothing_of_the_group_happened(
 
 
 def test_commands_and_definitions_go_the_same_way(tmp_path: Path) -> None:
-    collector = open_collector(tmp_path, SettableClock(NOW), lambda: None)
+    collector = open_collector(
+        Log(tmp_path / "log"), tmp_path / "intake.db", SettableClock(NOW), lambda: None
+    )
     offsets = [
         collector.submit([event("m")], received_at=NOW).result(10),
         collector.append_definitions(Definitions(3, NOW, "ada")).result(10),
@@ -192,9 +198,12 @@ import uvicorn
 from harken.clock import SystemClock
 from harken.ingest.collector import open_collector
 from harken.ingest.http import Ingest
+from harken.store.log import Log
 
 clock = SystemClock()
-app = Ingest(open_collector(Path(sys.argv[1]), clock, lambda: None), {"k": "k"}, clock)
+data = Path(sys.argv[1])
+collector = open_collector(Log(data / "log"), data / "intake.db", clock, lambda: None)
+app = Ingest(collector, {"k": "k"}, clock)
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", lifespan="off")
 """
 

@@ -16,7 +16,7 @@ from harken.ingest.identity import Identities, Lookup
 from harken.ingest.intake import connect
 from harken.ingest.protocol import Accepted, decode_event
 from harken.inputs import Forget, Kind, Merge, Record, Unmerge, decode_command
-from harken.store.log import LogReader
+from harken.store.log import Log, LogReader
 
 NOW = 1_780_000_000_000
 
@@ -37,7 +37,12 @@ class House:
         self.open()
 
     def open(self) -> None:
-        self.collector: Collector = open_collector(self.directory, SettableClock(NOW), lambda: None)
+        self.collector: Collector = open_collector(
+            Log(self.directory / "log"),
+            self.directory / "intake.db",
+            SettableClock(NOW),
+            lambda: None,
+        )
         self.lookup = Lookup(connect(self.directory / "intake.db"))
 
     def send(self, *events: tuple[str | None, str | None] | tuple[str, None, str]) -> None:

@@ -294,15 +294,10 @@ def _tell(what: str, error: Exception, **facts: object) -> None:
         pass  # our own log may stand on the same full disk; the thread must live on
 
 
-def open_collector(directory: Path, clock: Clock, doorbell: Callable[[], None]) -> Collector:
-    """The collector of a data directory: `log/` and `intake.db`, caught up after a crash."""
-    log = Log(directory / "log")
-    try:
-        db = connect(directory / "intake.db")
-        identities = Identities(db)
-        with LogReader(directory / "log") as reader:
-            identities.catch_up(reader)
-        return Collector(log, identities, RejectedLog(db), clock, doorbell)
-    except BaseException:
-        log.close()
-        raise
+def open_collector(log: Log, intake: Path, clock: Clock, doorbell: Callable[[], None]) -> Collector:
+    """The collector of a log; the tables in `intake` are caught up with it after a crash."""
+    db = connect(intake)
+    identities = Identities(db)
+    with LogReader(log.directory) as reader:
+        identities.catch_up(reader)
+    return Collector(log, identities, RejectedLog(db), clock, doorbell)

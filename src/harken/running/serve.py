@@ -221,7 +221,7 @@ def tidy(services: "Services") -> None:
     now = services.clock.now()
     retention = services.in_force.workspace.retention
     dropped = services.collector.drop_before(services.store.offset(), now - retention.log)
-    # The connection of `services.rejected` is the collector's alone.
+    # The connection of `services.rejected` serves the requests.
     with closing(connect(services.settings.intake)) as intake:
         RejectedLog(intake).tidy(now)
     mails = services.sandbox.purge(now - retention.sandbox)

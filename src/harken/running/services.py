@@ -9,8 +9,8 @@ from harken.config import Settings, link_secret
 from harken.definitions import InForce
 from harken.errors import Damaged
 from harken.history.base import History
-from harken.ingest.collector import Collector
-from harken.ingest.identity import Identities, Lookup
+from harken.ingest.collector import open_collector
+from harken.ingest.identity import Lookup
 from harken.ingest.intake import connect
 from harken.ingest.rejected import RejectedLog
 from harken.inputs import FOUND, SHARES, allocations_in, findings_in
@@ -18,7 +18,7 @@ from harken.loops.allocating import allocate
 from harken.messages.links import Links
 from harken.outside.fetching import Fetching
 from harken.store.catalogs import Catalogs
-from harken.store.log import Log, LogReader
+from harken.store.log import Log
 from harken.store.sqlite import SqliteStore
 from harken.web.catchup import caught_up
 from harken.web.keys import Keys
@@ -56,12 +56,10 @@ class Services:
                 f"{settings.log}: the log ends at {log.end}, but was handled up to {handled};"
                 " a part that was acknowledged is missing"
             )
-        identities = Identities(connect(settings.intake))
-        with LogReader(settings.log) as reader:
-            identities.catch_up(reader)
-        self.rejected = RejectedLog(connect(settings.intake))
-        self.collector = Collector(log, identities, self.rejected, clock, doorbell)
-        self.lookup = Lookup(connect(settings.intake))
+        self.collector = open_collector(log, settings.intake, clock, doorbell)
+        intake = connect(settings.intake)
+        # Both for one thread at a time.
+        self.lookup, self.rejected = Lookup(intake), RejectedLog(intake)
         self.catalogs = Catalogs(settings.catalogs)
         self.keeper = Keeper(
             self.catalogs,

@@ -74,8 +74,8 @@ class Api:
         self._handled = handled or services.handled
         self._patience = patience
         self.children = children or dict
-        # The connection of the look-up, and that of the rejected log, serve one thread at a time.
         self.intake = threading.Lock()
+        """Held while the look-up or the rejected log is asked: they share a connection."""
 
     @property
     def now(self) -> int:
