@@ -67,8 +67,9 @@ FILLS = 500
 """Customers who are told of their past at once: 10 to 20 ms, which an event may have to wait."""
 INVITED = 512
 """Customers whom a broadcast takes at once, likewise: 30 ms, and few statements (`store.ROWS`)."""
-TOGETHER = 32
-"""Documents in hand at once, where each customer's turn comes once."""
+TOGETHER = 128
+"""Documents in hand at once, where each customer's turn comes once: few enough for the processor's
+cache, and many, for with each read Python's lock changes hands."""
 MOST_BYTES = 1 << 20
 FOR_ALL = (Kind.DEFINITIONS, Kind.FINDINGS, Kind.BROADCAST, Kind.ALLOCATIONS)
 """Records that are handled by themselves, between two batches."""
@@ -253,9 +254,7 @@ class Engine:
             self.definitions.findings = findings_in(self.store.note(FOUND))
 
     def _handle_slice(self, inputs: Sequence[Input], now: int) -> Turn:
-        """Handle inputs of which each is for another customer. Their documents are held a few at
-        a time and not kept: all this takes a third longer when the processor's cache is too small.
-        """
+        """Handle inputs of which each is for another customer. Their documents are not kept."""
         turn = Turn()
         self._stocking.begin(self.definitions.coupons)
         for start in range(0, len(inputs), TOGETHER):
