@@ -29,7 +29,8 @@ from harken.deciding.noticing import (
 from harken.deciding.reactions import Handling
 from harken.deciding.supply import Supply
 from harken.definitions import InForce
-from harken.effects import Effects
+from harken.effects import Effects, Happening
+from harken.ids import fingerprint
 from harken.ingest.protocol import decode_event
 from harken.inputs import (
     Allow,
@@ -54,7 +55,7 @@ from harken.inputs import (
 )
 from harken.people import merge as merging
 from harken.people.address import found_dead
-from harken.people.apply import apply_event, only_counts, seen_before
+from harken.people.apply import apply_event, marked_before, only_counts, seen_before
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 
@@ -97,9 +98,10 @@ def handle(
         for record in input.records:
             handling.upto = min(now, record.received_at)
             _event(handling, record)
-            _settle(handling, renewed=renewed)
-            renewed = False
-            handling.touched.clear()
+            if handling.asked or handling.touched or renewed:
+                _settle(handling, renewed=renewed)
+                renewed = False
+                handling.touched.clear()
         return handling.effects
     elif isinstance(input, WakeUp):
         handling.upto = min(now, input.due)
@@ -123,24 +125,30 @@ def _settle(handling: Handling, *, renewed: bool) -> None:
 
 def _event(handling: Handling, record: Record) -> None:
     profile, definitions = handling.profile, handling.definitions
-    event = decode_event(record.body)
-    if event.message_id and seen_before(profile, event.message_id, record.received_at):
+    event, received_at = decode_event(record.body), record.received_at
+    message_id = event.message_id or ""
+    if message_id and marked_before(profile, fingerprint(message_id), received_at):
         return
     stated = None if only_counts(profile, event) else _facts(profile)
     trigger = apply_event(profile, event, record, definitions.traits)
     if stated is not None:
         _state_changes(handling, stated)
-    handling.ask(definitions.segments.by_event(trigger.name, profile))
-    handling.received_at = record.received_at
-    handling.record(
-        trigger.name,
-        trigger.properties,
-        at=trigger.at,
-        message_id=trigger.message_id,
-        anonymous_id=event.anonymous_id or "",
-        imported=record.imported,
+    if asked := definitions.segments.by_event(trigger.name, profile):
+        handling.ask(asked)
+    handling.received_at = received_at
+    handling.effects.happenings.append(
+        Happening(
+            at=trigger.at,
+            received_at=received_at,
+            profile_id=profile.id,
+            name=trigger.name,
+            message_id=message_id,
+            properties=trigger.properties,
+            anonymous_id=event.anonymous_id or "",
+            imported=record.imported,
+        )
     )
-    late = record.received_at - trigger.at > definitions.workspace.late_after
+    late = received_at - trigger.at > definitions.workspace.late_after
     handling.past = late or record.imported
     if record.imported:
         return

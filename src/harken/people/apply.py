@@ -45,13 +45,14 @@ def marked_before(profile: Profile, mark: bytes, now: int) -> bool:
     """
     second = now // 1000
     seen = profile.seen
-    if seen and int.from_bytes(seen[8:12], "big") < second - REMEMBERED_SECONDS:
-        seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
-    if mark in seen:
-        return True
-    if len(seen) >= SEEN_IDS * SEEN_ENTRY:
-        seen = seen[SEEN_ENTRY - SEEN_IDS * SEEN_ENTRY :]
-    profile.seen = b"".join((seen, mark, second.to_bytes(4, "big")))
+    if seen:
+        if int.from_bytes(seen[8:12], "big") < second - REMEMBERED_SECONDS:
+            seen = profile.seen = _without_old(seen, second - REMEMBERED_SECONDS)
+        if mark in seen:
+            return True
+        if len(seen) >= SEEN_IDS * SEEN_ENTRY:
+            seen = seen[SEEN_ENTRY - SEEN_IDS * SEEN_ENTRY :]
+    profile.seen = seen + (mark + second.to_bytes(4, "big"))
     return False
 
 
@@ -76,7 +77,7 @@ def only_counts(profile: Profile, event: Event) -> bool:
         event.type != "identify"
         and bool(profile.created_at)
         and (not event.user_id or profile.user_id is not None)
-        and not _teaches(profile, event.context)
+        and (event.context is None or not _teaches(profile, event.context))
     )
 
 
@@ -87,10 +88,10 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
     are `$identify`, `$group`, `$alias`, which nothing counts.
     """
     at = record.timestamp
-    if not profile.created_at:
+    if at < profile.created_at or not profile.created_at:
         profile.created_at = at
-    profile.created_at = min(profile.created_at, at)
-    profile.seen_at = max(profile.seen_at, record.received_at)
+    if record.received_at > profile.seen_at:
+        profile.seen_at = record.received_at
     if event.user_id and profile.user_id is None:
         profile.user_id = event.user_id
     if event.anonymous_id and event.anonymous_id not in profile.anonymous_ids:
@@ -101,8 +102,8 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
         profile.groups[event.group_id] = max(profile.groups.get(event.group_id, 0), at)
         if len(profile.groups) > GROUPS:
             del profile.groups[min(profile.groups, key=profile.groups.__getitem__)]
-    if _teaches(profile, event.context):
-        _learn(profile, event, record)
+    if event.context is not None and _teaches(profile, event.context):
+        _learn(profile, event, event.context, record)
     trigger = Trigger(
         name=event_name(event),
         at=at,
@@ -153,6 +154,8 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
 
 
 def _properties(event: Event) -> dict[str, Any]:
+    if event.type == "track":
+        return event.properties or {}
     if event.type in ("page", "screen"):
         named = {"name": event.name} if event.name else {}
         category = {"category": event.category} if event.category else {}
@@ -162,10 +165,8 @@ def _properties(event: Event) -> dict[str, Any]:
     return event.properties or {}
 
 
-def _teaches(profile: Profile, context: Context | None) -> bool:
+def _teaches(profile: Profile, context: Context) -> bool:
     """Whether the client's context may say anything new: most say the same each time."""
-    if context is None:
-        return False
     learned = profile.learned
     return bool(
         (context.locale and context.locale != learned.get("locale"))
@@ -176,11 +177,8 @@ def _teaches(profile: Profile, context: Context | None) -> bool:
     )
 
 
-def _learn(profile: Profile, event: Event, record: Record) -> None:
+def _learn(profile: Profile, event: Event, context: Context, record: Record) -> None:
     """Take language, locale, time zone, country, place and device from the client's context."""
-    context = event.context
-    if context is None:
-        return
     if context.locale and context.locale != profile.learned.get("locale"):
         profile.learned["locale"] = context.locale
         profile.learned["language"] = context.locale.replace("_", "-").split("-")[0].lower()
