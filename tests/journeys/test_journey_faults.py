@@ -1,6 +1,7 @@
 """A journey is validated whole; local times are found on every night of the year."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from harken.clock import from_local, to_datetime
 from harken.files.reader import read
 from harken.journeys.faults import journey_faults
 from harken.journeys.model import Journey
+from harken.journeys.own_events import HAPPEN
 from harken.journeys.steps import next_local
 from harken.values import TimeOfDay
 
@@ -38,6 +40,16 @@ def faults(**parts: Any) -> list[str]:
         ),
         ({"goal": {"event": "Buy", "within": "31d"}}, "$.goal.within", "30d"),
         ({"entry": {"event": "  "}}, "$.entry.event", "needs a name"),
+        ({"entry": {"event": "$price_drop"}}, "$.entry.event", "did you mean `$price_dropped`?"),
+        ({"entry": {"event": "$identify"}}, "$.entry.event", "none of Harken's own events"),
+        ({"exceptions": [{"event": "$buy"}]}, "$.exceptions[0].event", "own events"),
+        ({"goal": {"event": "$message_open"}}, "$.goal.event", "`$message_opened`?"),
+        ({"goal": {"event": " "}}, "$.goal.event", "needs a name"),
+        (
+            {"steps": [{"wait_for": [{"event": "$coupon"}], "at_most": "1d"}]},
+            "$.steps[0].wait_for[0].event",
+            "own events",
+        ),
         ({"steps": [{"wait": {"best_hour": "8d"}}]}, "$.steps[0].wait.best_hour", "at most 7d"),
         ({"steps": [{"wait": {"best_hour": "0h"}}]}, "$.steps[0].wait.best_hour", "more than"),
         ({"entry": {"outcome": "ignored", "journey": "a"}}, "$.entry", "`within: 24h`"),
@@ -68,6 +80,14 @@ def test_faults_name_the_place_and_the_problem(parts: dict, path: str, problem: 
     [fault] = faults(**parts)
     assert fault.startswith(path)
     assert problem in fault
+
+
+def test_the_page_on_journeys_names_every_event_of_our_own() -> None:
+    page = (Path(__file__).parents[2] / "docs/journeys.md").read_text()
+    told = page[page.index("**Harken's own events**") : page.index("**Dates.**")]
+    for name in HAPPEN:
+        family = "$message_"
+        assert f"`{name.removeprefix(family) if name.startswith(family) else name}`" in told
 
 
 WEIGHTS = [{"name": name, "weight": 50, "subject": name} for name in "ab"]

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from harken.channels.table import ADDRESSED
 from harken.clock import parse_date
+from harken.journeys.own_events import unheard_of
 from harken.people.attributes import misnamed
 from harken.people.traits import KEPT, SENT_KEPT, UNCOUNTED
 from harken.segments.compare import compile_regex
@@ -275,6 +276,8 @@ def _counted(key: str, event: str) -> Problems:
     yield from _named(key, event)
     if event in UNCOUNTED:
         yield key, f"`{event}` is kept in history but not counted; no rule can ask for it"
+    elif problem := unheard_of(event):
+        yield key, problem
 
 
 def _named(key: str, name: str) -> Problems:

@@ -1,12 +1,13 @@
 """What is wrong with a journey whose parts are all well formed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from harken.channels.table import SENDING
 from harken.clock import DAY
 from harken.errors import Fault
+from harken.journeys import own_events
 from harken.journeys.compile import Node, lay_out, rules_of
 from harken.journeys.entries import (
     DateEntry,
@@ -74,13 +75,15 @@ def journey_faults(source: Journey) -> list[Fault]:
             faults.append(Fault("$.window.ends_at", "the window ends before it begins"))
     if not 0 <= source.control_percent <= 100:
         faults.append(Fault("$.control_percent", "must be a percentage from 0 to 100"))
+    if source.goal:
+        faults += _event_faults(source.goal.event, "$.goal.event")
     if source.goal and not 0 < source.goal.within <= LONGEST_GOAL:
         faults.append(Fault("$.goal.within", "must be more than nothing and at most 30d"))
     if not source.steps:
         faults.append(Fault("$.steps", "a journey needs at least one step"))
     faults += _entry_faults(source.entry)
     for index, exception in enumerate(source.exceptions):
-        faults += _unnamed(exception.event, f"$.exceptions[{index}].event")
+        faults += _event_faults(exception.event, f"$.exceptions[{index}].event")
         if exception.same_key and source.entry.key_property is None:
             problem = "the entry has no `key`; say there which property tells the runs apart"
             faults.append(Fault(f"$.exceptions[{index}].same_key", problem))
@@ -95,7 +98,7 @@ def journey_faults(source: Journey) -> list[Fault]:
 def _entry_faults(entry: Entry) -> Iterator[Fault]:
     match entry:
         case EventEntry(event=event):
-            yield from _unnamed(event, "$.entry.event")
+            yield from _event_faults(event, "$.entry.event", own_events.HAPPEN)
         case DateEntry():
             yield from _date_faults(entry)
         case OutcomeEntry():
@@ -154,8 +157,13 @@ def _schedule_faults(entry: ScheduleEntry) -> Iterator[Fault]:
         yield Fault("$.entry.reentry", problem, warning=True)
 
 
-def _unnamed(event: str, path: str) -> list[Fault]:
-    return [] if event.strip() else [Fault(path, "an event needs a name")]
+def _event_faults(
+    event: str, path: str, known: Collection[str] = own_events.SHOWN
+) -> Iterator[Fault]:
+    if not event.strip():
+        yield Fault(path, "an event needs a name")
+    elif problem := own_events.unheard_of(event, known):
+        yield Fault(path, problem)
 
 
 def _steps_faults(steps: list[Step]) -> Iterator[Fault]:
@@ -224,7 +232,7 @@ def _wait_for_faults(step: WaitFor, path: str, messages: list[str]) -> Iterator[
         where = f"{path}.wait_for[{place}]"
         match one:
             case AwaitedEvent(event=event):
-                yield from _unnamed(event, f"{where}.event")
+                yield from _event_faults(event, f"{where}.event")
             case AwaitedOutcome(message=name) if name not in messages:
                 problem = f"the journey has no message `{name}`{_near(name, messages)}"
                 yield Fault(f"{where}.message", problem)

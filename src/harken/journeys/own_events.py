@@ -5,6 +5,7 @@ others, so nothing is said of the events that carry such.
 """
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from harken.journeys.entries import (
@@ -66,6 +67,20 @@ SAYS: dict[str, Says] = {
     "$back_in_stock": Says(OF_NEWS, ("item", "old", "new")),
     "$price_dropped": Says((*OF_NEWS, "old", "new"), ("item",)),
 }
+
+HAPPEN = frozenset({*SAYS, "$survey_answered"}) - {SCHEDULED}
+"""Those that happen to customers: rules ask for them, and they start journeys."""
+SHOWN = HAPPEN | {"$identify", "$group", "$alias"}
+"""Those that runs in flight see."""
+
+
+def unheard_of(event: str, known: Collection[str] = HAPPEN) -> str:
+    """What is wrong with a name that is Harken's to give and that it gives to none of `known`."""
+    if not event.startswith("$") or event in known:
+        return ""
+    near = get_close_matches(event, sorted(known), n=1)
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    return f"`{event[:64]}` is none of Harken's own events (with `$`) that can be named here{hint}"
 
 
 def certain_of(entry: Entry) -> frozenset[str]:

@@ -57,9 +57,13 @@ LONGEST_KEY = 64
 """Characters of a text that stands for itself as a key; a longer one is hashed."""
 
 UNCOUNTED = frozenset(
-    {"$identify", "$group", "$alias", "$merged", "$unmerged", "$updated", "$input_failed"}
-)
-"""Events that history keeps and nothing counts: they tell of the document, not of the customer."""
+    {
+        "$identify", "$group", "$alias", "$merged", "$unmerged", "$updated", "$input_failed",
+        "$webhook_called",
+    }
+)  # fmt: skip
+"""Events that history keeps and nothing counts: they tell of the document, or of what Harken did,
+not of the customer."""
 MACHINES_DO = frozenset({"$message_opened", "$message_clicked"})
 """Events that count only when their property `machine` is not true."""
 
