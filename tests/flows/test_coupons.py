@@ -85,6 +85,22 @@ def test_a_minted_coupon_is_told_and_good_to_the_end_of_the_third_day(minted: Sh
     assert codes(minted, "mina") == []
 
 
+def test_a_variant_whose_rule_names_a_time_may_tell_the_code(shop: Shop) -> None:
+    when = "{did: Bought, within: 30d}"
+    variants = f"[{{name: loyal, when: {when}, subject: '{{{{ coupon.code }}}}'}}]"
+    shop.apply(
+        coupons={"trial": MINTED},
+        cart=journey(
+            steps=issue() + tell(default='{subject: "Hi", html: "Hi"}', variants=variants)
+        ),
+    )
+    shop.identify("mina", email="mina@shop.example")
+    shop.track("mina", "Bought")
+    shop.track("mina", "Go")
+    [mail] = shop.mails()
+    assert [mail.subject] == codes(shop, "mina")
+
+
 def test_why_tells_of_a_coupon(minted: Shop) -> None:
     minted.track("mina", "Go")
     [code] = codes(minted, "mina")

@@ -39,6 +39,9 @@ ASK = {
         {
             "message": "question",
             "channel": "email",
+            "variants": [
+                {"name": "again", "when": {"did": "Bought", "within": "30d"}, "subject": "Again"}
+            ],
             "default": {
                 "subject": "Tell us",
                 "html": "<body><a href='{{ links.survey.taste }}'>Answer</a></body>",

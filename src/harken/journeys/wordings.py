@@ -20,7 +20,8 @@ USES_BLOCK = re.compile(r"\{%-?\s*block\b")
 def wordings(step: Message, files: Mapping[str, str]) -> Iterator[str]:
     """Every text of a message, also of the content files that it names and the blocks it uses."""
     blocks = [text for name, text in files.items() if name.startswith(BLOCKS)]
-    for text in _texts(msgspec.to_builtins([step.default, step.variants])):
+    written = msgspec.to_builtins([step.default, step.variants], enc_hook=str)
+    for text in _texts(written):
         whole = files.get(text, text)
         yield whole
         if USES_BLOCK.search(whole):
