@@ -206,14 +206,11 @@ class Fill(Struct, frozen=True):
 class Call(Struct, frozen=True, kw_only=True):
     """What a broadcast says to those whom it has selected."""
 
-    broadcast: str
     journey: str
-    event: str
-    at: int
-    """When it was due, ms."""
-    properties: dict[str, Any]
+    event: Trigger
+    """What starts the journey, the same for everybody; its time is when the broadcast was due."""
     local: str = ""
-    """Each at their own local time, which is this; `at` then is how far the clocks are."""
+    """Each at their own local time, which is this; the event's then is how far the clocks are."""
     since: int = 0
     """With `local`, in the last part: only who was elsewhere, or not to be told, since then."""
     passes: Callable[[Profile, Trigger | None, int], bool] | None = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from harken.deciding.entering import enter, refuse
 from harken.ids import fingerprint
 from harken.inputs import Call
 from harken.journeys.occurrences import instant_in
 from harken.people.apply import marked_before, seen_before
 from harken.people.place import zone_of
-from harken.people.profile import Profile, Trigger
+from harken.people.profile import Profile
 
 if TYPE_CHECKING:
     from harken.deciding.reactions import Handling
@@ -24,26 +26,19 @@ def invite(handling: Handling, call: Call) -> None:
     if journey is None:
         effects.answer, effects.changed = "archived", False
         return
-    at = call.at
+    event, due = call.event, call.event.at
     if call.local:
         zone = zone_of(profile, handling.definitions.zone)
-        at = instant_in(call.local, zone)
-        if at > call.at:
+        event = replace(event, at=instant_in(call.local, zone))
+        if event.at > due:
             # History took them for being elsewhere: their own part comes, or at least the last.
             effects.answer, effects.changed = "later", not seen_before(profile, _later(call), now)
             return
-    if marked_before(profile, _mark(call.broadcast), now):
+    if marked_before(profile, _mark(event.broadcast), now):
         effects.answer, effects.changed = "twice", False
         return
-    event = Trigger(
-        name=call.event,
-        at=at,
-        message_id=call.broadcast,
-        properties=call.properties,
-        broadcast=call.broadcast,
-    )
-    if call.since and at < call.at and not _was_elsewhere(profile, call):
-        facts = {"local": call.local, "zone": zone.key, "at": at}
+    if call.since and event.at < due and not _was_elsewhere(profile, call):
+        facts = {"local": call.local, "zone": zone.key, "at": event.at}
         effects.answer = refuse(handling, journey, event, "time_passed", facts)
     elif call.passes is not None and not call.passes(profile, event, now):
         effects.answer = refuse(handling, journey, event, "not_selected", {})
@@ -58,7 +53,7 @@ def _mark(broadcast: str) -> bytes:
 
 
 def _later(call: Call) -> str:
-    return f"$later {call.broadcast}"
+    return f"$later {call.event.broadcast}"
 
 
 def _was_elsewhere(profile: Profile, call: Call) -> bool:

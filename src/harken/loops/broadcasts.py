@@ -30,6 +30,7 @@ from harken.journeys.broadcasts import Broadcast, Broadcasts, Known, Past, Rules
 from harken.journeys.entries import ENTERED, SCHEDULED
 from harken.journeys.occurrences import zones_at
 from harken.loops.preparing import Preparer
+from harken.people.profile import Trigger
 from harken.segments.questions import ask, selection
 from harken.segments.rules import All, InSegment, Rule
 from harken.segments.sql_writing import Asked, Statement
@@ -202,12 +203,16 @@ class Runner(Preparer):
 
     def _call(self, one: Broadcast, definitions: InForce) -> Call:
         rule = chosen(one)
-        return Call(
-            broadcast=one.id,
-            journey=one.journey,
-            event=SCHEDULED if one.occurrence else ENTERED,
+        event = Trigger(
+            name=SCHEDULED if one.occurrence else ENTERED,
             at=one.instants[one.part],
+            message_id=one.id,
             properties={"occurrence": one.occurrence} if one.occurrence else one.properties,
+            broadcast=one.id,
+        )
+        return Call(
+            journey=one.journey,
+            event=event,
             local=one.occurrence if one.recipient else "",
             since=one.began if one.recipient and one.last else 0,
             passes=definitions.asked_live(rule) if rule is not None else None,
