@@ -133,7 +133,7 @@ def _event(handling: Handling, record: Record) -> None:
     trigger = apply_event(profile, event, record, definitions.traits)
     if stated is not None:
         _state_changes(handling, stated)
-    if asked := definitions.segments.by_event(trigger.name, profile):
+    if asked := definitions.segments.by_event(trigger, profile, handling.upto):
         handling.ask(asked)
     handling.received_at = received_at
     handling.effects.happenings.append(

@@ -1,4 +1,4 @@
-"""While a trait's list is shorter than a rule asks for, the rule fails, now and later."""
+"""While a trait holds less than a rule asks for, the rule fails, now and later."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,6 +30,14 @@ VIEWED = {"did": "Viewed", "within": "30d"}
         ({"did": "Viewed"}, None),
         ({"did": "Viewed", "then": {"did": "Bought", "in": "1d"}, "at_least": 2}, 2),
         ({"did": "Viewed", "then_not": {"did": "Bought", "in": "1d"}}, 1),
+        ({"did": "Viewed", "where": {"a": {"equals": 1}}, "at_least": 3}, 3),
+        ({"did": "Viewed", "between": ["2026-01-01", "2026-02-01"], "at_least": 3}, 3),
+        ({"sum": "price", "of": "Bought", "gte": 200}, 200_000_000),
+        ({"sum": "price", "of": "Bought", "gt": 200, "within": "90d"}, 200_000_001),
+        ({"sum": "price", "of": "Bought", "gte": 0}, None),
+        ({"sum": "price", "of": "Bought", "gte": 200, "lt": 300}, None),
+        ({"sum": "price", "of": "Bought", "equals": 200}, None),
+        ({"average": "price", "of": "Bought", "gte": 200}, None),
         ({"distinct": "id", "of": "Viewed", "gt": 4}, 5),
         ({"distinct": "id", "of": "Viewed", "within": "7d", "gte": 4.5}, 5),
         ({"distinct": "id", "of": "Viewed", "lt": 4}, None),
@@ -63,5 +71,5 @@ def test_who_has_less_is_not_in(written: dict[str, Any], crowd: list[Someone], l
         for one in who.happened:
             event = Trigger(name=one.name, at=one.at, properties=one.properties)
             count_event(profile, event, traits.by_event, NOW)
-        if wanted and len(profile.traits.get(wanted.trait, ())) < wanted.size:
+        if wanted and wanted.reader()(profile, NOW) < wanted.size:
             assert not check(profile, None, NOW + later)

@@ -133,7 +133,7 @@ class Handling:
         trigger = Trigger(name=name, at=at, properties=properties)
         definitions = self.definitions
         count_event(self.profile, trigger, definitions.traits, self.now)
-        self.asked.update(definitions.segments.by_event(name, self.profile))
+        self.ask(definitions.segments.by_event(trigger, self.profile, self.upto))
         if self.depth >= DEEPEST:
             return
         self.depth += 1

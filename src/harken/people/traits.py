@@ -241,16 +241,17 @@ def _add(kind: Kind, path: str, longest: int) -> Take:
         return lambda state, event, now: event.at if state is None else min(state, event.at)
     if kind == "last":
         return lambda state, event, now: event.at if state is None else max(state, event.at)
-    value_of = key_of if kind in ("values", "seen") else millionths
+    if kind == "values":
+        return _add_value(path)
     if kind in ("amounts", "seen"):
-        return _add_pair(path, value_of, longest)
+        return _add_pair(path, millionths if kind == "amounts" else key_of, longest)
     merge = _MERGE[kind]
 
     def add(state: Any, event: Trigger, now: int) -> Any:
-        value = value_of(lookup(event.properties, path))
+        value = millionths(lookup(event.properties, path))
         if value is None:
             return state
-        one = [1, value] if kind == "total" else [value] if kind == "values" else value
+        one = [1, value] if kind == "total" else value
         return one if state is None else merge(state, one)
 
     return add
@@ -294,6 +295,22 @@ def _add_pair(path: str, value_of: Callable[[Any], Any], longest: int) -> Take:
             del state[: bisect_left(state, [edge])]
         if len(state) > KEPT:
             del state[: len(state) - KEPT]
+        return state
+
+    return add
+
+
+def _add_value(path: str) -> Take:
+    def add(state: list[str] | None, event: Trigger, now: int) -> list[str] | None:
+        value = key_of(lookup(event.properties, path))
+        if value is None:
+            return state
+        if state is None:
+            return [value]
+        place = bisect_left(state, value)
+        if place == len(state) or state[place] != value:
+            state.insert(place, value)
+            del state[KEPT:]
         return state
 
     return add

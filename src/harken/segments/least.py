@@ -1,21 +1,58 @@
-"""Of how many things that a customer did a rule asks at least: most are far from it, most of the
-time, and then the rule need not be asked.
+"""What it takes at least of what a customer did for a rule to hold: most are far from it, most of
+the time, and then the rule need not be asked.
 """
 
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable
+from math import inf
+from typing import Any, NamedTuple
 
-from harken.people.traits import KEPT
-from harken.segments.behaviour import count_bounds, measure_kinds
+from msgspec import UNSET
+
+from harken.people.profile import Profile
+from harken.people.traits import KEPT, LARGEST_NUMBER
+from harken.segments.behaviour import count_bounds, measure_kinds, pairs_since
+from harken.segments.calendar import window
 from harken.segments.compare import compile_measure
 from harken.segments.needs import Traits
-from harken.segments.rules import All, Did, Distinct, InSegment, Rule
+from harken.segments.rules import All, CalendarDays, Did, Distinct, InSegment, Rule, Sum
+from harken.values import Duration
+
+LARGEST_SUM = KEPT * LARGEST_NUMBER
 
 
 class Least(NamedTuple):
-    """The rule fails, now and later, while the trait's list is shorter."""
+    """The rule fails, now and later, while the trait holds less."""
 
     trait: str
     size: int
+    """What `reader` makes of the trait's state: a count, or a sum in millionths."""
+    within: Duration | CalendarDays | None = None
+    """Of a sum, the window in which it lies."""
+
+    def reader(self) -> Callable[[Profile, int], float]:
+        """(document, now) -> how much the trait holds; infinite when it cannot be said, because
+        amounts below 0 lie in the window and time takes them away."""
+        id = self.trait
+        kind = id.partition("-")[0]
+        if kind == "amounts":
+            assert self.within is not None
+            return _summed(id, window(self.within).start)
+        if kind == "total":
+            return lambda profile, now: int(profile.traits.get(id, (0, 0))[1])
+        if kind == "count":
+            return lambda profile, now: profile.traits.get(id, 0)
+        return lambda profile, now: len(profile.traits.get(id, ()))
+
+
+def _summed(id: str, start: Callable[[int], int]) -> Callable[[Profile, int], float]:
+    nothing: list[Any] = []
+
+    def summed(profile: Profile, now: int) -> float:
+        values = [value for _, value in pairs_since(start(now), profile.traits.get(id, nothing))]
+        return inf if values and min(values) < 0 else sum(values)
+
+    return summed
 
 
 def least(rule: Rule, traits: Traits) -> Least | None:
@@ -29,13 +66,39 @@ def least(rule: Rule, traits: Traits) -> Least | None:
         case InSegment():
             named = traits.segments.get(rule.in_segment)
             return None if named is None else least(named, traits)
-        case Did() if rule.within is not None or rule.then or rule.then_not:
-            low, _ = count_bounds(rule)
-            return Least(traits.of_span("times", rule.did, rule), low) if low > 0 else None
+        case Did():
+            return _least_count(rule, traits)
         case Distinct():
             passes = compile_measure(rule)
             first = next((count for count in range(KEPT + 1) if passes(float(count))), 0)
             kind = measure_kinds(rule)[0 if rule.within is None else 1]
             return Least(traits.of_span(kind, rule.of, rule, rule.path), first) if first else None
+        case Sum():
+            total = least_sum(rule)
+            kind = measure_kinds(rule)[0 if rule.within is None else 1]
+            id = traits.of_span(kind, rule.of, rule, rule.path)
+            return None if total is None else Least(id, total, rule.within)
         case _:
             return None
+
+
+def _least_count(rule: Did, traits: Traits) -> Least | None:
+    low, _ = count_bounds(rule)
+    listed = rule.within is not None or rule.then is not None or rule.then_not is not None
+    if low <= 0 or not (listed or rule.where or rule.between):
+        return None
+    return Least(traits.of_span("times" if listed else "count", rule.did, rule), low)
+
+
+def least_sum(rule: Sum) -> int | None:
+    """The smallest sum, in millionths, that passes, and of which every larger one does; None when
+    there is none such, or 0 passes. Doubles decide, so it is sought among them."""
+    passes = compile_measure(rule)
+    if not rule.only_least or passes(0.0):
+        return None
+    limits = [float(one) for one in (rule.gt, rule.gte) if one is not UNSET]
+    near = int(min(max(limits, default=0.0), LARGEST_SUM) * 1e6)
+    slack = 2 + (near >> 48)
+    first = near - slack
+    places = range(first, near + slack)
+    return first + bisect_left(places, True, key=lambda total: passes(total / 1e6))

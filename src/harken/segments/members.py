@@ -5,15 +5,16 @@ A segment is looked at again only when something that its rule reads has changed
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-from harken.people.profile import Profile
+from harken.people.profile import Profile, Trigger
 from harken.segments.check import parts
 from harken.segments.least import Least, least
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.model import Segment
+from harken.segments.pull import only_in, only_out
 from harken.segments.reads import Reads, reads
 from harken.segments.rules import Bucket, InSegment, Rule
 from harken.segments.watch import Watch, compile_watch
@@ -27,8 +28,6 @@ class LiveSegment(Struct, frozen=True):
     watch: Watch | None
     """None of those which time alone cannot change."""
     reads: Reads
-    least: Least | None
-    """What it takes at least to be in it."""
 
 
 Group = dict[str, LiveSegment]
@@ -38,32 +37,52 @@ Group = dict[str, LiveSegment]
 class Listening:
     """The segments that an event of a name may change."""
 
-    def __init__(self, segments: Group) -> None:
+    def __init__(self, event: str, segments: Group, rules: Mapping[str, Rule], traits: Traits):
         self._all = segments
-        self._always = {name: one for name, one in segments.items() if one.least is None}
-        ladders: dict[str, dict[int, Group]] = {}
+        self._left = {
+            name: one for name, one in segments.items() if not only_in(rules[name], event, traits)
+        }
+        """Those out of which it may take customers."""
+        self._always: Group = {}
+        """Those into which it may bring anyone."""
+        ladders: dict[tuple[object, ...], list[tuple[Least, LiveSegment]]] = {}
         for name, one in segments.items():
-            if one.least is not None:
-                steps = ladders.setdefault(one.least.trait, {})
-                steps.setdefault(one.least.size, {})[name] = one
-        self._ladders = [
-            (trait, sorted(steps), [steps[count] for count in sorted(steps)])
-            for trait, steps in ladders.items()
-        ]
-        """By trait: what it takes at least, in order, and the segments of which it takes that."""
+            if only_out(rules[name], event, traits):
+                continue
+            wanted = least(rules[name], traits)
+            if wanted is None:
+                self._always[name] = one
+            else:
+                ladders.setdefault((wanted.trait, wanted.within), []).append((wanted, one))
+        self._ladders = [_ladder(steps) for steps in ladders.values()]
 
-    def asked(self, profile: Profile) -> Group:
-        """Those that it may change for a customer, once it is counted: in the others they are not,
-        and are far from coming into them."""
-        found = self._always.copy()
-        for trait, counts, groups in self._ladders:
-            state = profile.traits.get(trait)
-            if state is not None:
-                for group in groups[: bisect_right(counts, len(state))]:
-                    found.update(group)
-        for name in profile.segments.keys() & self._all.keys():
-            found[name] = self._all[name]
+    def asked(self, profile: Profile, event: Trigger, now: int) -> Group:
+        """Those that it may change for a customer, once it is counted: in the others they are not
+        and are far from coming into them, or they are and stay."""
+        stat = profile.events.get(event.name)
+        if stat is None or event.at <= stat.first:
+            return self._all
+        inside = profile.segments
+        found = {name: one for name, one in self._always.items() if name not in inside}
+        for has, lowest, sizes, groups in self._ladders:
+            size = has(profile, now)
+            if size >= lowest:
+                reached = groups[bisect_right(sizes, size) - 1]
+                found |= {name: one for name, one in reached.items() if name not in inside}
+        if self._left:
+            found |= {name: self._left[name] for name in inside if name in self._left}
         return found
+
+
+Ladder = tuple[Callable[[Profile, int], float], int, list[int], list[Group]]
+"""Segments that ask for some of the same: how much a customer has, the least that any asks for,
+how much they ask for, in order, and all those that ask for no more than that."""
+
+
+def _ladder(steps: list[tuple[Least, LiveSegment]]) -> Ladder:
+    sizes = sorted({wanted.size for wanted, _ in steps})
+    groups = [{one.name: one for wanted, one in steps if wanted.size <= size} for size in sizes]
+    return steps[0][0].reader(), sizes[0], sizes, groups
 
 
 class Move(Struct, frozen=True):
@@ -108,7 +127,7 @@ class LiveSegments:
             seen = reads(rule, rules)
             watch = compile_watch(rule, traits) if seen.timed else None
             check = compile_rule(rule, traits)
-            segment = LiveSegment(name, check, watch, seen, least(rule, traits))
+            segment = LiveSegment(name, check, watch, seen)
             self.by_name[name] = segment
             for index, names in (
                 (by_event, segment.reads.events),
@@ -121,12 +140,14 @@ class LiveSegments:
                 self.timed[name] = segment
             if moves(Profile(id=0), [segment], 0) != NOTHING or _by_chance(rule, rules):
                 self.of_anyone[name] = segment
-        self._by_event = {name: Listening(group) for name, group in by_event.items()}
+        self._by_event = {
+            event: Listening(event, group, rules, traits) for event, group in by_event.items()
+        }
 
-    def by_event(self, name: str, profile: Profile) -> Group:
-        """The segments that an event of this name, which is counted, may change for a customer."""
-        listening = self._by_event.get(name)
-        return {} if listening is None else listening.asked(profile)
+    def by_event(self, event: Trigger, profile: Profile, now: int) -> Group:
+        """The segments that an event, which is counted, may change for a customer."""
+        listening = self._by_event.get(event.name)
+        return {} if listening is None else listening.asked(profile, event, now)
 
 
 def moves(profile: Profile, asked: Iterable[LiveSegment], at: int) -> tuple[list[Move], int]:

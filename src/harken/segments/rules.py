@@ -155,6 +155,11 @@ class Measure(Span, frozen=True, omit_defaults=True, kw_only=True):
         found: str = getattr(self, self.key)  # type: ignore[attr-defined]
         return found
 
+    @property
+    def only_least(self) -> bool:
+        """Whether any number larger than one that passes does so, too."""
+        return self.equals is self.lt is self.lte is UNSET
+
 
 class Sum(Measure, frozen=True, omit_defaults=True, kw_only=True):
     """The sum of a property; of no events it is 0."""

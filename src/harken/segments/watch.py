@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from msgspec import UNSET
-
 from harken.people.profile import Profile
-from harken.people.traits import KEPT, LARGEST_NUMBER
 from harken.segments.behaviour import (
     NOTHING,
     compile_occasion,
@@ -36,6 +33,7 @@ from harken.segments.calendar import (
     window,
 )
 from harken.segments.compare import compile_measure, compile_test, date_of, has_comparison
+from harken.segments.least import least, least_sum
 from harken.segments.live import anniversary_zone, attribute_value, compile_rule
 from harken.segments.needs import Traits
 from harken.segments.reads import reads
@@ -59,7 +57,6 @@ from harken.segments.rules import (
 )
 from harken.values import Duration
 
-LARGEST_SUM = KEPT * LARGEST_NUMBER
 NEVER = 0
 NO = (False, NEVER)
 Answer = tuple[bool, int]
@@ -287,9 +284,14 @@ def _measured(rule: Measure, traits: Traits) -> Watch:
     assert rule.within is not None
     id = traits.of_span(measure_kinds(rule)[1], rule.of, rule, rule.path)
     whole = _measured_whole(id, rule, window(rule.within))
-    only_least = rule.lt is rule.lte is rule.equals is UNSET
-    if only_least and isinstance(rule, Sum | Distinct) and isinstance(rule.within, Duration):
-        return _reached(id, rule, int(rule.within), whole, traits)
+    if not isinstance(rule.within, Duration):
+        return whole
+    span = int(rule.within)
+    if isinstance(rule, Sum) and (total := least_sum(rule)) is not None:
+        sums: Sums = traits.sums.setdefault((id, span), Sums(id, span))
+        return _summed(sums, total, span, whole)
+    if isinstance(rule, Distinct) and rule.only_least and (wanted := least(rule, traits)):
+        return _distinct(id, wanted.size, span)
     return whole
 
 
@@ -325,45 +327,36 @@ class Sums:
         return self._found
 
 
-def _reached(id: str, rule: Sum | Distinct, span: int, whole: Watch, traits: Traits) -> Watch:
-    """At least such a sum: holds until the oldest of the latest pairs that make it up leaves."""
-    passes = compile_measure(rule)
-    if passes(0.0):
-        return whole
-    least = _least(rule, passes)
-    sums: Sums = traits.sums.setdefault((id, span), Sums(id, span))
+def _summed(sums: Sums, wanted: int, span: int, whole: Watch) -> Watch:
+    """At least such a sum: until the oldest of the latest amounts that make it up leaves."""
 
-    def summed(profile: Profile, now: int) -> Answer:
+    def watch(profile: Profile, now: int) -> Answer:
         pairs, rising = sums.of(profile, now)
         if not pairs:
             return NO
         if not rising:
             return whole(profile, now)
-        if rising[-1] < least:
+        if rising[-1] < wanted:
             return NO
-        return True, pairs[-1 - bisect_left(rising, least)][0] + span + 1
+        return True, pairs[-1 - bisect_left(rising, wanted)][0] + span + 1
 
-    def counted(profile: Profile, now: int) -> Answer:
+    return watch
+
+
+def _distinct(id: str, wanted: int, span: int) -> Watch:
+    """At least so many different values: until the oldest of the latest that are so many leaves."""
+
+    def watch(profile: Profile, now: int) -> Answer:
         edge, met = now - span, set()
         for at, value in reversed(profile.traits.get(id, NOTHING)):
             if at < edge:
                 break
             met.add(value)
-            if passes(len(met)):
+            if len(met) >= wanted:
                 return True, at + span + 1
         return NO
 
-    return summed if isinstance(rule, Sum) else counted
-
-
-def _least(rule: Sum | Distinct, passes: Callable[[float], bool]) -> int:
-    """The smallest sum, in millionths, that passes: doubles decide, so it is sought among them."""
-    limits = [float(one) for one in (rule.gt, rule.gte) if one is not UNSET]
-    near = int(min(max(limits, default=0.0), LARGEST_SUM) * 1e6)
-    slack = 2 + (near >> 48)
-    first = near - slack
-    places = range(first, near + slack)
-    return first + bisect_left(places, True, key=lambda total: passes(total / 1e6))
+    return watch
 
 
 def _measured_whole(id: str, rule: Measure, span: Window) -> Watch:
