@@ -25,6 +25,15 @@ def test_what_is_not_public_is_closed(host: str) -> None:
         address_of(host, 80)
 
 
+def test_a_name_is_told_with_its_address() -> None:
+    for host, told in (
+        ("127.0.0.1", "127.0.0.1 is no"),
+        ("0x7f000001", "is 127.0.0.1, which is no"),
+    ):
+        with pytest.raises(Closed, match=told):
+            address_of(host, 80)
+
+
 @pytest.mark.parametrize(
     ("host", "address"),
     [

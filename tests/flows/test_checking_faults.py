@@ -20,21 +20,67 @@ GOOD: dict[str, Any] = {
         "transports": [{"name": "main", "url": "smtp://mail.example", "weight": 1}],
         "caps": [{"at_most": 2, "per": "1d"}],
         "policy_packs": ["KR"],
+        "webhooks": {"crm": {"url": "sandbox:"}},
     },
     "journey": {
         "journey": "cart",
         "entry": {"event": "Cart Abandoned", "where": {"cart_value": {"gte": 100}}},
         "steps": [
             {"wait": "30m"},
+            {"coupon": "gift", "otherwise": [{"exit": True}]},
             {
                 "message": "nudge",
                 "channel": "email",
-                "variants": [{"when": {"attribute": "vip", "equals": True}, "subject": "VIP"}],
-                "default": {"subject": "Hi", "html": "<p>{{ profile.name | default: 'you' }}</p>"},
+                "variants": [
+                    {"when": {"attribute": "vip", "equals": True}, "subject": "VIP"},
+                    {"when": {"did": "Bought", "within": "30d"}, "subject": "{{ coupon.code }}"},
+                ],
+                "default": {
+                    "subject": "Hi",
+                    "html": "<p>{{ profile.name | default: 'you' }} {{ links.survey.taste }}</p>",
+                },
             },
+            {
+                "wait_for": [
+                    {"event": "$survey_answered", "where": {"survey": "taste"}},
+                    {"outcome": "opened", "message": "nudge"},
+                ],
+                "at_most": "1d",
+                "id": "told",
+            },
+            {
+                "branch": [
+                    {
+                        "when": {"answer": "told.reason", "equals": "price"},
+                        "then": [{"update": {"dear": True, "answered": {"now": True}}}],
+                    }
+                ],
+                "otherwise": [{"wait": {"time": "09:00", "on": ["mon"]}}],
+            },
+            {"webhook": "crm", "id": "score", "payload": {"to": "{{ profile.id }}"}},
+            {
+                "split": "tone",
+                "arms": [
+                    {"name": "a", "weight": 50, "then": [{"wait": {"best_hour": "24h"}}]},
+                    {"name": "b", "weight": 50, "then": [{"enter": "later", "with": {"x": 1}}]},
+                ],
+                "control": 10,
+            },
+            {"exit": {"in_segment": "vips"}},
         ],
     },
+    "later": {
+        "journey": "later",
+        "entry": {"api": True},
+        "steps": [{"wait": {"event_property": "due", "before": "1d"}}],
+    },
     "segment": {"segment": "vips", "rule": {"attribute": "vip", "equals": True}},
+    "coupon": {"coupon": "gift", "mint": {"prefix": "G-"}, "valid_for": "3d"},
+    "survey": {
+        "survey": "taste",
+        "title": "How was it?",
+        "questions": [{"single": "reason", "ask": "Why?", "options": {"price": "Price", "x": "X"}}],
+    },
 }
 
 
@@ -87,8 +133,13 @@ def spoiled(changes: list[tuple[tuple[Any, ...], Any]]) -> Definitions:
         applied_at=0,
         applied_by="",
         workspace=plain["workspace"],
-        journeys={"cart": JourneySource(1, plain["journey"])},
+        journeys={
+            "cart": JourneySource(1, plain["journey"]),
+            "later": JourneySource(1, plain["later"]),
+        },
         segments={"vips": plain["segment"]},
+        coupons={"gift": plain["coupon"]},
+        surveys={"taste": plain["survey"]},
     )
 
 

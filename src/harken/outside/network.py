@@ -50,7 +50,8 @@ def address_of(host: str, port: int, allowed: Networks = ()) -> str:
     addresses = [str(one[4][0]) for one in found]
     for text in addresses:
         if not is_open(text, allowed):
-            raise Closed(f"{host} is {text}, which is no public address")
+            is_ = f"{host} is {text}, which is" if host != text else f"{host} is"
+            raise Closed(f"{is_} no public address")
     return addresses[0]
 
 
