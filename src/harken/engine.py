@@ -172,10 +172,11 @@ class Engine:
                 self._commits.land()
             return done
         with metrics.BATCH.time():
-            turn = Turn(woken=woken)
-            self._stocking.begin(self.definitions.coupons)
+            turn = self._begin(woken)
             inputs = records if self._careful else together(records)
-            self._handle(turn, [*inputs, *woken], now)
+            # A file comes in order by customer: they will not come again.
+            done_with = len(inputs) < len(records)
+            (self._handle_slice if done_with else self._handle)(turn, [*inputs, *woken], now)
             self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
@@ -192,7 +193,8 @@ class Engine:
             return 0
         self._commits.land()
         fills, filling = self.backfill.slice(FILLS)
-        turn = self._handle_slice(fills, self.clock.now())
+        turn = self._begin()
+        self._handle_slice(turn, fills, self.clock.now())
         turn.notes[NOTE] = msgspec.msgpack.encode(filling)
         # What was prepared is let go of at the end: not before that is written.
         self._commit(turn, self.offset, more=busy and bool(fills))
@@ -218,7 +220,8 @@ class Engine:
         slice = self.broadcasts.slice(now, INVITED, self.definitions)
         if slice is None:
             return 0
-        turn = self._handle_slice(slice.invites, now)
+        turn = self._begin()
+        self._handle_slice(turn, slice.invites, now)
         change = self.broadcasts.taken(slice, turn.answers, now)
         self._commit_change(change, turn, self.offset, more=True)
         return max(len(slice.ids), 1)
@@ -253,10 +256,12 @@ class Engine:
         with suppress(Exception):
             self.definitions.findings = findings_in(self.store.note(FOUND))
 
-    def _handle_slice(self, inputs: Sequence[Input], now: int) -> Turn:
-        """Handle inputs of which each is for another customer. Their documents are not kept."""
-        turn = Turn()
+    def _begin(self, woken: Sequence[WakeUp] = ()) -> Turn:
         self._stocking.begin(self.definitions.coupons)
+        return Turn(woken=[*woken])
+
+    def _handle_slice(self, turn: Turn, inputs: Sequence[Input], now: int) -> None:
+        """Handle inputs of which most are for another customer. Their documents are not kept."""
         for start in range(0, len(inputs), TOGETHER):
             self._handle(turn, inputs[start : start + TOGETHER], now)
             turn.pack()
@@ -264,7 +269,6 @@ class Engine:
                 self._cache.pop(id, None)
                 self._older.pop(id, None)
             turn.documents.clear()
-        return turn
 
     def _handle(self, turn: Turn, inputs: Sequence[Input], now: int) -> None:
         turn.asked_for = {input.profile_id for input in inputs}

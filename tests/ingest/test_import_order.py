@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harken import ids
+from harken import engine, ids
 from harken.app import Embedded
 from harken.clock import SettableClock, iso, parse_time
 from harken.ingest import fileimport, protocol
@@ -94,7 +94,13 @@ CALLS = st.one_of(
 @given(st.lists(CALLS, max_size=25))
 def test_what_comes_of_a_file_does_not_depend_on_the_sorting(calls: list[dict[str, Any]]) -> None:
     timed = [call | {"timestamp": iso(NOW - 60_000 * at)} for at, call in enumerate(calls)]
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+    with (
+        tempfile.TemporaryDirectory() as one,
+        tempfile.TemporaryDirectory() as other,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # Documents are let go of within a batch, too.
+        patch.setattr(engine, "TOGETHER", 2)
         assert outcome(timed, SORTED, Path(one)) == outcome(timed, AS_IT_STANDS, Path(other))
 
 
