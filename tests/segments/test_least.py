@@ -71,5 +71,6 @@ def test_who_has_less_is_not_in(written: dict[str, Any], crowd: list[Someone], l
         for one in who.happened:
             event = Trigger(name=one.name, at=one.at, properties=one.properties)
             count_event(profile, event, traits.by_event, NOW)
-        if wanted and wanted.reader()(profile, NOW) < wanted.size:
+        state = profile.traits.get(wanted.trait) if wanted else None
+        if wanted and (state is None or wanted.holds()(state, NOW) < wanted.size):
             assert not check(profile, None, NOW + later)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from harken.people.profile import Profile
 from harken.people.traits import KEPT, LARGEST_NUMBER
 from harken.segments.behaviour import count_bounds, measure_kinds, pairs_since
 from harken.segments.calendar import window
@@ -21,35 +20,36 @@ from harken.values import Duration
 LARGEST_SUM = KEPT * LARGEST_NUMBER
 
 
+Holds = Callable[[Any, int], float]
+"""(a trait's state, now) -> how much of what a rule asks for is in it."""
+
+
 class Least(NamedTuple):
     """The rule fails, now and later, while the trait holds less."""
 
     trait: str
     size: int
-    """What `reader` makes of the trait's state: a count, or a sum in millionths."""
+    """What `holds` makes of the trait's state: a count, or a sum in millionths."""
     within: Duration | CalendarDays | None = None
     """Of a sum, the window in which it lies."""
 
-    def reader(self) -> Callable[[Profile, int], float]:
-        """(document, now) -> how much the trait holds; infinite when it cannot be said, because
-        amounts below 0 lie in the window and time takes them away."""
-        id = self.trait
-        kind = id.partition("-")[0]
+    def holds(self) -> Holds:
+        """How much a state of the trait holds; infinite when it cannot be said, because amounts
+        below 0 lie in the window and time takes them away."""
+        kind = self.trait.partition("-")[0]
         if kind == "amounts":
             assert self.within is not None
-            return _summed(id, window(self.within).start)
+            return _sum_since(window(self.within).start)
         if kind == "total":
-            return lambda profile, now: int(profile.traits.get(id, (0, 0))[1])
+            return lambda state, now: int(state[1])
         if kind == "count":
-            return lambda profile, now: profile.traits.get(id, 0)
-        return lambda profile, now: len(profile.traits.get(id, ()))
+            return lambda state, now: state
+        return lambda state, now: len(state)
 
 
-def _summed(id: str, start: Callable[[int], int]) -> Callable[[Profile, int], float]:
-    nothing: list[Any] = []
-
-    def summed(profile: Profile, now: int) -> float:
-        values = [value for _, value in pairs_since(start(now), profile.traits.get(id, nothing))]
+def _sum_since(start: Callable[[int], int]) -> Holds:
+    def summed(state: list[Any], now: int) -> float:
+        values = [value for _, value in pairs_since(start(now), state)]
         return inf if values and min(values) < 0 else sum(values)
 
     return summed

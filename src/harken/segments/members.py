@@ -5,13 +5,13 @@ A segment is looked at again only when something that its rule reads has changed
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from harken.people.profile import Profile, Trigger
 from harken.segments.check import parts
-from harken.segments.least import Least, least
+from harken.segments.least import Holds, Least, least
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.model import Segment
 from harken.segments.pull import only_in, only_out
@@ -45,7 +45,7 @@ class Listening:
         """Those out of which it may take customers."""
         self._always: Group = {}
         """Those into which it may bring anyone."""
-        ladders: dict[tuple[object, ...], list[tuple[Least, LiveSegment]]] = {}
+        steps: dict[tuple[object, ...], list[tuple[Least, LiveSegment]]] = {}
         for name, one in segments.items():
             if only_out(rules[name], event, traits):
                 continue
@@ -53,8 +53,8 @@ class Listening:
             if wanted is None:
                 self._always[name] = one
             else:
-                ladders.setdefault((wanted.trait, wanted.within), []).append((wanted, one))
-        self._ladders = [_ladder(steps) for steps in ladders.values()]
+                steps.setdefault((wanted.trait, wanted.within), []).append((wanted, one))
+        self._ladders = [_ladder(some) for some in steps.values()]
 
     def asked(self, profile: Profile, event: Trigger, now: int) -> Group:
         """Those that it may change for a customer, once it is counted: in the others they are not
@@ -62,27 +62,28 @@ class Listening:
         stat = profile.events.get(event.name)
         if stat is None or event.at <= stat.first:
             return self._all
-        inside = profile.segments
-        found = {name: one for name, one in self._always.items() if name not in inside}
-        for has, lowest, sizes, groups in self._ladders:
-            size = has(profile, now)
-            if size >= lowest:
-                reached = groups[bisect_right(sizes, size) - 1]
-                found |= {name: one for name, one in reached.items() if name not in inside}
-        if self._left:
-            found |= {name: self._left[name] for name in inside if name in self._left}
-        return found
+        inside, traits = profile.segments, profile.traits
+        coming = self._always
+        for id, has, lowest, sizes, groups in self._ladders:
+            state = traits.get(id)
+            if state is not None and (size := has(state, now)) >= lowest:
+                coming = coming | groups[bisect_right(sizes, size) - 1]
+        if coming:
+            coming = {name: one for name, one in coming.items() if name not in inside}
+        if not self._left or self._left.keys().isdisjoint(inside):
+            return coming
+        return coming | {name: self._left[name] for name in inside.keys() & self._left.keys()}
 
 
-Ladder = tuple[Callable[[Profile, int], float], int, list[int], list[Group]]
-"""Segments that ask for some of the same: how much a customer has, the least that any asks for,
-how much they ask for, in order, and all those that ask for no more than that."""
+Ladder = tuple[str, Holds, int, list[int], list[Group]]
+"""Segments that ask for some of the same: the trait, how much its state holds, the least that any
+asks for, how much they ask for, in order, and all those that ask for no more than that."""
 
 
 def _ladder(steps: list[tuple[Least, LiveSegment]]) -> Ladder:
-    sizes = sorted({wanted.size for wanted, _ in steps})
-    groups = [{one.name: one for wanted, one in steps if wanted.size <= size} for size in sizes]
-    return steps[0][0].reader(), sizes[0], sizes, groups
+    wanted, sizes = steps[0][0], sorted({one.size for one, _ in steps})
+    groups = [{segment.name: segment for one, segment in steps if one.size <= at} for at in sizes]
+    return wanted.trait, wanted.holds(), sizes[0], sizes, groups
 
 
 class Move(Struct, frozen=True):
