@@ -1,9 +1,10 @@
 """Whatever happens to customers, they are in the segments that history says they are in.
 
-The whole engine on a virtual clock: events in any order, late ones, merges and their undoing,
-consent, lists, bounces, new rules told of the past while events keep coming, and time passing.
-What it says of each customer is held against one SQL statement a segment over the column history,
-which `tests/segments/test_conformance.py` holds against a slow and obvious reference.
+The whole engine on a virtual clock: events in any order, late, imported or sent twice, merges by
+operators and by alias, their undoing, consent, lists, bounces, new rules told of the past while
+events keep coming, and time passing. What it says of each customer is held against one SQL
+statement a segment over the column history, which `tests/segments/test_conformance.py` holds
+against a slow and obvious reference.
 """
 
 import json
@@ -39,6 +40,8 @@ moves = st.one_of(
     tracks,
     tracks,
     st.tuples(st.just("identify"), users, st.none() | st.sampled_from(STRANGERS), objects, texts),
+    st.tuples(st.just("again"), st.booleans()),
+    st.tuples(st.just("alias"), users, users),
     st.tuples(st.just("merge"), users, users),
     st.tuples(st.just("unmerge")),
     st.tuples(st.just("consent"), users, st.sampled_from(("opted_in", "opted_out"))),
@@ -56,6 +59,7 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         self.shop = Shop(folder)
+        self.sent: list[dict[str, Any]] = []
         self.merged: list[tuple[str, int]] = []
 
     def happens(self, move: tuple[Any, ...]) -> None:
@@ -66,8 +70,20 @@ class Story:
     def track(self, whose: str, name: str, properties: dict[str, Any], ago: str) -> None:
         stranger = whose.startswith("?")
         item = {"anonymousId": whose} if stranger else {"userId": whose}
-        self.shop.call("track", event=name, properties=properties, **item,
-                       timestamp=_iso(self.shop, ago))  # fmt: skip
+        self.sent.append(
+            self.shop.item("track", event=name, properties=properties, **item,
+                           timestamp=_iso(self.shop, ago))
+        )  # fmt: skip
+        self.shop.request(self.sent[-1:])
+
+    def again(self, imported: bool) -> None:
+        """The latest event once more, as a client sends it that got no answer: it counts once
+        within 48 hours."""
+        self.shop.request(self.sent[-1:], imported=imported)
+
+    def alias(self, previous: str, user: str) -> None:
+        if previous != user:
+            self.shop.alias(previous, user)
 
     def identify(self, user: str, stranger: str | None, traits: dict[str, Any], born: str) -> None:
         self.shop.identify(user, stranger, **{**traits, "born": born, "email": f"{user}@x.example"})
