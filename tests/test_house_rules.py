@@ -36,7 +36,7 @@ SENTENCE = (
     ("what there is to offer", "catalogs"),
     ("what it is handed and asks", "definitions deciding.saying deciding.supply deciding.timing"),
     ("the one function", "deciding handle"),
-    ("leave by channels", "channels checking outside"),
+    ("leave by channels", "channels checking definition_faults outside"),
     ("reports read it", "reports"),
     ("the loops", "loops engine"),
     ("web", "web"),

@@ -1,7 +1,7 @@
 """Everything that is wrong with definitions, found at once: one fault hides no other.
 
-`definitions.check` looks only at what is well formed. So a workspace or journey that is not well
-formed is first stripped of its faults here; then the rest of it is looked at, too.
+`definition_faults.check` looks only at what is well formed. So a workspace or journey that is not
+well formed is first stripped of its faults here; then the rest of it is looked at, too.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harken import definitions
+from harken import definition_faults
 from harken.channels.addresses import parse_mailbox
 from harken.channels.hooks import webhook_faults
 from harken.channels.transports import faults_of, transport_faults
@@ -36,12 +36,14 @@ Placed = tuple[str, str, Fault]
 
 
 def check(written: Definitions, *, guarded: bool = True) -> list[Placed]:
-    """Every fault of a bundle; `guarded` as in `definitions.check`."""
+    """Every fault of a bundle; `guarded` as in `definition_faults.check`."""
     workspace = readable(written.workspace, Workspace)
     rest = replace(written, workspace=workspace.plain if workspace.typed else {})
     found = [("workspace", "", fault) for fault in workspace.faults]
     found += [
-        one for one in definitions.check(rest, guarded=guarded) if _stands(one, workspace.removed)
+        one
+        for one in definition_faults.check(rest, guarded=guarded)
+        if _stands(one, workspace.removed)
     ]
     if workspace.typed:
         sending = beside(_workspace_faults(workspace.typed), workspace.removed)

@@ -8,7 +8,7 @@ from catalogs_kit import buys, change, customer, looks, stock_up, workspace
 from driver import Shop
 
 from harken.catalogs.settings import CatalogSettings, Recommend
-from harken.definitions import check
+from harken.definition_faults import check
 from harken.inputs import Definitions, JourneySource
 from harken.messages.analysis import Surroundings, examine
 from harken.messages.liquid import TEXT, Template

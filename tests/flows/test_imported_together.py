@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from plain import journey, say, wait
 
 from harken.clock import HOUR, iso
-from harken.definitions import InForce, check
+from harken.definition_faults import check
+from harken.definitions import InForce
 from harken.files import yaml
 from harken.handle import handle
 from harken.ids import profile_id

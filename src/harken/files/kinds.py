@@ -2,7 +2,7 @@
 
 To add one: its row here, a field of the folder's name in `inputs.Definitions`, `project.Project`,
 `web.projects.ProjectBody` and `web.routes.definitions.Current`, and what is wrong with it when it
-is well formed in `definitions.check`.
+is well formed in `definition_faults.check`.
 """
 
 from collections.abc import Iterator
