@@ -109,7 +109,7 @@ def test_the_tokens_that_we_sign_come_back_in_any_case(id: str) -> None:
 
 
 def test_a_message_id_alone_ties_but_names_no_profile() -> None:
-    now = message_id(run_id(7, "a run"), "a message")
+    now = message_id(run_id(7, "news", "", "monday"), 1, "news", 1)
     for id in (ID, now):
         (report,) = parse(sample("qmail").replace(ID.encode(), id.encode()), verify)
         assert (report.message, report.profile_id) == (id, None)
