@@ -81,7 +81,7 @@ def test_what_was_decided_is_told_below_each_scene(
     story = [{"at": at, "text": f"{number}", "outcome": "entered"} for number in range(20)]
     answer = {"answer": "No message was sent yet.", "story": story}
     user = visitor.get("/mailbox/data").json()["you"]["user_id"]
-    recorder.answers[f"/api/v1/people/{user}/why/store-nearby"] = answer
+    recorder.answers[f"/api/v1/people/user:{user}/why/store-nearby"] = answer
     told = visitor.get("/scenes/data").json()["scenes"][1]
     assert [(one["journey"], one["answer"]) for one in told] == [
         ("store-nearby", "No message was sent yet.")
