@@ -22,11 +22,10 @@ from harken.messages.surveys import Survey
 from harken.segments.check import segment_faults
 from harken.segments.live import Traits
 from harken.segments.model import Segment
-from harken.segments.rules import All
+from harken.segments.rules import ANYBODY
 from harken.workspace import Workspace
 
 T = TypeVar("T")
-ANYBODY = All([])
 
 
 def check(written: Definitions, *, guarded: bool = True) -> list[tuple[str, str, Fault]]:

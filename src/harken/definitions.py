@@ -33,14 +33,13 @@ from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.members import LiveSegments, refers_to
 from harken.segments.model import Segment
 from harken.segments.nothing import fails_for_nothing
-from harken.segments.rules import All, Rule
+from harken.segments.rules import ANYBODY, Rule
 from harken.workspace import Sender, Workspace
 
 if TYPE_CHECKING:
     # The engine chooses among variants but renders none: it never loads the templates' libraries.
     from harken.messages.compile import CompiledCall, CompiledMessage
 
-ANYBODY = All([])
 NOTHING: frozenset[str] = frozenset()
 PAST_REVISIONS = 200
 """Compiled past revisions kept; runs in flight on others compile them again."""

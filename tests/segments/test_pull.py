@@ -14,7 +14,7 @@ from harken.people.profile import Profile, Trigger
 from harken.segments.live import Traits
 from harken.segments.members import LiveSegment, LiveSegments, moves
 from harken.segments.model import Segment
-from harken.segments.pull import only_in, only_out
+from harken.segments.pull import Pull, pull
 from harken.segments.rules import Rule
 
 VIEWED = {"did": "Viewed", "within": "30d"}
@@ -57,8 +57,8 @@ OTHER = {"did": "Bought", "exactly": 2}
 def test_which_way_an_event_moves_customers(written: dict[str, Any], way: str) -> None:
     traits = Traits({"often": read({**VIEWED, "at_least": 4}, Rule)})
     rule = read(written, Rule)
-    assert only_in(rule, "Viewed", traits) == (way in ("in", "none"))
-    assert only_out(rule, "Viewed", traits) == (way in ("out", "none"))
+    found = pull(rule, "Viewed", traits)
+    assert found == Pull(into=way in ("in", "both"), out=way in ("out", "both"))
 
 
 names = st.sampled_from(("Go", "Buy"))

@@ -14,7 +14,7 @@ from harken.segments.check import parts
 from harken.segments.least import Holds, Least, least
 from harken.segments.live import Check, Traits, compile_rule
 from harken.segments.model import Segment
-from harken.segments.pull import only_in, only_out
+from harken.segments.pull import pull
 from harken.segments.reads import Reads, reads
 from harken.segments.rules import Bucket, InSegment, Rule
 from harken.segments.watch import Watch, compile_watch
@@ -39,21 +39,20 @@ class Listening:
 
     def __init__(self, event: str, segments: Group, rules: Mapping[str, Rule], traits: Traits):
         self._all = segments
-        self._left = {
-            name: one for name, one in segments.items() if not only_in(rules[name], event, traits)
-        }
+        self._left: Group = {}
         """Those out of which it may take customers."""
         self._always: Group = {}
         """Those into which it may bring anyone."""
         steps: dict[tuple[object, ...], list[tuple[Least, LiveSegment]]] = {}
         for name, one in segments.items():
-            if only_out(rules[name], event, traits):
-                continue
-            wanted = least(rules[name], traits)
-            if wanted is None:
-                self._always[name] = one
-            else:
+            into, out = pull(rules[name], event, traits)
+            if out:
+                self._left[name] = one
+            wanted = least(rules[name], traits) if into else None
+            if wanted is not None:
                 steps.setdefault((wanted.trait, wanted.within), []).append((wanted, one))
+            elif into:
+                self._always[name] = one
         self._ladders = [_ladder(some) for some in steps.values()]
 
     def asked(self, profile: Profile, event: Trigger, now: int) -> Group:

@@ -6,7 +6,7 @@ people out of. That holds of every event but the earliest of its name that a cus
 can set a clock going.
 """
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 from harken.segments.behaviour import count_bounds
 from harken.segments.needs import Traits
@@ -14,60 +14,50 @@ from harken.segments.reads import reads
 from harken.segments.rules import All, Any_, Did, Distinct, First, InSegment, Last, Not, Rule
 
 
-def only_in(rule: Rule, event: str, traits: Traits) -> bool:
-    """Whether another event of this name, counted, can only bring customers in."""
+class Pull(NamedTuple):
+    """Whether another event of a name, counted, can bring customers in, and take them out."""
+
+    into: bool
+    out: bool
+
+
+NEITHER = Pull(into=False, out=False)
+INTO = Pull(into=True, out=False)
+OUT = Pull(into=False, out=True)
+BOTH = Pull(into=True, out=True)
+
+
+def pull(rule: Rule, event: str, traits: Traits) -> Pull:
+    """Which way another event of this name can move customers, as far as `rule` goes."""
     match rule:
         case _ if event not in reads(rule, traits.segments).events:
-            return True
-        case All() | Any_() | InSegment():
-            return _each(only_in, rule, event, traits)
-        case Not(not_=inner):
-            return only_out(inner, event, traits)
-        case Did():
-            return not (rule.then or rule.then_not) and count_bounds(rule)[1] is None
-        case Distinct():
-            # In a window, the newest 1,000 are kept, of which a new one may drive out an old one.
-            return rule.within is None and rule.only_least
-        case Last():
-            return _of_time_alone(rule) and rule.longer_ago is None
-        case First():
-            return _of_time_alone(rule)
-        case _:
-            return False
-
-
-def only_out(rule: Rule, event: str, traits: Traits) -> bool:
-    """Whether another event of this name, counted, can only take customers out."""
-    match rule:
-        case _ if event not in reads(rule, traits.segments).events:
-            return True
-        case All() | Any_() | InSegment():
-            return _each(only_out, rule, event, traits)
-        case Not(not_=inner):
-            return only_in(inner, event, traits)
-        case Did():
-            return not (rule.then or rule.then_not) and count_bounds(rule)[0] <= 0
-        case Last():
-            return _of_time_alone(rule) and rule.within is None and rule.longer_ago is not None
-        case First():
-            return _of_time_alone(rule)
-        case _:
-            return False
-
-
-def _each(
-    one_way: Callable[[Rule, str, Traits], bool],
-    rule: All | Any_ | InSegment,
-    event: str,
-    traits: Traits,
-) -> bool:
-    match rule:
+            return NEITHER
         case All(all=parts) | Any_(any=parts):
-            return all(one_way(part, event, traits) for part in parts)
+            pulls = [pull(part, event, traits) for part in parts]
+            return Pull(any(one.into for one in pulls), any(one.out for one in pulls))
         case InSegment(in_segment=name):
-            return one_way(traits.segments[name], event, traits)
+            return pull(traits.segments[name], event, traits)
+        case Not(not_=inner):
+            into, out = pull(inner, event, traits)
+            return Pull(into=out, out=into)
+        case Did(then=None, then_not=None):
+            low, high = count_bounds(rule)
+            return Pull(into=low > 0, out=high is not None)
+        case Distinct(within=None) if rule.only_least:
+            # In a window, the newest 1,000 are kept, of which a new one may drive out an old one.
+            return INTO
+        case First() | Last():
+            return _of_occasion(rule)
+        case _:
+            return BOTH
 
 
-def _of_time_alone(rule: First | Last) -> bool:
-    """How long ago an event of the name was, whatever it was like."""
-    return not (rule.where or rule.is_) and rule.before is None and rule.after is None
+def _of_occasion(rule: First | Last) -> Pull:
+    """The first time stays what it is, the last time is put off."""
+    if rule.where or rule.is_ or rule.before is not None or rule.after is not None:
+        return BOTH
+    if isinstance(rule, First):
+        return NEITHER
+    if rule.longer_ago is None:
+        return INTO
+    return OUT if rule.within is None else BOTH

@@ -325,6 +325,8 @@ Rule = (
     | Last | Messages | InSegment | InList | Reachable | ConsentIs | Near | Bucket
     | All | Any_ | Not
 )  # fmt: skip
+ANYBODY = All([])
+"""Holds for every customer."""
 
 
 def lookup(values: dict[str, Any], path: str) -> Any:
