@@ -238,7 +238,10 @@ def apply_files(chosen: Options, told: dict[str, str]) -> None:
 def run_harken(chosen: Options, told: dict[str, str], *words: str) -> None:
     """A command of Harken's. Raises Wrong with what it says when it fails."""
     command = [sys.executable, "-m", "harken", *words, "--server", chosen.harken]
-    done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
+    try:
+        done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired as error:
+        raise Wrong(f"harken {' '.join(words)} took longer than {error.timeout:.0f} s") from None
     if done.returncode != 0:
         raise Wrong(f"harken {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
 
@@ -247,11 +250,7 @@ def upload_goods(chosen: Options, told: dict[str, str]) -> None:
     """Give Harken what the shop sells. Raises Wrong when it does not take it."""
     file = chosen.data / "products.ndjson"
     file.write_bytes(b"\n".join(map(msgspec.json.encode, goods_for_sale(chosen.shop))))
-    command = [sys.executable, "-m", "harken", "catalogs", "import", "products", str(file)]
-    command += ["--server", chosen.harken]
-    done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        raise Wrong(f"harken catalogs import failed:\n{done.stdout}{done.stderr}")
+    run_harken(chosen, told, "catalogs", "import", "products", str(file))
 
 
 def goods_for_sale(shop: str) -> list[dict[str, Any]]:
