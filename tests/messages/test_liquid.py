@@ -15,7 +15,18 @@ from harken.messages.liquid import HTML, TEXT, Template
 from harken.values import zone
 
 NOW = 1_750_000_000_000
-PROFILE = {"first_name": "Yuna", "none": None, "gap": "  ", "zero": 0, "list": [], "no": False}
+PROFILE = {
+    "first_name": "Yuna",
+    "none": None,
+    "gap": "  ",
+    "zero": 0,
+    "list": [],
+    "no": False,
+    "gaps": ["a", None, " ", "b"],
+    "nameless": [{"price": 1}],
+    "grouped": "1,234",
+    "never": 1e300,
+}
 
 
 def render(
@@ -36,6 +47,11 @@ def render(
         ("{{ profile.none | default: 'you' }}", "you"),
         ("{{ profile.gap | default: 'you' }}", "you"),
         ("{{ profile.list | default: 'you' }}", "you"),
+        ("{{ profile.list | first | default: 'you' }}", "you"),
+        ("{% if profile.list %}{{ profile.list | join }}{% else %}nothing{% endif %}", "nothing"),
+        ("{{ profile.gaps | join: ', ' }}", "a, b"),
+        ("{{ profile.no | append: '!' }} {{ profile.no | upcase }}", "false! FALSE"),
+        ("{{ '12' | plus: 1 }} {{ ' 3 ' | times: '2' }}", "13 6"),
         ("{{ profile.zero | default: 'you' }}", "0"),
         ("{{ profile.x | upcase | append: '!' | default: 'you' }}", "you"),
         ("{{ profile.x | default: profile.first_name }}", "Yuna"),
@@ -76,6 +92,12 @@ def test_values(source: str, expected: str) -> None:
         ("{{ items[0].name }}", "items[0].name"),
         ("{% for i in items %}{{ i.name }}{% endfor %}", "i.name"),
         ("{{ now }}{{ today }}", "now"),
+        ("Hi {{ profile.list }},", "profile.list"),
+        ("Hi {{ profile.list | first }},", "profile.list"),
+        ("{% assign n = profile.list | first %}Hi {{ n }}", "profile.list"),
+        ("{{ profile.nameless | map: 'name' | join: ', ' }}", "profile.nameless"),
+        ("{{ profile.nameless | map: 'name' }}", "profile.nameless | map: 'name'"),
+        ("{% assign n = profile.nameless | where: 'price', 2 | first %}{{ n.name }}", "profile.nameless"),
     ],
 )  # fmt: skip
 def test_a_value_that_the_customer_does_not_have_is_never_output(source: str, path: str) -> None:
@@ -146,6 +168,14 @@ def test_money_numbers_and_dates(source: str, locale: str, place: str, expected:
         ("{{ 5 | divided_by: 0 }}", "divide"),
         ("{{ 'a' | josa: 'x/y' }}", "no pair"),
         ("{% if profile.first_name < 5 %}{% endif %}", "not supported"),
+        ("{{ profile.grouped | plus: 1 }}", "no number"),
+        ("{{ 5 | minus: profile.grouped }}", "no number"),
+        ("{{ profile.first_name | round }}", "no number"),
+        ("{{ 'NaN' | at_least: 1 }}", "no number"),
+        ("{{ profile.gaps | upcase }}", "no text"),
+        ("{{ profile.nameless[0] | append: '!' }}", "no text"),
+        ("{{ profile.gaps | replace: 'a', 'b' }}", "no text"),
+        ("{{ profile.never | date }}", "no date"),
     ],
 )  # fmt: skip
 def test_bombs_and_wrong_kinds_are_faults_not_crashes(source: str, reason: str) -> None:
@@ -251,3 +281,10 @@ def test_no_filter_crashes(chain: list[tuple[str, str]], a: Any, b: Any) -> None
             Template(source, env).render(scope).encode()
         except HarkenError:
             pass
+
+
+def test_minus_nothing_is_not_what_nothing_is_shown_as() -> None:
+    for zero in ("-0", -0.0, 0, "0.0"):
+        assert render("{{ n | money: 'KRW' }} {{ n | number }} {{ n | percent }}", n=zero) == (
+            "₩0 0 0%"
+        )

@@ -1,7 +1,8 @@
 """What a template's expressions come to: plain values, with strict rules for missing data.
 
-A value that the customer does not have (absent, null, or a blank string) is `Absent`. It passes by
-filters until a `default`, counts as false in conditions, and raises `Missing` when output.
+A value that the customer does not have (absent, null, a blank string, an empty list) is `Absent`.
+It passes by filters until a `default`, counts as false in conditions, and raises `Missing` when
+output.
 """
 
 import re
@@ -128,7 +129,7 @@ class Context(RenderContext):
         try:
             value = self.scope[root]  # type: ignore[index]
             if len(path) == 1:
-                if value is None or (value.__class__ is str and _blank(value)):
+                if _nothing(value):
                     # An assigned blank is the author's own word, not missing data.
                     return value if root in self.locals else Absent(path_text(path))
                 return value
@@ -140,9 +141,7 @@ class Context(RenderContext):
                     value = self.get_item(value, key)
         except (KeyError, TypeError, IndexError):
             return Absent(path_text(path)) if default is UNDEFINED else default
-        if value is None or (value.__class__ is str and _blank(value)):
-            return Absent(path_text(path))
-        return value
+        return Absent(path_text(path)) if _nothing(value) else value
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:
         return StringIO()
@@ -173,8 +172,11 @@ def path_text(path: list[object]) -> str:
     return text[:200]
 
 
-def _blank(value: object) -> bool:
-    return not value or value.isspace()  # type: ignore[attr-defined]
+def _nothing(value: object) -> bool:
+    """Whether a customer who has this value has none: null, a blank text, an empty list."""
+    if value.__class__ is str:
+        return not value or value.isspace()
+    return value is None or (value.__class__ is list and not value)
 
 
 class Name(Path):
@@ -205,7 +207,7 @@ class Name(Path):
                     value = context.get_item(value, key)
                 except (KeyError, TypeError, IndexError):
                     return Absent(self.text)
-        if value is None or (value.__class__ is str and (not value or value.isspace())):
+        if _nothing(value):
             # An assigned blank is the author's own word, not missing data.
             return value if not self.keys and root in context.locals else Absent(self.text)
         return value
@@ -251,12 +253,16 @@ class Value(FilteredExpression):
                 value = absent
             else:
                 value = _apply(step, value, positional, keyword, context)
-        if not stated and isinstance(value, str) and (not value or value.isspace()):
-            left = self.left
-            if isinstance(left, Path) and not (
-                len(left.path) == 1 and left.path[0] in context.locals
-            ):
-                return Absent(path_text(list(left.path)))
+        left = self.left
+        if stated or not isinstance(left, Path):
+            return value
+        if value is None:
+            # The first of an empty list is nobody's own word.
+            return Absent(path_text(list(left.path)))
+        if isinstance(value, str) and (not value or value.isspace()):
+            if len(left.path) == 1 and left.path[0] in context.locals:
+                return value
+            return Absent(path_text(list(left.path)))
         return value
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date as Date
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +129,8 @@ def josa(value: object, pair: object) -> str:
 
 def replace(value: object, old: object, new: object = "") -> str:
     """Liquid's `replace`; refused when the result would be giant."""
+    if isinstance(value, list | tuple | Mapping):
+        raise ValueError("a list or an object is no text")
     text, old, new = _text(value), _text(old), _text(new)
     grown = (text.count(old) + 1) * max(len(new) * 5 - len(old), 0)
     if len(text) + grown > LONGEST:
@@ -137,14 +139,14 @@ def replace(value: object, old: object, new: object = "") -> str:
 
 
 def join(value: object, separator: object = " ") -> str:
-    """Liquid's `join`; refused when the result would be giant."""
+    """Liquid's `join`, without what is missing in the list; refused when it would be giant."""
     items = [value] if isinstance(value, str | dict) else value
     if not isinstance(items, list | tuple | range):
         raise ValueError("join needs a list")
     if any(isinstance(item, Mapping) for item in items):
         raise ValueError("a list of objects cannot be joined; map it first")
     between = _text(separator)
-    texts = [_text("" if item is None else item) for item in items]
+    texts = [text for item in items if item is not None and (text := _text(item)).strip()]
     if sum(map(len, texts)) * 5 + len(between) * len(texts) > LONGEST:
         raise ValueError("its result is too long")
     return between.join(texts)
@@ -162,6 +164,55 @@ def times(value: object, by: object) -> int | float:
     return int(product) if whole and product == int(product) else float(product)
 
 
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Liquid's filter, which takes what is no number for 0: nobody has "0 points" by a slip."""
+
+    @wraps(function)
+    def strict(*given: object) -> Any:
+        for one in given:
+            if one.__class__ is not int:
+                _number(one)
+        return function(*given)
+
+    return strict
+
+
+def _of_text(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Liquid's filter, which would show lists and objects as Python writes them."""
+
+    @wraps(function)
+    def strict(value: object, *given: object, **named: object) -> Any:
+        if isinstance(value, list | tuple | Mapping | range):
+            raise ValueError("a list or an object is no text")
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        return function(value, *given, **named)
+
+    return strict
+
+
+@_of_text
+def same(value: object) -> object:
+    """The text itself: what escaping is where nothing is markup."""
+    return value
+
+
+def made_strict(library: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Liquid's filters that take values of any kind, made to refuse those of the wrong one."""
+    numbers = {name: _of_numbers(library[name]) for name in _NUMBERS}
+    return numbers | {name: _of_text(library[name]) for name in _TEXTS}
+
+
+_NUMBERS = (
+    "abs", "at_least", "at_most", "ceil", "divided_by", "floor", "minus", "modulo", "plus", "round",
+)  # fmt: skip
+_TEXTS = (
+    "append", "base64_decode", "base64_encode", "base64_url_safe_decode", "base64_url_safe_encode",
+    "capitalize", "downcase", "escape", "escape_once", "lstrip", "newline_to_br", "prepend",
+    "remove", "remove_first", "remove_last", "replace_first", "replace_last", "rstrip", "split",
+    "squish", "strip", "strip_html", "strip_newlines", "truncate", "truncatewords", "upcase",
+    "url_decode", "url_encode",
+)  # fmt: skip
 FILTERS: dict[str, Callable[..., Any]] = {
     "default": default,
     "money": money,
@@ -200,6 +251,8 @@ def _decimals(given: object) -> int | None:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return value if isinstance(value, str) else str(value)
 
 
@@ -212,7 +265,8 @@ def _number(value: object) -> Decimal:
         raise ValueError(f"{str(value)[:40]!r} is no number") from None
     if not found.is_finite() or abs(found.adjusted()) > 100:
         raise ValueError(f"{str(value)[:40]!r} is no number to show")
-    return found
+    # Minus nothing equals nothing, so the caches below would give one the text of the other.
+    return found or Decimal(0)
 
 
 def _moment(value: object, context: "Context") -> Date:
@@ -232,6 +286,8 @@ def _moment(value: object, context: "Context") -> Date:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{type(value).__name__} is no date")
     ms = int(value * 1000 if abs(value) < _SECONDS_END else value)
+    if not clock.EARLIEST <= ms <= clock.LATEST:
+        raise ValueError(f"{str(value)[:40]} is no date")
     return clock.to_datetime(ms, context.place_zone)
 
 

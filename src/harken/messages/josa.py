@@ -2,9 +2,12 @@
 
 A word that ends in a consonant takes the first form of a pair, one that ends in a vowel the
 second; 으로 / 로 also takes the second after ㄹ. Digits are read as Sino-Korean numbers, capitals
-as letters, other Latin words roughly as Korean writes them.
+as letters, other Latin words roughly as Korean writes them. Signs that are said (%, ₩) count as
+their words; what stands in brackets behind a word does not, as the National Institute of Korean
+Language has it.
 """
 
+import re
 from enum import Enum
 
 PAIRS = (
@@ -32,6 +35,14 @@ _DIGITS = dict(zip("0123456789", (1, 2, 0, 1, 0, 0, 1, 2, 2, 0), strict=True))
 _LETTERS = {"L": 2, "M": 1, "N": 1, "R": 2}
 
 
+# 퍼센트, 도, 도.
+_SIGNS = {"%": 0, "％": 0, "℃": 0, "°": 0}
+# 달러, 원, 유로, 파운드, 엔: written before the digits, said after them.
+_CURRENCIES = {"$": 0, "₩": 1, "￦": 1, "€": 0, "£": 0, "¥": 1}
+_AMOUNT = re.compile(r"([$₩￦€£¥])\s?\d[\d.,]*$")
+_ASIDE = re.compile(r"(?<=[^\s(\[（])\s*(\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）)\W*$")
+
+
 def particle(word: str, pair: str) -> str:
     """The form of `pair` (`이/가`) that follows `word`; both, `은(는)`, when the sound is unknown.
 
@@ -50,9 +61,11 @@ def particle(word: str, pair: str) -> str:
 
 
 def ending(word: str) -> Ending:
-    """How `word` ends when said aloud; what follows its last letter or digit is not said."""
-    said = word.rstrip()
+    """How `word` ends when said aloud; what else follows its last letter or digit is not said."""
+    said = _ASIDE.sub("", word).rstrip()
     while said and not said[-1].isalnum():
+        if said[-1] in _SIGNS and said[:-1].strip():
+            return Ending(_SIGNS[said[-1]])
         said = said[:-1]
     if not said:
         return Ending.UNKNOWN
@@ -64,6 +77,8 @@ def ending(word: str) -> Ending:
         return Ending.RIEUL if last == "ㄹ" else Ending.CONSONANT
     if "ㅏ" <= last <= "ㅣ":
         return Ending.VOWEL
+    if amount := _AMOUNT.search(said):
+        return Ending(_CURRENCIES[amount[1]])
     if last in _DIGITS:
         return Ending(_DIGITS[last])
     if last.isascii():

@@ -50,14 +50,12 @@ class _Environment(Environment):
         for name in ("safe", "escapejs"):
             # They would let a customer's value be markup or script.
             del self.filters[name]
-        self.filters.update(filters.FILTERS)
+        self.filters.update(filters.made_strict(self.filters) | filters.FILTERS)
         if not self.autoescape:
             # A plain text made from an HTML template runs the same filters.
-            self.filters.update(dict.fromkeys(("escape", "escape_once", "newline_to_br"), _same))
-
-
-def _same(value: object) -> object:
-    return value
+            self.filters.update(
+                dict.fromkeys(("escape", "escape_once", "newline_to_br"), filters.same)
+            )
 
 
 HTML = _Environment(autoescape=True, tolerance=Mode.STRICT, undefined=Absent)

@@ -29,7 +29,7 @@ from liquid.stream import TokenStream
 from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG, Token
 
-from harken.messages.evaluate import Aborted, Absent, Context, to_text
+from harken.messages.evaluate import Aborted, Absent, Context, Missing, to_text
 
 
 class TextNode(content.ContentNode):
@@ -69,7 +69,10 @@ def _truthy(condition: Expression, context: RenderContext) -> bool:
 
 class OutputNode(output.OutputNode):
     def render(self, context: RenderContext, buffer: TextIO) -> int:
-        text = to_text(self.expression.evaluate(context), context.autoescape)
+        value = self.expression.evaluate(context)
+        text = to_text(value, context.autoescape)
+        if value.__class__ is list and not text.strip():
+            raise Missing(str(self.expression))
         if len(text) > 1_000:
             assert isinstance(context, Context)
             context.spend(1, buffer)
