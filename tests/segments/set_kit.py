@@ -34,8 +34,8 @@ TEXTS = ("", "x", "xy", "5", "5.0", "1", "1e3", "true", "null", "[1]", '{"c":1}'
 texts = st.sampled_from((*TEXTS, *DATES))
 numbers = st.sampled_from(NUMBERS)
 scalars = st.one_of(texts, numbers, st.booleans())
-KEYS = ("a", "b", "c", "a.c", 'it\'s "q" \\', "A")
-PATHS = ("a", "b", "a.c", "a.c.c", "b.c", 'it\'s "q" \\', "A")
+KEYS = ("a", "b", "c", "a.c", 'it\'s "q" \\', "A", "")
+PATHS = ("a", "b", "a.c", "a.c.c", "b.c", 'it\'s "q" \\', "A", "a.", "a..c")
 paths = st.sampled_from(PATHS)
 
 loose = st.none() | scalars

@@ -12,7 +12,7 @@ from harken.errors import BadInput
 from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL, UNCASTABLE
 from harken.segments.rules import All, Any_, Rule
 from harken.segments.sql import condition
-from harken.segments.sql_writing import Asked, Statement, Writing
+from harken.segments.sql_writing import Asked, Statement, Writing, sure
 
 Query = Callable[[str, tuple[str, ...]], list[Any]]
 """(SQL, parameters) -> rows."""
@@ -80,7 +80,7 @@ def breakdown(rule: Rule, asked: Asked) -> Statement:
     """
     writing = Writing(asked)
     parts = rule.all if isinstance(rule, All) else rule.any if isinstance(rule, Any_) else [rule]
-    columns = [f"{condition(part, writing)} AS c{index}" for index, part in enumerate(parts)]
+    columns = [f"{sure(condition(part, writing))} AS c{at}" for at, part in enumerate(parts)]
     passed = [f"c{index}" for index in range(len(parts))]
     turned = passed if isinstance(rule, Any_) else [f"NOT {name}" for name in passed]
     others = [f"NOT {name}" for name in passed] if isinstance(rule, Any_) else passed
@@ -120,7 +120,7 @@ def sample(rule: Rule, asked: Asked, limit: int) -> Statement:
 def overlap(first: Rule, second: Rule, asked: Asked) -> Statement:
     """One row: how many are in the first alone, in both, in the second alone."""
     writing = Writing(asked)
-    a, b = condition(first, writing), condition(second, writing)
+    a, b = sure(condition(first, writing)), sure(condition(second, writing))
     count_if = writing.dialect.count_if
     return writing.statement(
         f"SELECT {count_if('a AND NOT b')}, {count_if('a AND b')}, {count_if('b AND NOT a')}"

@@ -195,7 +195,8 @@ def _json_path(keys: Sequence[str]) -> str:
 
 
 def _value(place: Place) -> str:
-    return place.document + "".join(f".{_identifier(key)}" for key in place.keys)
+    # There is no identifier without a character.
+    return place.document + "".join(f".{_identifier(key)}" if key else "['']" for key in place.keys)
 
 
 def _identifier(key: str) -> str:
