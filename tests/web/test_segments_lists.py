@@ -65,8 +65,10 @@ def test_a_list_makes_no_customers(guests: Shop) -> None:
         (b"email\na@b.example\n", "an e-mail address is no identity"),
         (b"user_id\n\xff\xfe\n", "no UTF-8"),
         (b'user_id\n"u1\n' + b"x" * 200_000, "no CSV"),
+        (b'user_id\n"u1\nu2\n', "line 3 is no CSV"),
+        (b"user_id,user_id\nu1,u2\n", "two columns are called `user_id`"),
     ],
-    ids=["empty", "mail addresses", "other text", "an open quote"],
+    ids=["empty", "mail addresses", "other text", "a long cell", "an open quote", "twice"],
 )
 def test_a_file_that_cannot_be_read_is_refused(guests: Shop, body: bytes, says: str) -> None:
     answer = upload(guests, body)

@@ -139,14 +139,17 @@ def delimiter_of(head: str) -> str:
 
 
 @contextmanager
-def reading_csv(body: bytes, *, strict: bool) -> Iterator["_csv.Reader"]:
-    """The rows of a CSV file. Raises BadInput, also in reading them, for what is no such file."""
+def reading_csv(body: bytes) -> Iterator["_csv.Reader"]:
+    """The rows of a CSV file. Raises BadInput, also in reading them, for what is no such file.
+
+    Strictly: a quote that is not closed would make all lines after it one cell.
+    """
     text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
     reader = csv.reader(text)
     try:
         head = text.readline(LONGEST_HEAD)
         text.seek(0)
-        reader = csv.reader(text, delimiter=delimiter_of(head), strict=strict)
+        reader = csv.reader(text, delimiter=delimiter_of(head), strict=True)
         yield reader
     except UnicodeDecodeError:
         raise BadInput("the file is no UTF-8 text; save it as CSV UTF-8") from None
@@ -156,7 +159,7 @@ def reading_csv(body: bytes, *, strict: bool) -> Iterator["_csv.Reader"]:
 
 def _cells(body: bytes, form: Form) -> Iterator[tuple[int, Item | str]]:
     """Each line's cells as JSON would have them. Raises BadInput for what is no CSV at all."""
-    with reading_csv(body, strict=True) as reader:
+    with reading_csv(body) as reader:
         columns = [column.strip() for column in next(reader, [])]
         _check_head(columns, form)
         for cells in reader:

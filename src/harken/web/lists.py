@@ -174,10 +174,12 @@ def _known(api: "Api", lines: Sequence[tuple[int, str]], upload: Upload) -> set[
 
 def _read(body: bytes) -> Iterator[tuple[int, str]]:
     """(line, user id) of a CSV file whose first line names the columns. Raises BadInput."""
-    with reading_csv(body, strict=False) as rows:
+    with reading_csv(body) as rows:
         columns = [column.strip() for column in next(rows, [])]
         if COLUMN not in columns:
             raise BadInput(_no_column(columns))
+        if columns.count(COLUMN) > 1:
+            raise BadInput(f"two columns are called `{COLUMN}`")
         at = columns.index(COLUMN)
         for row in rows:
             user_id = row[at].strip() if len(row) > at else ""
