@@ -19,6 +19,7 @@ from harken.files.plain import plain_steps
 from harken.files.reader import try_read
 from harken.files.references import unmet
 from harken.files.remnants import beside, readable
+from harken.files.slips import slips
 from harken.gates import CompiledWorkspace, compile_workspace, step_faults
 from harken.inputs import Definitions, JourneySource
 from harken.journeys.kinds import Message, walk
@@ -54,7 +55,7 @@ def check(written: Definitions, *, guarded: bool = True) -> list[Placed]:
         if not journey.archived:
             faults += _gates_faults(journey, gates)
         found += [("journey", name, fault) for fault in faults]
-    found += unmet(written)
+    found += [*unmet(written), *slips(written)]
     for one, named in plain_of(written):
         for name, source in named.items():
             found += [(one.kind, name, fault) for fault in _misnamed(source, one.kind, name)]

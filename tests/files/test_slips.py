@@ -13,6 +13,8 @@ START = "journey: a\n"
 ENTRY = "entry: {event: Go}\n"
 MAIL = "{message: m, channel: email, default: {subject: S, html: '<p>%s</p>'}}"
 
+OPENED = "{wait_for: [{outcome: opened, message: m}], at_most: 1d, id: w}"
+
 
 def told(root: Path, journey: str, workspace: str = "") -> list[str]:
     """`path: problem` of all that is wrong, warnings among it."""
@@ -141,3 +143,50 @@ def test_a_password_in_the_file(tmp_path: Path) -> None:
         "$.transports[0].url: a password stands in the file; name a variable that holds the URL:"
         " `url_env`"
     )
+
+
+@pytest.mark.parametrize(
+    ("journey", "says"),
+    [
+        (audience("{attribute: profile.plan, equals: pro}"), "attribute `profile`; write `plan`"),
+        (audience("{attribute: profile.attributes.plan, exists: true}"), "write `plan`"),
+        (audience("{did: Bought, where: {properties.total: {gt: 5}}}"), "write `total`"),
+        (audience("{event_property: event.properties.total, gt: 5}"), "write `total`"),
+        (audience("{attribute: plan, equals: '{{ event.properties.plan }}'}"), "filled in here"),
+        (audience("{did: Bought, at_least: 0}"), "write `at_least: 1`"),
+        (audience("{did: page}"), "event `Page Viewed`"),
+        (f"entry: {{event: Go, key: properties.cart}}\nsteps: [{MAIL % 'x'}]", "write `cart`"),
+        (f"entry: {{event: Go, key: ''}}\nsteps: [{MAIL % 'x'}]", "tells the runs apart"),
+        (f"entry: {{event: identify}}\nsteps: [{MAIL % 'x'}]", "as `$identify` while they wait"),
+        (f"entry: {{event: 'Go '}}\nsteps: [{MAIL % 'x'}]", "'Go ' has a blank at an end"),
+        (f"{ENTRY}steps: [{{update: {{plan: '{{{{ entry.plan }}}}'}}}}]", "update.plan: `{{ entry"),
+        (f"{ENTRY}steps: [{{wait: {{event_property: event.properties.at}}}}]", "write `at`"),
+        (mail("{{ 5 | money }}"), "write one, as `money: 'KRW'`"),
+        (mail("{% assign x = 5 | money | default: 1 %}{{ x }}"), "write one, as `money: 'KRW'`"),
+        (mail('{{ now | date: "%d.%Q" }}'), "`%Q` stands for nothing in a date"),
+        (
+            f"{ENTRY}steps: [{OPENED}, {MAIL % 'x'}]",
+            "$.steps[0].wait_for[0].message: no way leads from `m` to this step",
+        ),
+    ],
+)
+def test_what_would_do_nothing_is_told(tmp_path: Path, journey: str, says: str) -> None:
+    found = told(tmp_path, journey, "senders: {default: {from: a@shop.example}}\n")
+    assert any(says in one for one in found), found
+
+
+@pytest.mark.parametrize(
+    "journey",
+    [
+        audience("{attribute: profile, exists: true}"),
+        audience("{attribute: plan, regex: '^{{'}"),
+        audience("{did: Bought, where: {total: {gt: 5}}, at_least: 1}"),
+        f"description: '{{{{ x }}}}'\n{ENTRY}steps: [{{update: {{description: new}}}}]",
+        mail('{% if event.properties.currency %}{{ 5 | money }}{% endif %}{{ 5 | money: "KRW" }}'),
+        mail('{{ now | date: "%-d. %B %Y 100%%" }}'),
+        # A loop leads back to the wait.
+        f"{ENTRY}steps: [{OPENED}, {MAIL % 'x'}, {{wait: 1d}}, {{go_to: w}}]",
+    ],
+)
+def test_what_is_meant_is_not(tmp_path: Path, journey: str) -> None:
+    assert told(tmp_path, journey, "senders: {default: {from: a@shop.example}}\n") == []

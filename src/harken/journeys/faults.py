@@ -96,6 +96,8 @@ def journey_faults(source: Journey) -> list[Fault]:
 
 
 def _entry_faults(entry: Entry) -> Iterator[Fault]:
+    if entry.key_property is not None and not entry.key_property.strip():
+        yield Fault("$.entry.key", "name the property that tells the runs apart: `key: cart_id`")
     match entry:
         case EventEntry(event=event):
             yield from _event_faults(event, "$.entry.event", own_events.HAPPEN)
@@ -182,7 +184,9 @@ def _steps_faults(steps: list[Step]) -> Iterator[Fault]:
     for path, step in placed:
         yield from _step_faults(step, path, list(seen), messages)
     yield from _never_run(steps, "$.steps")
-    yield from _loops(steps)
+    nodes = lay_out(steps, Traits())
+    yield from _loops(nodes)
+    yield from _too_early(nodes)
 
 
 def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> Iterator[Fault]:
@@ -339,9 +343,33 @@ def _never_run(steps: list[Step], path: str) -> Iterator[Fault]:
             yield from _never_run(limb.steps, f"{path}[{index}].{limb.key}")
 
 
-def _loops(steps: list[Step]) -> Iterator[Fault]:
+def _too_early(nodes: list[Node]) -> Iterator[Fault]:
+    """Waits for what becomes of a message that no run has come to by then."""
+    sent = {node.id: _reached(nodes, place) for place, node in enumerate(nodes)}
+    for place, node in enumerate(nodes):
+        for index, one in enumerate(getattr(node.step, "wait_for", ())):
+            if isinstance(one, AwaitedOutcome) and place not in sent.get(one.message, {place}):
+                problem = (
+                    f"no way leads from `{one.message}` to this step: put the message before it"
+                )
+                yield Fault(f"{node.path}.wait_for[{index}].message", problem)
+
+
+def _reached(nodes: list[Node], start: int) -> set[int]:
+    """The places that a run can come to from this one, which counts only when it comes back."""
+    ways, seen = [start], set[int]()
+    while ways:
+        node = nodes[ways.pop()]
+        ends = isinstance(node.step, Exit) and node.step.exit is True
+        for place in () if ends else (node.after, *(way.to for way in node.ways)):
+            if place < len(nodes) and place not in seen:
+                seen.add(place)
+                ways.append(place)
+    return seen
+
+
+def _loops(nodes: list[Node]) -> Iterator[Fault]:
     """Ways back without a wait: the run would go round for ever at once."""
-    nodes = lay_out(steps, Traits())
     for place, node in enumerate(nodes):
         if isinstance(node.step, GoTo) and _comes_back(nodes, place):
             yield Fault(f"{node.path}.go_to", "this loop needs a `wait` or `wait_for` in it")

@@ -70,6 +70,7 @@ ALWAYS = frozenset(
 )
 """Values that every message has."""
 
+CURRENCY = "event.properties.currency"
 _PRESENT = (EqExpression, GtExpression, GeExpression, LtExpression, LeExpression)
 _NOTHING = (Blank, Empty, Nil)
 
@@ -137,6 +138,8 @@ class _Walk:
         """Look at a node; the guards that hold for what follows it."""
         for expression in node.expressions():
             self._names(expression)
+            if self._needs_defaults and CURRENCY not in guards:
+                self._currency(expression)
         if isinstance(node, OutputNode | EchoNode):
             self._output(node.expression, guards)
         elif isinstance(node, CycleNode):
@@ -353,6 +356,12 @@ class _Walk:
             given = one.args[0].value if one.args else None
             if isinstance(given, StringLiteral) and (fault := literal_fault(one.name, given.value)):
                 self._add(fault, one.token)
+
+    def _currency(self, expression: Expression) -> None:
+        for one in getattr(expression, "filters", None) or ():
+            if one.name == "money" and not one.args:
+                hint = f"write one, as `money: 'KRW'`, or put it in `{{% if {CURRENCY} %}}`"
+                self._add(f"`money` has no currency when the event says none: {hint}", one.token)
 
     def _known(self, path: Path, at: Token | None) -> None:
         root = path.path[0]

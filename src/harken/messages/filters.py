@@ -36,6 +36,8 @@ STYLES = (*_STYLES, "day", "weekday", "time", "datetime")
 """What `date` knows by name."""
 # What strftime would write in the server's language.
 _NAMES = {"%A": "EEEE", "%a": "EEE", "%B": "LLLL", "%b": "LLL", "%h": "LLL", "%p": "a"}
+_DIRECTIVE = re.compile(r"%[-_0^#]?(.?)", re.DOTALL)
+_DIRECTIVES = frozenset("aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%")
 _CURRENCIES: frozenset[str] = frozenset(list_currencies())
 
 
@@ -232,6 +234,8 @@ def literal_fault(name: str, written: str) -> str:
         case "date" if "%" not in written and written not in STYLES:
             hint = did_you_mean(written, STYLES) or f"; it is one of {', '.join(STYLES)}"
             return f"`{written[:20]}` is no style of dates{hint}"
+        case "date" if unknown := set(_DIRECTIVE.findall(written)) - _DIRECTIVES:
+            return f"`%{min(unknown)}` stands for nothing in a date; write `%%` for a percent sign"
         case "money" if written.upper() not in _CURRENCIES:
             return f"`{written[:20]}` is no currency; write one such as 'KRW'"
         case "josa":
