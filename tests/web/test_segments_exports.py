@@ -74,6 +74,8 @@ PEOPLE = {
 def members(segment: str, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
     if segment == "gone":
         raise NotFound("there is no segment 'gone'")
+    if segment == "shrinking" and after >= 4:
+        return []
     people = () if segment == "empty" else PEOPLE.values()
     return [(one.id, one.user_id) for one in people if one.id > after][:limit]
 
@@ -135,6 +137,14 @@ def test_members_arrive_in_batches_that_say_which_is_the_last(
 def test_a_segment_without_members_is_told_once(exports: Exports, receiver: Receiver) -> None:
     assert ended(exports, exports.add(wish(receiver.url, "empty"))).members == 0
     assert receiver.members() == [[]]
+
+
+def test_a_last_batch_comes_also_when_those_to_come_have_left(
+    exports: Exports, receiver: Receiver
+) -> None:
+    assert ended(exports, exports.add(wish(receiver.url, "shrinking"))).members == 4
+    assert receiver.members() == [["u1", "u2"], ["u3", "u4"], []]
+    assert [body["data"]["last"] for _, body in receiver.got] == [False, False, True]
 
 
 def test_a_batch_is_signed_as_standard_webhooks_has_it(

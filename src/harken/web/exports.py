@@ -180,12 +180,12 @@ class Exports:
             if found is None:
                 return
             some, last = found[: one.batch], len(found) <= one.batch
-            if some or not one.batches:
-                delivered = self._deliver(one, some, last=last)
-                if delivered is None:
-                    return
-                one = delivered
-                self._progress(one)
+            # Who was to follow may have left the segment: then an empty batch says that it is over.
+            delivered = self._deliver(one, some, last=last)
+            if delivered is None:
+                return
+            one = delivered
+            self._progress(one)
             if last:
                 self._end(one.id, "done", "")
                 return
