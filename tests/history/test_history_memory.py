@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from history_kit import event
 
+from harken.errors import BadInput
 from harken.history import duck
 from harken.history.duck import DuckHistory
 from harken.history.rows import encode_batch
@@ -66,4 +67,14 @@ def test_history_gives_back_what_a_burst_needed(tmp_path: Path) -> None:
     history = DuckHistory(tmp_path / "history.duckdb")
     asked = "SELECT current_setting('allocator_background_threads')"
     assert history.query(asked) == [(True,)]
+    history.close()
+
+
+def test_a_question_that_needs_too_much_memory_is_told_what_would_give_it_more(
+    tmp_path: Path,
+) -> None:
+    history = DuckHistory(tmp_path / "history.duckdb", memory="20MB")
+    with pytest.raises(BadInput, match=r"within the 20MB .* \(HARKEN_HISTORY_MEMORY\)"):
+        history.query("SELECT list(range) FROM range(30000000)")
+    assert history.query("SELECT 1") == [(1,)]
     history.close()

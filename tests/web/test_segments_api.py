@@ -106,6 +106,16 @@ def test_what_is_no_number_among_numbers_spoils_no_answer(people: Shop, odd: Any
     assert people.app.rest.state.api.segments.record_sizes() == 3
 
 
+def test_a_segment_that_cannot_be_counted_keeps_no_other_from_it(people: Shop) -> None:
+    # Within what may be written, and more than the engine of history takes.
+    heavy = {"any": [{"attribute": f"a{number}", "equals": number} for number in range(1000)]}
+    more = {"heavy": {"segment": "heavy", "rule": heavy}}
+    people.apply({**PROJECT, "segments": {**SEGMENTS, **more}})
+    counts = {one["name"]: one["count"] for one in people.get("/segments")["segments"]}
+    assert counts == {"buyers": 1, "guests": 0, "heavy": None, "korean": 2}
+    assert people.app.rest.state.api.segments.record_sizes() == 3
+
+
 def test_each_condition_tells_what_it_lets_through(people: Shop) -> None:
     found = people.post("/segments/breakdown", {"rule": RULE})
     assert (found["count"], found["total"]) == (1, 4)

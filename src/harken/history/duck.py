@@ -125,6 +125,9 @@ class DuckHistory(History):
                 cursor.execute("ROLLBACK")
         except duckdb.InterruptException:
             raise BadInput(f"the query took longer than {seconds:g} s") from None
+        except duckdb.OutOfMemoryException:
+            memory = f"the {self._memory} that it may use (HARKEN_HISTORY_MEMORY)"
+            raise BadInput(f"history cannot answer this within {memory}") from None
         except duckdb.IOException as fault:
             raise Unavailable(f"history: {fault}") from fault
         except (duckdb.Error, TypeError, ValueError, OverflowError) as fault:

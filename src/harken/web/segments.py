@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
-from harken.errors import BadDefinition, Fault
+from harken.errors import BadDefinition, BadInput, Fault
 from harken.files.reader import read
 from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
+from harken.logs import structlog
 from harken.loops.backfill import NOTE
 from harken.segments import questions
 from harken.segments.dialects.duckdb import DUCKDB_CAREFUL
@@ -104,6 +105,8 @@ class Known(NamedTuple):
 
 
 NEVER = (float("-inf"), None)
+
+log = structlog.get_logger("segments")
 
 
 class Segments:
@@ -239,7 +242,7 @@ class Segments:
         for name in sorted(segments, key=lambda name: kept[name][0]):
             now = time.monotonic()
             if now < until and now - kept[name][0] > FRESH:
-                kept[name] = (now, self.counted(name))
+                kept[name] = (now, self._counted_if_it_can_be(name))
         return {name: known for name, (_, known) in kept.items() if known is not None}
 
     def counted(self, name: str) -> Known:
@@ -254,11 +257,20 @@ class Segments:
         """Write down how large each segment is now, those aside that are warming; how many."""
         warming, sizes = self.warming(), 0
         for name in self.all():
-            if name not in warming:
-                known = self.counted(name)
+            if name not in warming and (known := self._counted_if_it_can_be(name)) is not None:
                 self._services.history.record_size(name, known.at, known.size)
                 sizes += 1
         return sizes
+
+    def _counted_if_it_can_be(self, name: str) -> Known | None:
+        """One segment that takes too long or too much memory must not keep the others from it."""
+        try:
+            return self.counted(name)
+        except BadInput as fault:
+            log.warning("segment_not_counted", segment=name, fault=str(fault))
+            with self._lock:
+                self._counts[self._read[0], name] = (time.monotonic(), None)
+            return None
 
     # -- one customer
 

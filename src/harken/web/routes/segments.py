@@ -100,7 +100,7 @@ class SegmentState(Struct, kw_only=True):
     progress: float
     """Of what a warming segment has to learn, the part that is done (0 to 1)."""
     count: int | None
-    """How many customers are in it; in a list null when it was not counted yet."""
+    """How many customers are in it; in a list null when it was not counted yet, or cannot be."""
     counted_at: str | None
 
 
