@@ -149,6 +149,21 @@ def test_what_a_client_told_in_passing_was_learned(shop: Shop) -> None:
     assert (country["came_from"], country["got"]) == ({"learned": 1}, 1)
 
 
+def test_who_falls_to_the_default_is_counted_with_what_that_says(shop: Shop) -> None:
+    made = project("{{ profile.first_name | default: 'you' }}")
+    steps = made["journeys"]["abandoned-cart"]["source"]["steps"]
+    [message] = [step for step in steps if "message" in step]
+    message["variants"] = [{"name": "near", "weight": 100, "subject": "In {{ profile.city }}"}]
+    shop.apply(made)
+    for number in range(6):
+        where = {"city": "Seoul"} if number < 2 else {}
+        shop.customer(f"u{number}", first_name="Mina", **where)
+        shop.leaves_cart(f"u{number}", value=150)
+    report = shop.get("/journeys/abandoned-cart/creepiness")
+    told = {one["fact"]: (one["got"], one["would_get"]) for one in report["shown"]}
+    assert told == {"profile.city": (2, 2), "profile.first_name": (6, 6)}
+
+
 def test_the_report_tells_what_a_webhook_is_told(shop: Shop) -> None:
     with receiving() as receiver:
         made = project("Hello")

@@ -74,3 +74,25 @@ def coverage(
     found.reasons = dict(reasons.most_common())
     found.aborted = dict(aborted.most_common())
     return found
+
+
+def would_say(
+    message: CompiledMessage,
+    profile: Profile,
+    trigger: Trigger | None,
+    workspace: Workspace,
+    now: int,
+    outside: Outside | None = None,
+) -> str | None:
+    """The variant that a customer would be sent now; None of whom would be sent nothing.
+
+    Where more would have to be fetched to know than a trial may, the one chosen for them.
+    """
+    choice = message.chooser.choose(profile, trigger, now)
+    context = context_of(profile, trigger, workspace, now)
+    try:
+        return render(message, choice.variant, context, None, outside=outside).variant
+    except Unasked:
+        return choice.variant
+    except Aborted:
+        return None

@@ -18,7 +18,7 @@ from harken.people.profile import Profile, Trigger
 from harken.web.api import Api
 from harken.web.creepiness_model import Answered, Creepiness, Shown
 from harken.web.problems import not_there
-from harken.web.projects import audience_of
+from harken.web.projects import MOST_FEEDS, audience_of
 from harken.web.samples import ENTERED, json_object, trigger_of_run
 
 MOST_RECIPIENTS = 5_000
@@ -91,15 +91,25 @@ def _would_get(
     in_force: InForce,
     audience: Sequence[tuple[Profile, Trigger | None]],
 ) -> dict[str, list[Recipient]]:
-    """By step: those who would be sent it now, and the variant chosen for them."""
+    """By step: those who would be sent it now, and the variant that they would get."""
+    # Not at the top: templates take longer to load than Harken may take to start.
+    from harken.messages.coupons import with_examples
+    from harken.messages.coverage import would_say
+
     found: dict[str, list[Recipient]] = defaultdict(list)
     valued = [(one, event, _values(one, event, in_force, api.now)) for one, event in audience]
     for step in journey.messages():
-        chooser = in_force.chooser(journey.name, journey.revision, step)
-        found[step.message] = [
-            (profile, chooser.choose(profile, trigger, api.now).variant, values)
-            for profile, trigger, values in valued
-        ]
+        words = in_force.message(journey.name, journey.revision, step.message)
+        if words is None:
+            continue
+        outside = api.services.fetching.of(in_force.workspace, MOST_FEEDS)
+        for profile, trigger, values in valued:
+            tried = with_examples(
+                trigger, journey, step.message, in_force.coupons, api.now, in_force.zone
+            )
+            said = would_say(words, profile, tried, in_force.workspace, api.now, outside)
+            if said is not None:
+                found[step.message].append((profile, said, values))
     for node in journey.nodes:
         if isinstance(node.step, CallWebhook):
             found[node.id] = [(profile, "", values) for profile, _, values in valued]
