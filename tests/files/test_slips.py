@@ -190,3 +190,33 @@ def test_what_would_do_nothing_is_told(tmp_path: Path, journey: str, says: str) 
 )
 def test_what_is_meant_is_not(tmp_path: Path, journey: str) -> None:
     assert told(tmp_path, journey, "senders: {default: {from: a@shop.example}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("workspace", "says"),
+    [
+        ("attributes: {profile.diet: {class: sensitive}}", "write `diet`"),
+        ("caps: [{at_most: 1, per: 1d, tag: pormo}]", "the tag `pormo`; did you mean `promo`?"),
+        (
+            "approvals: [{journey: b, message: m, attribute: diet, by: me, reason: so}]",
+            "$.approvals[0].journey: there is no journey `b`",
+        ),
+        ("caps: [{at_most: 1, per: 1d, tag: promo}, {at_most: 1, per: 1d, tag: own}]", ""),
+    ],
+)
+def test_names_in_the_workspace_that_nothing_has(tmp_path: Path, workspace: str, says: str) -> None:
+    journey = f"tags: [promo]\n{ENTRY}steps: [{MAIL % 'x'}]\n".replace(
+        "channel: email", "channel: email, tags: [own]"
+    )
+    senders = "senders: {default: {from: a@shop.example}}\n"
+    found = told(tmp_path, journey, senders + workspace + "\n")
+    assert any(says in one for one in found) if says else found == []
+
+
+def test_liquid_in_a_survey_is_told(tmp_path: Path) -> None:
+    (tmp_path / "surveys").mkdir()
+    (tmp_path / "surveys" / "s.yaml").write_text(
+        "survey: s\ntitle: Hi {{ profile.first_name }}\nquestions: [{text: a, ask: Why?}]\n"
+    )
+    found = told(tmp_path, mail("x"), "senders: {default: {from: a@shop.example}}\n")
+    assert any("$.title: `Hi {{ profile.first_name }}`" in one for one in found), found

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from harken.errors import Fault
+from harken.files.plain import plain_steps
+from harken.files.words import did_you_mean
 from harken.inputs import Definitions
 
 LIQUID = ("default", "variants", "payload", "description")
@@ -30,12 +32,50 @@ CALLS = {
 
 def slips(written: Definitions) -> Iterator[tuple[str, str, Fault]]:
     """Each slip: (kind of file, its name, the fault); a warning where data could make it right."""
-    for name, segment in written.segments.items():
-        for fault in _in(segment, "$", ""):
-            yield "segment", name, fault
+    for fault in _workspace(written):
+        yield "workspace", "", fault
+    for kind, named in (("segment", written.segments), ("survey", written.surveys)):
+        for name, source in named.items():
+            for fault in _in(source, "$", ""):
+                yield kind, name, fault
     for name, journey in written.journeys.items():
         for fault in () if journey.archived else _in(journey.source, "$", ""):
             yield "journey", name, fault
+
+
+def _workspace(written: Definitions) -> Iterator[Fault]:
+    """Warn of what the workspace declares under names that nothing has."""
+    workspace = written.workspace
+    for name in _mapping(workspace.get("attributes")):
+        yield from _whole(str(name), f"$.attributes.{name}", ATTRIBUTES)
+    tags = _tags(written)
+    for index, cap in enumerate(_list(workspace.get("caps"))):
+        tag = _mapping(cap).get("tag")
+        if isinstance(tag, str) and tag not in tags:
+            problem = f"no message has the tag `{tag[:60]}`{did_you_mean(tag, tags)}"
+            yield Fault(f"$.caps[{index}].tag", problem, warning=True)
+    for index, approval in enumerate(_list(workspace.get("approvals"))):
+        name = _mapping(approval).get("journey")
+        if isinstance(name, str) and name not in written.journeys:
+            problem = f"there is no journey `{name[:60]}`{did_you_mean(name, written.journeys)}"
+            yield Fault(f"$.approvals[{index}].journey", problem, warning=True)
+
+
+def _tags(written: Definitions) -> list[str]:
+    """Of all messages, those of their journeys among them."""
+    found: list[Any] = []
+    for journey in written.journeys.values():
+        for _, part in (("", journey.source), *plain_steps(journey.source.get("steps"))):
+            found += _list(part.get("tags"))
+    return sorted({tag for tag in found if isinstance(tag, str)})
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _in(value: Any, path: str, key: str) -> Iterator[Fault]:
@@ -63,10 +103,9 @@ def _in(value: Any, path: str, key: str) -> Iterator[Fault]:
 
 def _text(text: str, path: str, key: str) -> Iterator[Fault]:
     if "{{" in text and key != "regex":
-        problem = (
-            f"`{text[:60]}` stays as it stands, for nothing is filled in here; steps take a value "
-            "by `{event_property: x}` or `{answer: step.x}`"
-        )
+        problem = f"`{text[:60]}` stays as it stands: nothing is filled in here"
+        if ".steps[" in path:
+            problem += "; steps take values by `{event_property: x}` or `{answer: step.x}`"
         yield Fault(path, problem)
     elif key == "attribute" or path == "$.entry.date":
         yield from _whole(text, path, ATTRIBUTES)
