@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harken import logs
-from harken.running.roles import SWITCH
+from harken.running.roles import COLLECT, SWITCH
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def scratch() -> Iterator[Path]:
 def as_the_engine() -> None:
     """Collect garbage and switch threads as the engine's process does."""
     logs.set_up("warning", "bench")
-    gc.set_threshold(50_000, 50, 50)
+    gc.set_threshold(*COLLECT)
     sys.setswitchinterval(SWITCH)
 
 

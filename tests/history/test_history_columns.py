@@ -12,9 +12,24 @@ from harken.history.duck import DuckHistory
 from harken.history.rows import Snapshot, encode_batch
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+ALIKE = st.builds(lambda word, rows: [word] * rows, WORDS, st.integers(2, 4))
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
 
 
-@given(st.lists(st.lists(WORDS | st.just(""), max_size=5), min_size=1))
+@given(st.lists(NUMBERS, min_size=1, max_size=4), st.integers(1, 3))
+def test_integers_take_eight_bytes_each(numbers: list[int], times: int) -> None:
+    for values in (numbers * times, numbers[:1] * times):
+        (packed,) = columns.INTEGERS.pack(values)
+        assert memoryview(packed).cast("q").tolist() == values
+
+
+@pytest.mark.parametrize("values", [[2**63], [2**63, 2**63], [0, -(2**63) - 1]])
+def test_integers_of_more_are_refused(values: list[int]) -> None:
+    with pytest.raises(OverflowError):
+        columns.INTEGERS.pack(values)
+
+
+@given(st.lists(st.lists(WORDS | st.just(""), max_size=5) | ALIKE, min_size=1))
 def test_texts_come_back_from_parts_that_are_joined(parts: list[list[str]]) -> None:
     packed = [(len(values), columns.TEXTS.pack(values)) for values in parts]
     whole, rows = columns.joined(packed), sum(map(len, parts))

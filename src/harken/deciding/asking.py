@@ -185,11 +185,12 @@ def _groups(handling: Handling, run: Run, candidate: Candidate, choice: Choice) 
         found["experiment"] = choice.drawn.facts()
     if run.arms:
         found["arms"] = dict(run.arms)
-    group = group_of(candidate, profile, policy)
-    if group is not None:
-        found["holdout"] = {"arm": group[0], "shares": group[1]}
-    if holdout(candidate, profile, handling.now, policy).outcome == "control":
-        found["held_out"] = True
+    if policy.holdout_percent or candidate.control_percent or candidate.split:
+        group = group_of(candidate, profile, policy)
+        if group is not None:
+            found["holdout"] = {"arm": group[0], "shares": group[1]}
+        if holdout(candidate, profile, handling.now, policy).outcome == "control":
+            found["held_out"] = True
     return found
 
 

@@ -26,6 +26,10 @@ AFTER_FAILURE = 0.5
 SWITCH = 0.0005
 """Seconds a thread may keep Python's lock that another waits for: each step of a commit does."""
 
+COLLECT = (200_000, 50, 50)
+"""After how much the processes look for garbage in cycles. Documents hold none, so what there is
+comes to little, and each time all that a batch has made is looked through: 2 ms."""
+
 REST = 3.0
 """Seconds without work after which memory is given back that only work needs."""
 
@@ -54,8 +58,7 @@ def main(role: str) -> None:
     place = orders.settings.run / f"{role}-{orders.number}.lock"
     if not alone(place, stopping):
         return
-    # Documents hold no cycles: looking for some after every 700 of them costs more than it frees.
-    gc.set_threshold(50_000, 50, 50)
+    gc.set_threshold(*COLLECT)
     sys.setswitchinterval(SWITCH)
     if role == "engine":
         run_engine(orders.settings, bells, stopping)
