@@ -2,6 +2,8 @@
 
 from hashlib import blake2b, md5
 
+IDS = 1 << 63
+"""Profile ids are below this, and evenly spread."""
 NAMED_BY = ("user", "anonymous", "profile")
 HEXADECIMAL = "0123456789abcdef"
 

@@ -166,8 +166,8 @@ def test_a_back_fill_goes_on_after_a_restart(shop: Shop, monkeypatch: pytest.Mon
     shop.apply(segments={"keen": THRICE}, settle=False)
     begin_to_fill(shop)
     shop.harken.engine.turn()
-    assert len([user for user in users if shop.segments(user)]) == 3
     shop.reopen()
+    assert len([user for user in users if shop.segments(user)]) == 3
     assert [0 < one.done < 10 for one in shop.harken.engine.definitions.filling.passes] == [True]
     shop.work()
     assert all(shop.segments(user) == ["keen"] for user in users)

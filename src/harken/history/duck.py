@@ -220,7 +220,7 @@ class DuckHistory(History):
         with _storage():
             for trait_id in trait_ids:
                 for id, state in filling.read(self._cursor(), trait_id, after, upto):
-                    found.setdefault(id, {})[trait_id] = answers.plain(state)
+                    found.setdefault(id, {})[trait_id] = state
         return found
 
     def filled_ids(self, trait_id: str, after: int, limit: int) -> list[int]:

@@ -14,11 +14,13 @@ from typing import Any
 import duckdb
 
 from harken.errors import BadInput
+from harken.history.answers import plain
+from harken.ids import IDS
 
 NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
 PREFIX = "filling_"
-IDS = 1 << 63
-"""Profile ids are below this, and evenly spread."""
+READY = frozenset({"BIGINT", "BIGINT[]", "VARCHAR[]"})
+"""Types of states that Python has as we want them."""
 ROWS_OF_A_SLICE = 2_000_000
 MOST_SLICES = 1 << 14
 EXISTS = "SELECT count(*) FROM duckdb_tables() WHERE table_name = $1"
@@ -81,7 +83,10 @@ def read(
 ) -> list[tuple[int, Any]]:
     """(profile id, state) of customers above `after`, `upto` included."""
     sql = f"SELECT profile_id, state FROM {table_of(trait_id)} WHERE profile_id > $1"
-    return cursor.execute(f"{sql} AND profile_id <= $2", [after, upto]).fetchall()
+    rows = cursor.execute(f"{sql} AND profile_id <= $2", [after, upto]).fetchall()
+    if str(cursor.description[1][1]) in READY:
+        return rows
+    return [(id, plain(state)) for id, state in rows]
 
 
 def ids(cursor: duckdb.DuckDBPyConnection, trait_id: str, after: int, limit: int) -> list[int]:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from harken.clock import Clock
 from harken.definitions import InForce
 from harken.history.base import History
+from harken.ids import IDS
 from harken.inputs import Fill
 from harken.logs import structlog
 from harken.loops.concerned import Concerned
@@ -29,7 +30,7 @@ from harken.segments.sql_traits import state_from, trait_states
 log = structlog.get_logger("backfill")
 
 NOTE = "filling"
-SHARE = 5
+SHARE = 4
 """Beside other work, slices take one part in so many of the time at most. It is measured in what
 they have of the processor: the busier a machine is, the longer they would seem to take."""
 LATE = 500
@@ -45,7 +46,7 @@ class Customers(Protocol):
 
     def profile_ids(self, after: int, limit: int) -> list[int]: ...
 
-    def count_profiles(self) -> int: ...
+    def about_profiles(self) -> int: ...
 
     def history_end(self) -> int: ...
 
@@ -111,7 +112,7 @@ class Backfill(Preparer):
             and definitions.fail_for_nothing(segments, traits)
         )
         filling.named = sorted({*filling.named, *definitions.segments.by_name})
-        total = self._store.count_profiles()
+        total = self._store.about_profiles()
         if not filling.passes:
             self._concerned = Concerned()
         if total and (traits or segments or definitions.dates_differ(before)):
@@ -195,8 +196,7 @@ class Backfill(Preparer):
         if now.sparse and self._concerned.known:
             tables = list(self._tables(now))
             ids, upto = self._concerned.take(now.number, self._history, tables, now.cursor, limit)
-            # Ids are hashes, evenly spread.
-            return ids, upto, now.total * (upto + 1) >> 63
+            return ids, upto, now.total * (upto + 1) // IDS
         if now.only:
             ids = [id for id in now.only if id > now.cursor][:limit]
         else:
@@ -232,11 +232,11 @@ class Backfill(Preparer):
         tables = self._tables(now)
         if self._history is None or not tables:
             return {}
-        found: dict[int, dict[str, Any]] = {}
-        for id, states in self._history.filling(list(tables), now.cursor, upto).items():
-            for table, raw in states.items():
-                found.setdefault(id, {})[tables[table].id] = state_from(tables[table], raw)
-        return found
+        found = self._history.filling(list(tables), now.cursor, upto)
+        return {
+            id: {tables[name].id: state_from(tables[name], raw) for name, raw in states.items()}
+            for id, states in found.items()
+        }
 
     def _tables(self, one: Pass) -> dict[str, Trait]:
         """The traits of a pass by what history calls their states: another must not find these."""

@@ -231,7 +231,7 @@ class Runner(Preparer):
             if one.state not in ("selecting", "running") or one.table in self._sizes:
                 continue
             if history is None:
-                self._sizes[one.table] = self._store.count_profiles()
+                self._sizes[one.table] = self._store.about_profiles()
             elif definitions is None or history.watermark() < one.upto:
                 continue
             else:

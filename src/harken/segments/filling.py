@@ -75,7 +75,7 @@ class Filling(Struct):
     def shares(self) -> dict[str, float]:
         """How far each segment is that is not whole yet, 0 to 1."""
         return {
-            name: one.done / one.total if one.total else 0.0
+            name: min(one.done / one.total, 1.0) if one.total else 0.0
             for one in self.passes
             if not one.only
             for name in one.segments

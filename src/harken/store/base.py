@@ -179,8 +179,8 @@ class Store(Protocol):
     def profile_ids(self, after: int, limit: int) -> list[int]:
         """The next ids above `after` that have a document (or tombstone), in order."""
 
-    def count_profiles(self) -> int:
-        """How many documents there are."""
+    def about_profiles(self) -> int:
+        """About how many documents there are: exact below 10,000, else within a few percent."""
 
     def due(self, now: int, limit: int) -> list[WakeUp]:
         """The earliest wake-ups due at `now`."""
