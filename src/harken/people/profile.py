@@ -300,7 +300,9 @@ def point_of(value: Any) -> tuple[float, float] | None:
 
 
 def _degrees(value: Any, most: int) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    # Not isinstance of a union: that takes four times as long.
+    kind = type(value)
+    if kind is not float and kind is not int:
         return None
     return float(value) if -most <= value <= most else None
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from harken.people.profile import Profile, Trigger
@@ -26,6 +27,7 @@ from harken.values import Duration
 
 InRange = Callable[[int], bool]
 NOTHING: list[Any] = []
+_value = itemgetter(1)
 
 
 def compile_did(rule: Did, traits: Traits) -> Check:
@@ -92,22 +94,19 @@ def count_range(rule: Did | Messages) -> InRange:
     return lambda count: low <= count <= most
 
 
-def followed_times(rule: Did, times: Sequence[int], later: Sequence[int]) -> list[int]:
-    """Those of the times after which one of `later` came, at most `in` later."""
-    follow = rule.then or rule.then_not
-    span = follow.in_ if follow else None
-    found = []
+def followed_times(
+    times: Sequence[int], later: Sequence[int], span: int | None, *, followed: bool = True
+) -> list[int]:
+    """Those of the times after which one of `later` came, at most `span` ms (None: any) later.
+
+    Or, not `followed`, those after which none did, also if it still may.
+    """
+    found, count = [], len(later)
     for at in times:
         place = bisect_right(later, at)
-        if place < len(later) and (span is None or later[place] <= at + span):
+        if (place < count and (span is None or later[place] <= at + span)) is followed:
             found.append(at)
     return found
-
-
-def unfollowed_times(rule: Did, times: Sequence[int], later: Sequence[int]) -> list[int]:
-    """Those of the times after which none of `later` came within `in`, also if it still may."""
-    found = set(followed_times(rule, times, later))
-    return [at for at in times if at not in found]
 
 
 def measure_kinds(rule: Measure) -> tuple[Kind, Kind]:
@@ -171,17 +170,15 @@ def pairs_reader(rule: Measure) -> Callable[[list[Any]], float | None]:
     """From the pairs inside a window to the measure's value; None when it has none."""
     match rule:
         case Sum():
-            return lambda pairs: sum([pair[1] for pair in pairs]) / 1e6
+            return lambda pairs: sum(map(_value, pairs)) / 1e6
         case Average():
-            return lambda pairs: (
-                sum([pair[1] for pair in pairs]) / 1e6 / len(pairs) if pairs else None
-            )
+            return lambda pairs: sum(map(_value, pairs)) / 1e6 / len(pairs) if pairs else None
         case Min():
-            return lambda pairs: min([pair[1] for pair in pairs]) / 1e6 if pairs else None
+            return lambda pairs: min(map(_value, pairs)) / 1e6 if pairs else None
         case Max():
-            return lambda pairs: max([pair[1] for pair in pairs]) / 1e6 if pairs else None
+            return lambda pairs: max(map(_value, pairs)) / 1e6 if pairs else None
         case _:
-            return lambda pairs: len({pair[1] for pair in pairs})
+            return lambda pairs: len(set(map(_value, pairs)))
 
 
 def compile_occasion(rule: First | Last, traits: Traits) -> Check:
@@ -265,22 +262,25 @@ def _followed(rule: Did, traits: Traits) -> Callable[[Profile, int], int]:
     times_of = span_times(rule, traits)
     follow = rule.then or rule.then_not
     assert follow is not None
-    later = traits.of_follow(rule, follow)
+    later, span = traits.of_follow(rule, follow), follow.in_
     if rule.then is not None:
 
         def followed(profile: Profile, now: int) -> int:
             times = times_of(profile, now)
             if not times:
                 return 0
-            return len(followed_times(rule, times, profile.traits.get(later, NOTHING)))
+            return len(followed_times(times, profile.traits.get(later, NOTHING), span))
 
         return followed
-    span = follow.in_ or 0
+    wait = int(span or 0)
 
     def unfollowed(profile: Profile, now: int) -> int:
         times = times_of(profile, now)
-        over = times[: bisect_right(times, now - span)]
-        return len(unfollowed_times(rule, over, profile.traits.get(later, NOTHING)))
+        over = times[: bisect_right(times, now - wait)]
+        if not over:
+            return 0
+        since = profile.traits.get(later, NOTHING)
+        return len(followed_times(over, since, span, followed=False))
 
     return unfollowed
 

@@ -3,6 +3,7 @@
 Numbers compare as doubles, as in every engine; a flag is no number, and a text is none.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,12 @@ Properties = dict[str, Any]
 
 LONGEST_TEXT = 10_000
 """Regular expressions look at this much of a value."""
+
+PLAIN_TEXT = re.compile(
+    r"(\^?)((?:[A-Za-z0-9 @_~%&,;:'\"<>=!/#-]|\\[.@+*?$^|()\[\]{}/_-])*)(\$?)", re.A
+)
+"""A regular expression that is but a text, where it begins or ends said or not."""
+ESCAPED = re.compile(r"\\(.)")
 
 date_of: Callable[[str], int | None] = lru_cache(maxsize=10_000)(parse_date)
 """`parse_date`, remembered: the same few dates are met again and again."""
@@ -53,6 +60,7 @@ def compile_regex(pattern: str) -> Any:
     """An RE2 pattern: linear time on any value. Raises ValueError when it is none."""
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True
     try:
         return re2.compile(pattern, options)
     except re2.error as fault:
@@ -200,13 +208,29 @@ def _number(passes: Callable[[float], bool]) -> Passes:
 
 
 def _matches(pattern: str) -> Passes:
-    search = compile_regex(pattern).search
+    search, plain = compile_regex(pattern).search, PLAIN_TEXT.fullmatch(pattern)
+    if plain is not None:
+        return _finds(ESCAPED.sub(r"\1", plain[2]), start=bool(plain[1]), end=bool(plain[3]))
 
     def passes(value: Any) -> bool:
         if not isinstance(value, str):
             return False
         # As bytes: for a text the library also works out where in it the match lies.
         return search(value[:LONGEST_TEXT].encode("utf-8", "surrogatepass")) is not None
+
+    return passes
+
+
+def _finds(wanted: str, *, start: bool, end: bool) -> Passes:
+    """What a pattern says that is but a text, perhaps at an end: a tenth of its time."""
+
+    def passes(value: Any) -> bool:
+        if not isinstance(value, str):
+            return False
+        seen = value[:LONGEST_TEXT]
+        if start:
+            return seen == wanted if end else seen.startswith(wanted)
+        return seen.endswith(wanted) if end else wanted in seen
 
     return passes
 

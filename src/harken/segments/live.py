@@ -99,11 +99,21 @@ def attribute_value(profile: Profile, path: str) -> Any:
 
 
 def distance(here: tuple[float, float], there: Point) -> float:
-    """Metres as the crow flies, by the haversine formula."""
-    lower, upper = radians(here[0]), radians(there.latitude)
-    across = radians(there.longitude - here[1])
-    half = sin((upper - lower) / 2) ** 2 + cos(lower) * cos(upper) * sin(across / 2) ** 2
-    return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(half)))
+    """Metres as the crow flies."""
+    return distance_to(there)(here)
+
+
+def distance_to(there: Point) -> Callable[[tuple[float, float]], float]:
+    """Latitude and longitude -> metres as the crow flies, by the haversine formula."""
+    upper, longitude = radians(there.latitude), there.longitude
+    flat = cos(upper)
+
+    def metres(here: tuple[float, float]) -> float:
+        lower, across = radians(here[0]), radians(longitude - here[1])
+        half = sin((upper - lower) / 2) ** 2 + cos(lower) * flat * sin(across / 2) ** 2
+        return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(half)))
+
+    return metres
 
 
 def _compile_tree(rule: All | Any_ | Not, traits: Traits) -> Check:
@@ -223,10 +233,10 @@ def _consent(rule: ConsentIs) -> Check:
 
 
 def _near(rule: Near) -> Check:
-    there, radius = rule.near, rule.radius
+    metres, radius = distance_to(rule.near), rule.radius
 
     def check(profile: Profile, event: Trigger | None, now: int) -> bool:
         here = profile.location()
-        return here is not None and distance(here, there) <= radius
+        return here is not None and metres(here) <= radius
 
     return check

@@ -21,7 +21,6 @@ from harken.segments.behaviour import (
     occasion_time,
     pairs_since,
     span_times,
-    unfollowed_times,
 )
 from harken.segments.calendar import (
     ONE_DAY,
@@ -209,11 +208,12 @@ def _counted(rule: Did, traits: Traits) -> Watch:
         return _enough(traits.of_span("times", rule.did, rule), int(rule.within), low)
     times_of, span, ahead = span_times(rule, traits), window(rule.within), window(rule.within)
     later = traits.of_follow(rule, rule.then) if rule.then is not None else ""
+    followed_by = rule.then.in_ if rule.then is not None else None
 
     def watch(profile: Profile, now: int) -> Answer:
         times = times_of(profile, now)
         if later:
-            times = followed_times(rule, times, profile.traits.get(later, NOTHING))
+            times = followed_times(times, profile.traits.get(later, NOTHING), followed_by)
         count = len(times)
         if count < low:
             return False, NEVER
@@ -242,12 +242,14 @@ def _enough(id: str, span: int, wanted: int) -> Watch:
 def _not_followed(rule: Did, traits: Traits) -> Watch:
     """Each event counts from when its time to be followed is over until it leaves the window."""
     assert rule.then_not is not None
-    in_range, wait = count_range(rule), int(rule.then_not.in_ or 0)
+    in_range, within = count_range(rule), rule.then_not.in_
+    wait = int(within or 0)
     times_of, later = span_times(rule, traits), traits.of_follow(rule, rule.then_not)
     span = window(rule.within) if rule.within is not None else None
 
     def watch(profile: Profile, now: int) -> Answer:
-        times = unfollowed_times(rule, times_of(profile, now), profile.traits.get(later, NOTHING))
+        since = profile.traits.get(later, NOTHING)
+        times = followed_times(times_of(profile, now), since, within, followed=False)
         count = sum(at + wait <= now for at in times)
         return _first_change(in_range, count, sorted(_changes(times, wait, span, now)))
 
