@@ -6,7 +6,7 @@ import pytest
 
 from harken.ids import profile_id
 from harken.people.profile import Profile, encode
-from harken.store import sqlite
+from harken.store import census
 from harken.store.base import Batch
 from harken.store.sqlite import SqliteStore
 
@@ -14,7 +14,7 @@ from harken.store.sqlite import SqliteStore
 def test_few_are_counted_and_many_estimated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "FIRST", 400)
+    monkeypatch.setattr(census, "FIRST", 400)
     store = SqliteStore(tmp_path / "state.db")
     assert store.about_profiles() == 0
     for start, end in ((0, 399), (399, 5_000)):

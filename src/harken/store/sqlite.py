@@ -9,11 +9,10 @@ import msgspec
 
 from harken.channels.table import CALL, SENDING
 from harken.effects import Outgoing
-from harken.ids import IDS
 from harken.inputs import Definitions, Feedback, JourneySource, WakeUp, decode_definitions
 from harken.people import profile as documents
 from harken.people.profile import Profile
-from harken.store import coupons
+from harken.store import census, coupons
 from harken.store.base import Batch, LedgerRow, Result
 from harken.store.connection import Database, slices, within, write_rows
 
@@ -26,9 +25,6 @@ _encode_json = msgspec.json.Encoder().encode
 _decode_ids = msgspec.json.Decoder(set[str]).decode
 _source = msgspec.msgpack.Decoder(JourneySource).decode
 
-
-FIRST = 10_000
-"""Customers by whom it is estimated how many there are."""
 
 # Those that `messages_trouble` in schema.sql holds.
 TROUBLED = ("unsure", "failed", "aborted", "bounced")
@@ -76,11 +72,8 @@ class SqliteStore:
         return [row[0] for row in self._rows(sql, [after, limit])]
 
     def about_profiles(self) -> int:
-        # To count them all reads every page, while the engine waits. Ids are evenly spread: how
-        # far the first ones reach says how many there are.
-        first = f"SELECT id FROM profiles ORDER BY id LIMIT {FIRST}"
-        count, reach = self._one(f"SELECT count(*), max(id) FROM ({first})", [])
-        return int(count) if count < FIRST else count * IDS // (reach + 1)
+        with self.database.reporting():
+            return census.about_profiles(self.database.connection)
 
     def due(self, now: int, limit: int) -> list[WakeUp]:
         sql = "SELECT due, profile_id, key, body FROM wakeups WHERE due <= ? ORDER BY due LIMIT ?"
