@@ -4,11 +4,15 @@ import sys
 import time
 from pathlib import Path
 
-from history_kit import batch_of
+from history_kit import EACH, batch_of
 
+from harken.history import duck, worker
 from harken.history.duck import DuckHistory
 from harken.history.worker import Feeder
 from harken.store.sqlite import SqliteStore
+
+# Small, so that commits of many pieces, which part batches, are among those that are killed.
+worker.PIECE_BYTES, duck.TOGETHER = 4_000, 7 * EACH + 3
 
 
 def main(folder: Path) -> None:

@@ -12,17 +12,21 @@ from harken.history.columns import Kind, Packed, ends
 
 
 def tables(
-    kinds: Mapping[str, Kind], columns: Sequence[Packed], rows: int, at_once: int
+    kinds: Mapping[str, Kind], columns: Sequence[Packed], rows: int, at_once: int, which: slice
 ) -> Iterator[Any]:
-    """Arrow arrays of so many rows at most, for `register`. They share the bytes of the columns."""
+    """Arrow arrays of so many rows at most, for `register`, of `which` of the rows.
+
+    They share the bytes of the columns.
+    """
     types = {name: getattr(nanoarrow, kind.type)() for name, kind in kinds.items()}
     buffers = [
         [None, *column] if len(column) == 1 else [None, ends(column, rows), column[1]]
         for column in columns
     ]
     schema = nanoarrow.struct(types)
-    for start in range(0, rows, at_once):
-        size = min(at_once, rows - start)
+    first, stop, _ = which.indices(rows)
+    for start in range(first, stop, at_once):
+        size = min(at_once, stop - start)
         children = [
             nanoarrow.c_array_from_buffers(type, size, column, offset=start)
             for type, column in zip(types.values(), buffers, strict=True)

@@ -3,12 +3,14 @@
 `remote.RemoteHistory` is the same interface over a socket, for processes that do not hold the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from harken.effects import Decision, Happening
 
 Row = tuple[Any, ...]
+Batches = Sequence[tuple[int, bytes]]
+"""Numbered blobs (`rows.encode_batch`), in order."""
 
 TIMELINE_LIMIT = 100
 """Entries of a page of the time line, when no other number is asked for."""
@@ -24,17 +26,23 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
+def no_more(_after: int) -> Batches:
+    """Nothing follows."""
+    return ()
+
+
 class History(Protocol):
     """Events and decisions of all customers. Times are ms. Safe to call from many threads.
 
     Every verb raises `Unavailable` when history cannot be read or written now.
     """
 
-    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
-        """Take numbered batches (`rows.encode_batch`), in order, durably and all or none.
+    def append(self, batches: Batches, more: Callable[[int], Batches] = no_more) -> None:
+        """Take batches durably and all or none.
 
         A batch that was taken before (its number is not above the watermark) is left out, so a
-        batch may be offered again after a crash.
+        batch may be offered again after a crash. `more` is asked for those that follow a number,
+        a few at a time, for as long as history wants to write them together with the first.
         """
 
     def watermark(self) -> int:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -17,9 +17,18 @@ from harken.effects import Decision, Happening
 from harken.errors import BadInput, Unavailable
 from harken.history import answers, duck_write, filling
 from harken.history.answers import DECISION_FIELDS, EVENT_FIELDS
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Row, Table
+from harken.history.base import (
+    QUERY_LIMIT,
+    QUERY_SECONDS,
+    TIMELINE_LIMIT,
+    Batches,
+    History,
+    Row,
+    Table,
+    no_more,
+)
 from harken.history.export import export
-from harken.history.rows import Rekey, decode_batch
+from harken.history.rows import Rekey
 
 MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2"
 FLOOR = f"""
@@ -51,7 +60,12 @@ QUALIFY row_number() OVER (PARTITION BY profile_id ORDER BY ts DESC) = 1
 ORDER BY ts DESC LIMIT $2
 """
 SIZES = "SELECT ts, size FROM segment_sizes WHERE segment = $1 AND ts >= $2 ORDER BY ts, rowid"
+UPTO = "SELECT upto FROM taken"
+PART = "SELECT part FROM taken"
 END_OF_TIME = 2**63 - 1
+TOGETHER = 122_880
+"""Events of one transaction, when so many wait: a full group of rows, which DuckDB writes to its
+place in the file, and not first to its write-ahead log."""
 CHECKPOINT = "32MB"
 """WAL before a checkpoint, each of which writes the last, half full group of rows anew."""
 LITTLE = 4_000_000
@@ -79,28 +93,34 @@ class DuckHistory(History):
         self._config = _config(memory, threads)
         self._writing = threading.Lock()
         self._held_until = self._appended = 0.0
+        self._reached = 0
+        """The number of the last batch that was tried."""
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._broken = False
         self._filling = threading.Lock()
         self._preparing: Preparing | None = None
         self._open()
 
-    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
+    def append(self, batches: Batches, more: Callable[[int], Batches] = no_more) -> None:
         with self._writing:
-            self._appended = monotonic()
             upto = self._upto()
             fresh = [(number, blob) for number, blob in batches if number > upto]
             if not fresh:
                 return
-            pages = [(number, page) for number, blob in fresh for page in decode_batch(blob)]
+            # What failed together is taken each for itself.
+            alone = fresh[-1][0] <= self._reached
             try:
-                self._take(pages, fresh[-1][0])
+                self._take(fresh, no_more if alone else more)
             except duck_write.Unfit:
-                self._take(duck_write.repair(self._writer, pages), fresh[-1][0])
+                odd = self._reached == fresh[-1][0]
+                self._take(fresh, no_more, mend=odd)
 
     def watermark(self) -> int:
-        with self._writing:
-            return self._upto()
+        if self._broken:
+            with self._writing:
+                self._revive()
+        # Not the writer's cursor: who asks need not wait for a large append.
+        return int(self._rows(UPTO, [])[0][0])
 
     def table(
         self,
@@ -364,11 +384,38 @@ class DuckHistory(History):
         if self._preparing is not None:
             self._preparing.forgotten += profile_ids
 
-    def _take(self, pages: Sequence[duck_write.NumberedPage], upto: int) -> None:
-        self._note_forgotten([id for _, page in pages for id in page.forget])
+    def _take(
+        self, batches: Batches, more: Callable[[int], Batches], *, mend: bool = False
+    ) -> None:
+        pages, upto = duck_write.pages_of(batches), batches[-1][0]
+        if mend:
+            pages = duck_write.repair(self._writer, pages)
         with self._committed():
-            duck_write.take(self._writer, pages)
-            self._writer.execute("UPDATE taken SET upto = $1", [upto])
+            ((before,),) = self._writer.execute(PART).fetchall()
+            self._write(pages, upto, before)
+            rows = duck_write.events_in(pages) - before
+            part = max(0, -rows)
+            while not part and rows < TOGETHER and (batches := more(upto)):
+                pages = duck_write.pages_of(batches)
+                if not duck_write.follow(pages):
+                    break
+                if rows + duck_write.events_in(pages) > TOGETHER:
+                    # Not one row beyond the group: at a checkpoint DuckDB would put small groups
+                    # together with all that stand beside them, and so write everything again.
+                    self._reached = batches[-1][0]
+                    part = duck_write.take_events(self._writer, pages, TOGETHER - rows)
+                    break
+                upto = batches[-1][0]
+                self._write(pages, upto)
+                rows += duck_write.events_in(pages)
+            self._writer.execute("UPDATE taken SET upto = $1, part = $2", [upto, part])
+        self._reached = upto
+
+    def _write(self, pages: Sequence[duck_write.NumberedPage], upto: int, before: int = 0) -> None:
+        """Write pages within the transaction, but for the events taken before."""
+        self._appended, self._reached = monotonic(), upto
+        self._note_forgotten([id for _, page in pages for id in page.forget])
+        duck_write.take(self._writer, pages, before)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         found: duckdb.DuckDBPyConnection | None = getattr(self._mine, "cursor", None)
@@ -389,7 +436,7 @@ class DuckHistory(History):
     def _upto(self) -> int:
         self._revive()
         with _storage():
-            return _count(self._writer.execute("SELECT upto FROM taken"))
+            return _count(self._writer.execute(UPTO))
 
 
 def _copy(source: str | Path, target: str) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from harken.history import arrow, columns, filling
+from harken.history.base import Batches
 from harken.history.columns import Kind
 from harken.history.rows import (
     DECISIONS,
@@ -21,12 +22,14 @@ from harken.history.rows import (
     Page,
     Rekey,
     Rows,
+    decode_batch,
 )
 from harken.numeric import ANYWHERE
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS taken (upto BIGINT);
-INSERT INTO taken SELECT 0 WHERE NOT EXISTS (FROM taken);
+CREATE TABLE IF NOT EXISTS taken (upto BIGINT, part BIGINT DEFAULT 0);
+ALTER TABLE taken ADD COLUMN IF NOT EXISTS part BIGINT DEFAULT 0;
+INSERT INTO taken SELECT 0, 0 WHERE NOT EXISTS (FROM taken);
 CREATE TABLE IF NOT EXISTS merges (absorbed BIGINT, survivor BIGINT);
 CREATE TABLE IF NOT EXISTS events (
     ts BIGINT, received BIGINT, profile_id BIGINT, origin BIGINT, name VARCHAR,
@@ -49,7 +52,8 @@ CREATE TABLE IF NOT EXISTS not_numbers (mark BIGINT);
 INSERT INTO not_numbers SELECT CASE WHEN EXISTS (FROM events) OR EXISTS (FROM profiles)
     THEN 0 ELSE -1 END WHERE NOT EXISTS (FROM not_numbers);
 """
-"""In `not_numbers` are the marks of `numeric`, the one for all keys when there were rows before
+"""`taken` is the number of the last batch that was taken, and how many events of those that follow
+it. In `not_numbers` are the marks of `numeric`, the one for all keys when there were rows before
 the table; -1 says that it was begun."""
 
 INSERT_EVENTS = """
@@ -101,6 +105,8 @@ MOST_NOTED = 100_000
 STATEMENT_BYTES = 2_000_000
 """Text of free form in one INSERT, about; it costs 3 ms however small it is."""
 
+ALL = slice(None)
+
 # An event is marked with the batch it came in, a snapshot with whether it is the last one.
 BATCH = {"batch": columns.INTEGERS}
 KEPT = {"kept": columns.FLAGS}
@@ -115,8 +121,37 @@ NumberedRows = tuple[int, Rows]
 _encode = msgspec.json.Encoder().encode
 
 
-def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> None:
-    """Rows, merges, snapshots and forgetting, in the order of the pages."""
+def pages_of(batches: Batches) -> list[NumberedPage]:
+    """The pages of batches, each with its batch's number."""
+    return [(number, page) for number, blob in batches for page in decode_batch(blob)]
+
+
+def events_in(pages: Sequence[NumberedPage]) -> int:
+    """How many events pages have."""
+    return sum(page.happenings.size for _, page in pages)
+
+
+def follow(pages: Sequence[NumberedPage]) -> bool:
+    """Whether pages may share the transaction of those before: they are events but for a few rows,
+    as in an import, and change nothing that was taken."""
+    beside = sum(page.decisions.size + 2 * page.people.size for _, page in pages)
+    return beside <= events_in(pages) and not any(page.rekey or page.forget for _, page in pages)
+
+
+def take_events(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage], most: int) -> int:
+    """Only the first events, so many at most, of pages that `follow`; how many."""
+    _note_others(cursor, pages)
+    happenings = [(number, page.happenings) for number, page in pages]
+    for events in events_tables(happenings, slice(most)):
+        _execute(cursor, events, INSERT_EVENTS)
+    return min(most, events_in(pages))
+
+
+def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage], after: int = 0) -> None:
+    """Rows, merges, snapshots and forgetting, in the order of the pages.
+
+    The first events, so many as `after` says, were taken before.
+    """
     happenings: list[NumberedRows] = []
     decisions: list[Rows] = []
     rekeys: list[Rekey] = []
@@ -136,12 +171,12 @@ def take(cursor: duckdb.DuckDBPyConnection, pages: Sequence[NumberedPage]) -> No
             last.update((id, (len(people), row)) for row, id in enumerate(ids))
             people.append(page.people)
         if page.forget:
-            _flush(cursor, happenings, decisions, rekeys)
-            happenings, decisions, rekeys = [], [], []
+            _flush(cursor, happenings, decisions, rekeys, after)
+            happenings, decisions, rekeys, after = [], [], [], 0
             for profile_id in page.forget:
                 last.pop(profile_id, None)
                 forget(cursor, profile_id)
-    _flush(cursor, happenings, decisions, rekeys)
+    _flush(cursor, happenings, decisions, rekeys, after)
     _show(cursor, people, last.values())
 
 
@@ -168,8 +203,9 @@ def _flush(
     happenings: Sequence[NumberedRows],
     decisions: Sequence[Rows],
     rekeys: Sequence[Rekey],
+    after: int,
 ) -> None:
-    for events in events_tables(happenings):
+    for events in events_tables(happenings, slice(after, None)):
         _execute(cursor, events, INSERT_EVENTS)
     for decided in _tables(DECISIONS, decisions):
         _execute(cursor, decided, INSERT_DECISIONS)
@@ -191,17 +227,17 @@ def _show(
         _execute(cursor, standing, DELETE_PEOPLE, INSERT_PEOPLE)
 
 
-def events_tables(parts: Sequence[NumberedRows]) -> Iterator[Any]:
-    """Events as Arrow tables, one an INSERT."""
+def events_tables(parts: Sequence[NumberedRows], which: slice = ALL) -> Iterator[Any]:
+    """Events, `which` of them, as Arrow tables, one an INSERT."""
     numbered = [
         replace(rows, columns=[*rows.columns, columns.INTEGERS.pack([number] * rows.size)])
         for number, rows in parts
         if rows.size
     ]
-    return _tables({**EVENTS, **BATCH}, numbered)
+    return _tables({**EVENTS, **BATCH}, numbered, which)
 
 
-def _tables(kinds: Mapping[str, Kind], parts: Sequence[Rows]) -> Iterator[Any]:
+def _tables(kinds: Mapping[str, Kind], parts: Sequence[Rows], which: slice = ALL) -> Iterator[Any]:
     """Rows as Arrow tables of about `STATEMENT_BYTES` each."""
     some = [part for part in parts if part.size]
     if not some:
@@ -214,7 +250,8 @@ def _tables(kinds: Mapping[str, Kind], parts: Sequence[Rows]) -> Iterator[Any]:
     rows = sum(part.size for part in some)
     free = [kind is columns.ENCODED for kind in kinds.values()]
     size = sum(len(column[-1]) for column in compress(whole, free))
-    return arrow.tables(kinds, whole, rows, max(1, rows * STATEMENT_BYTES // max(size, 1)))
+    at_once = max(1, rows * STATEMENT_BYTES // max(size, 1))
+    return arrow.tables(kinds, whole, rows, at_once, which)
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, rows: Any, *statements: str) -> None:

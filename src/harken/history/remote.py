@@ -24,7 +24,15 @@ from msgspec import Struct
 
 from harken.effects import Decision, Happening
 from harken.errors import BadInput, HarkenError, Unavailable
-from harken.history.base import QUERY_LIMIT, QUERY_SECONDS, TIMELINE_LIMIT, History, Table
+from harken.history.base import (
+    QUERY_LIMIT,
+    QUERY_SECONDS,
+    TIMELINE_LIMIT,
+    Batches,
+    History,
+    Table,
+    no_more,
+)
 from harken.logs import structlog
 
 VERBS = frozenset(verb for verb in vars(History) if verb[0] != "_") - {"query", "close"}
@@ -125,7 +133,7 @@ class RemoteHistory(History):
         self._seconds = answer_seconds
         self._mine = threading.local()
 
-    def append(self, batches: Sequence[tuple[int, bytes]]) -> None:
+    def append(self, batches: Batches, more: Callable[[int], Batches] = no_more) -> None:
         self._ask("append", [list(batches)], type(None))
 
     def watermark(self) -> int:

@@ -10,8 +10,10 @@ GATHER = 0.2
 """Seconds to wait for more rows: a commit costs an fsync however small it is."""
 RETRY = 1.0
 LONGEST_RETRY = 30.0
-COMMIT_BYTES = 2_500_000
-"""Blobs of one commit, about 10,000 rows; bounds memory when history lags far behind."""
+PIECE_BYTES = 2_500_000
+"""Blobs that are in memory at once, of 10,000 to 20,000 rows."""
+MOST_PIECES = 12
+"""Pieces of one commit. A second or two: who is to change history, or hold it, waits so long."""
 
 log = structlog.get_logger()
 
@@ -53,10 +55,10 @@ class Feeder:
 
     def flush(self) -> int:
         """Move all rows that are there now; how many batches. Raises what history raises."""
-        moved = 0
-        while taken := self._feed():
-            moved += len(taken)
-        return moved
+        before = self._history.watermark()
+        while self._feed().pieces:
+            pass
+        return self._history.watermark() - before
 
     def stop(self) -> None:
         """Move what is left and end the thread."""
@@ -92,19 +94,41 @@ class Feeder:
 
     def _catch_up(self) -> None:
         """Move rows while there are many; few gather first, since each commit has its price."""
-        while sum(len(blob) for _, blob in self._feed()) > COMMIT_BYTES // 2:
+        while self._feed().many:
             pass
 
-    def _feed(self) -> list[tuple[int, bytes]]:
+    def _feed(self) -> "Backlog":
         with self._feeding:
+            backlog = Backlog(self._store)
             if self._history.held():
-                return []
+                return backlog
             upto = self._history.watermark()
-            batches = self._store.history_rows(upto, COMMIT_BYTES)
-            if not batches:
-                return []
-            # What history takes must never be lost again with the machine, or its number would
-            # come twice: this commit, on a durable store, syncs the rows just read as well.
-            self._store.history_done(upto)
-            self._history.append(batches)
-            return batches
+            first = backlog.read(upto)
+            if first:
+                self._store.history_done(upto)
+                self._history.append(first, backlog.follow)
+            return backlog
+
+
+class Backlog:
+    """Rows that wait in the store, read a piece at a time for one commit."""
+
+    def __init__(self, store: Rows) -> None:
+        self._store = store
+        self.pieces = 0
+        """How many were read that hold something."""
+        self.many = False
+        """Whether more may be waiting than gather within a moment."""
+
+    def read(self, after: int) -> list[tuple[int, bytes]]:
+        """The next piece."""
+        # Durable when read: what history takes must never be lost again with the machine, or its
+        # number would come twice.
+        found = self._store.history_rows(after, PIECE_BYTES)
+        self.many = sum(len(blob) for _, blob in found) > PIECE_BYTES // 2
+        self.pieces += bool(found)
+        return found
+
+    def follow(self, after: int) -> list[tuple[int, bytes]]:
+        """The next piece while there are many, and room for it in the commit."""
+        return self.read(after) if self.many and self.pieces < MOST_PIECES else []
