@@ -207,7 +207,13 @@ class Name(Path):
                     value = context.get_item(value, key)
                 except (KeyError, TypeError, IndexError):
                     return Absent(self.text)
-        if _nothing(value):
+        # As `_nothing`, without the cost of a call: this runs for each value of each message.
+        kind = value.__class__
+        if kind is str:
+            absent = not value or value.isspace()
+        else:
+            absent = value is None or (kind is list and not value)
+        if absent:
             # An assigned blank is the author's own word, not missing data.
             return value if not self.keys and root in context.locals else Absent(self.text)
         return value
