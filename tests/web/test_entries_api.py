@@ -50,6 +50,11 @@ def test_one_customer_enters_with_properties(gifts: Shop) -> None:
     assert subjects(gifts) == ["A mug"]
 
 
+def test_who_was_identified_a_moment_ago_may_enter(gifts: Shop) -> None:
+    gifts.identify("new")
+    assert enter(gifts, user_id="new")["accepted"] == 1
+
+
 def test_why_tells_what_came_of_it(gifts: Shop) -> None:
     enter(gifts, user_id="u2")
     assert said(gifts, "u2") == ["not_entered audience"]

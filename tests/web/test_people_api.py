@@ -30,6 +30,12 @@ def test_a_customer_has_several_names(open_shop: Shop, id: str) -> None:
     assert open_shop.get(f"/people/{id.format(**known)}") == known
 
 
+def test_who_was_identified_a_moment_ago_is_known(shop: Shop) -> None:
+    shop.identify("new")
+    change = {"channel": "email", "purpose": "marketing", "state": "opted_out"}
+    shop.post("/people/new/consent", {"changes": [change]}, "PUT")
+
+
 @pytest.mark.parametrize("id", ["a/b", "a/why/b", "/", "a%2Fb", "ü 한?#", "a/../b"])
 def test_a_customer_has_any_user_id(open_shop: Shop, id: str) -> None:
     open_shop.send("identify", userId=id, traits={"email": "x@mail.example"})

@@ -48,6 +48,11 @@ def test_the_same_file_again_changes_nothing(guests: Shop) -> None:
     assert (again["members"], again["added"], again["removed"]) == (1, 0, 0)
 
 
+def test_who_was_identified_a_moment_ago_is_known(guests: Shop) -> None:
+    guests.identify("new")
+    assert upload(guests, "user_id\nnew\n").json()["members"] == 1
+
+
 def test_a_list_makes_no_customers(guests: Shop) -> None:
     answer = upload(guests, "user_id\nu1\nnobody\n\n" + "x" * 400 + "\n").json()
     assert (answer["members"], answer["refused_lines"]) == (1, 2)

@@ -105,11 +105,18 @@ class Shop:
 
     def send(self, call: str, **event: Any) -> None:
         """An event by the tracking API, and what comes of it now."""
+        self._track(call, event)
+        self.harken.settle()
+
+    def identify(self, user: str) -> None:
+        """Somebody is told of, and the engine has not come to it yet."""
+        self._track("identify", {"userId": user})
+
+    def _track(self, call: str, event: dict[str, Any]) -> None:
         basic = base64.b64encode(f"{WRITE}:".encode()).decode()
         headers = {"Authorization": f"Basic {basic}"}
         answer = self.ask("POST", f"/v1/{call}", key=None, headers=headers, json=event)
         assert answer.status_code == 200, answer.text
-        self.harken.settle()
 
     def apply(self, project: dict[str, Any] | None = None) -> Any:
         return self.post("/definitions/apply", project or PROJECT)

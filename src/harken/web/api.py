@@ -106,9 +106,17 @@ class Api:
             time.sleep(_LOOK_EVERY)
         return True
 
+    def settled(self) -> bool:
+        """Wait until the engine has handled all that is durable; False when it takes long.
+
+        Before a customer is said to be unknown: who was told that an event about them is safe need
+        not sleep until they are there.
+        """
+        return self.wait(self.log.durable())
+
     def settled_definitions(self) -> Definitions:
         """The definitions in force once all that was applied is. Raises Unavailable."""
-        if not self.wait(self.log.durable()):
+        if not self.settled():
             raise Unavailable("the engine is behind; try again when it has caught up")
         return self.services.store.definitions()
 
@@ -138,6 +146,8 @@ class Api:
         """The document of the customer that a path names. Raises NotFound."""
         id = id.replace(SLASH, "/")
         found = self.known(self.profile_id(id))
+        if found is None and self.settled():
+            found = self.known(self.profile_id(id))
         if found is None:
             raise NotFound(f"nothing is known of a customer {id!r}")
         return found
