@@ -69,6 +69,8 @@ NEAR: dict[str, Any] = {"near": {"latitude": 1, "longitude": 2}, "radius": 5}
         ({"messages": "opened", "of_last": 51}, "$.of_last: must be 1 to 50"),
         ({"messages": "opened", "of_last": 3, "at_least": 4}, "$.at_least: is more than `of_last`"),
         ({"messages": "opened", "of_last": 3, "at_most": -1}, "$.at_most: a count cannot"),
+        ({"messages": "opened", "of_last": 3, "channel": "fax"}, "$.channel: there is no channel"),
+        ({"consent": "emial", "is": "implied"}, "$.consent: there is no channel 'emial'; known: "),
         ({"reachable": "pigeon"}, "$.reachable: 'pigeon' is no channel"),
         ({"near": {"latitude": 91, "longitude": 2}, "radius": 5}, "$.near.latitude: must be"),
         ({"near": {"latitude": 1, "longitude": -181}, "radius": 5}, "$.near.longitude: must be"),

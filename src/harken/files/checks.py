@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from harken.channels.table import ADDRESSED
+from harken.channels.table import ADDRESSED, NAMES
 from harken.clock import parse_date
 from harken.journeys.own_events import unheard_of
 from harken.people.attributes import misnamed
+from harken.people.consent import ALL
 from harken.people.traits import KEPT, SENT_KEPT, UNCOUNTED
 from harken.segments.compare import compile_regex
 from harken.segments.rules import (
@@ -21,6 +22,7 @@ from harken.segments.rules import (
     Average,
     Bucket,
     CalendarDays,
+    ConsentIs,
     Did,
     Distinct,
     First,
@@ -232,12 +234,24 @@ def _messages(rule: Messages) -> Problems:
         count = getattr(rule, name)
         if count is not None and count > rule.of_last >= 1:
             yield name, f"is more than `of_last` ({rule.of_last}); nobody can be in it"
+    if rule.channel is not None:
+        yield from _channel("channel", rule.channel, NAMES)
 
 
 def _reachable(rule: Reachable) -> Problems:
     if rule.reachable not in ADDRESSED:
         known = ", ".join(f"`{name}`" for name in ADDRESSED)
         yield "reachable", f"{rule.reachable[:40]!r} is no channel with an address; known: {known}"
+
+
+def _consent(rule: ConsentIs) -> Problems:
+    yield from _channel("consent", rule.consent, (*NAMES, ALL))
+
+
+def _channel(key: str, channel: str, known: tuple[str, ...]) -> Problems:
+    if channel not in known:
+        names = ", ".join(f"`{name}`" for name in known)
+        yield key, f"there is no channel {channel[:40]!r}; known: {names}"
 
 
 def _point(point: Point) -> Problems:
@@ -314,6 +328,7 @@ _CHECKS: dict[type, Callable[[Any], Problems]] = {
     Last: lambda rule: _counted("last", rule.last),
     Messages: _messages,
     Reachable: _reachable,
+    ConsentIs: _consent,
     Point: _point,
     Near: _near,
     Place: _near,
