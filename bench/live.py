@@ -27,7 +27,10 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "attribute": {"attribute": "country", "equals": "KR"},
     "attribute in a list": {"attribute": "country", "in": ["KR", "ID", "US"]},
     "attribute, nested": {"attribute": "address.city", "equals": "Seoul"},
-    "attribute, a regular expression": {"attribute": "email", "regex": "@shop\\.example$"},
+    "attribute, a regular expression": {
+        "attribute": "email",
+        "regex": "^[a-z0-9.]+@shop\\.(example|test)$",
+    },
     "date within 7 days": {"attribute": "signed_up", "within": "7d"},
     "birthday within 7 days": {"attribute": "birthday", "anniversary": {"in_next": 7}},
     "did, ever": {"did": "Order Completed", "at_least": 3},
