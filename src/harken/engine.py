@@ -66,7 +66,7 @@ WAKEUPS = 500
 FILLS = 1_000
 """Customers who are told of their past at once: 20 to 40 ms, which an event may have to wait."""
 INVITED = 512
-"""Customers whom a broadcast takes at once, likewise: 30 ms, and few statements (`store.ROWS`)."""
+"""Customers whom a broadcast takes at once, likewise: 30 ms, and few statements (`ROWS`)."""
 TOGETHER = 128
 """Documents in hand at once, where each customer's turn comes once: few enough for the processor's
 cache, and many, for with each read Python's lock changes hands."""

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from harken.errors import Unavailable
 
 AT_ONCE = 500
 """Values in one `IN (...)`: SQLite re-reads a statement it has not cached, so few shapes."""
-ROWS = (256, 64, 16, 4, 1)
+ROWS = (512, 128, 32, 8, 2, 1)
 """Rows in one statement that writes."""
 
 
@@ -142,8 +143,14 @@ def write_rows(sql: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any
     for size in ROWS:
         while done + size <= len(rows):
             some = rows[done : done + size]
-            marks = f"({', '.join('?' * len(some[0]))})"
-            text = statement.format(rows=", ".join([marks] * size))
+            text = _about(statement, len(some[0]), size)
             changed += sql.execute(text, list(chain.from_iterable(some))).rowcount
             done += size
     return changed
+
+
+@lru_cache(maxsize=128)
+def _about(statement: str, values: int, rows: int) -> str:
+    """The statement about so many rows of so many values: text that SQLite knows again."""
+    marks = f"({', '.join('?' * values)})"
+    return statement.format(rows=", ".join([marks] * rows))

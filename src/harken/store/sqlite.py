@@ -6,6 +6,7 @@ from sqlite3 import Connection
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 from harken.channels.table import CALL, SENDING
 from harken.effects import Outgoing
@@ -88,7 +89,7 @@ class SqliteStore:
             write_rows(sql, SET_PROFILE, batch.profiles)
             write_rows(sql, DELETE_WAKEUP, [_place(w) for w in (*batch.woken, *batch.cancel)])
             write_rows(sql, SET_WAKEUP, [(w.due, w.profile_id, w.key, w.body) for w in batch.wake])
-            write_rows(sql, INSERT_MESSAGE, list(map(_message_row, batch.messages)))
+            write_rows(sql, INSERT_MESSAGE, list(map(astuple, batch.messages)))
             coupons.write(sql, batch.coupons)
             if batch.forgotten:
                 # Last: a message or coupon of the same batch is theirs too.
@@ -102,7 +103,7 @@ class SqliteStore:
             if batch.definitions is not None:
                 self._write_definitions(batch.definitions)
             notes = {**batch.notes, "offset": str(batch.offset).encode()}
-            sql.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes.items())
+            write_rows(sql, SET_NOTE, list(notes.items()))
 
     def definitions(self) -> Definitions:
         row = self._one("SELECT body FROM definitions ORDER BY revision DESC LIMIT 1", [])
@@ -313,10 +314,9 @@ SELECT min(not_before) FROM messages WHERE state = 'queued' AND channel = ? AND 
 """
 
 # A message that a replay of the log brings again is the same message.
-INSERT_MESSAGE = """
-INSERT OR IGNORE INTO messages (id, profile_id, journey, revision, step, run, channel, purpose,
-    address, state, variant, why_variant, queued_at, not_before, expires_at, priority, context)
-VALUES {rows}
+INSERT_MESSAGE = f"""
+INSERT OR IGNORE INTO messages ({", ".join(Outgoing.__struct_fields__)}, state)
+SELECT *, 'queued' FROM (VALUES {{rows}})
 """
 
 # Of an erased customer the ledger keeps that a message was sent, but not to whom or with what.
@@ -349,6 +349,7 @@ SET_PROFILE = """
 INSERT INTO profiles VALUES {rows} ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """
 SET_WAKEUP = "INSERT OR REPLACE INTO wakeups VALUES {rows}"
+SET_NOTE = "INSERT OR REPLACE INTO notes VALUES {rows}"
 # The context goes once it can no longer be needed. A provider may have told of a message before we
 # wrote down that it was sent.
 SETTLE = """
@@ -427,28 +428,6 @@ def _in_state(state: str) -> str:
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:
     return LedgerRow(**dict(zip(LedgerRow.__struct_fields__, row, strict=True)))
-
-
-def _message_row(message: Outgoing) -> tuple[Any, ...]:
-    return (
-        message.id,
-        message.profile_id,
-        message.journey,
-        message.revision,
-        message.step,
-        message.run,
-        message.channel,
-        message.purpose,
-        message.address,
-        "queued",
-        message.variant,
-        message.why_variant,
-        message.queued_at,
-        message.not_before,
-        message.expires_at,
-        message.priority,
-        message.context,
-    )
 
 
 def _settled(result: Result) -> tuple[Any, ...]:
