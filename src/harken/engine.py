@@ -64,7 +64,7 @@ RECORDS = 2_000
 """Log records in one batch at most: what a crash has to handle again."""
 WAKEUPS = 500
 FILLS = 1_000
-"""Customers who are told of their past at once: 20 to 40 ms, which an event may have to wait."""
+"""Customers who are told of their past at once: 20 to 50 ms, which an event may have to wait."""
 INVITED = 512
 """Customers whom a broadcast takes at once, likewise: 30 ms, and few statements (`ROWS`)."""
 TOGETHER = 128
