@@ -34,6 +34,8 @@ def test_who_was_identified_a_moment_ago_is_known(shop: Shop) -> None:
     shop.identify("new")
     change = {"channel": "email", "purpose": "marketing", "state": "opted_out"}
     shop.post("/people/new/consent", {"changes": [change]}, "PUT")
+    (kept,) = shop.get("/people/new")["consent"]
+    assert (kept["channel"], kept["state"]) == ("email", "opted_out")
 
 
 @pytest.mark.parametrize("id", ["a/b", "a/why/b", "/", "a%2Fb", "ü 한?#", "a/../b"])
