@@ -355,13 +355,18 @@ def _too_early(nodes: list[Node]) -> Iterator[Fault]:
                 yield Fault(f"{node.path}.wait_for[{index}].message", problem)
 
 
-def _reached(nodes: list[Node], start: int) -> set[int]:
-    """The places that a run can come to from this one, which counts only when it comes back."""
+def _reached(nodes: list[Node], start: int, *, waits: bool = True) -> set[int]:
+    """The places that a run can come to from this one, which counts only when it comes back.
+
+    Without `waits`, those that it comes to at once.
+    """
     ways, seen = [start], set[int]()
     while ways:
         node = nodes[ways.pop()]
         ends = isinstance(node.step, Exit) and node.step.exit is True
-        for place in () if ends else (node.after, *(way.to for way in node.ways)):
+        if ends or (not waits and isinstance(node.step, Wait | WaitFor)):
+            continue
+        for place in (node.after, *(way.to for way in node.ways)):
             if place < len(nodes) and place not in seen:
                 seen.add(place)
                 ways.append(place)
@@ -371,21 +376,5 @@ def _reached(nodes: list[Node], start: int) -> set[int]:
 def _loops(nodes: list[Node]) -> Iterator[Fault]:
     """Ways back without a wait: the run would go round for ever at once."""
     for place, node in enumerate(nodes):
-        if isinstance(node.step, GoTo) and _comes_back(nodes, place):
+        if isinstance(node.step, GoTo) and place in _reached(nodes, place, waits=False):
             yield Fault(f"{node.path}.go_to", "this loop needs a `wait` or `wait_for` in it")
-
-
-def _comes_back(nodes: list[Node], start: int) -> bool:
-    """Whether a run that leaves this place can be back without having waited."""
-    ways, seen = [nodes[start].after], set[int]()
-    while ways:
-        place = ways.pop()
-        if place == start:
-            return True
-        if place >= len(nodes) or place in seen:
-            continue
-        seen.add(place)
-        node = nodes[place]
-        if not isinstance(node.step, Wait | WaitFor):
-            ways += [node.after, *(way.to for way in node.ways)]
-    return False
