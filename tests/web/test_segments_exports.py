@@ -18,7 +18,7 @@ from harken.channels import posting
 from harken.clock import SettableClock
 from harken.errors import BadInput, Conflict, NotFound
 from harken.people.profile import Profile
-from harken.web.exports import Export, Exports
+from harken.web.exports import AT_ONCE, Export, Exports
 
 QUICK = (0.01, 0.01, 0.01)
 SECONDS = 10.0
@@ -32,6 +32,8 @@ class Receiver:
         self.bodies: list[bytes] = []
         self.answers: list[int] = []
         """Statuses to answer with, one after another; 204 when there are none."""
+        self.held = 0
+        """Requests that came, answered or not."""
         self.hold = threading.Event()
         self.hold.set()
         outer = self
@@ -39,6 +41,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.held += 1
                 outer.hold.wait(SECONDS)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.got.append((headers, json.loads(body)))
@@ -238,6 +241,53 @@ def test_an_export_goes_on_after_a_restart_where_it_was(tmp_path: Path, receiver
     assert ended(second, made).members == 5
     second.close()
     assert receiver.members() == [["u1", "u2"], *[["u3", "u4"]] * 2, ["u5"]]
+
+
+def test_a_receiver_that_is_down_holds_up_no_other_export(tmp_path: Path) -> None:
+    down, well = Receiver(), Receiver()
+    down.answers = [503] * 20
+    exports = opened(tmp_path, delays=(SECONDS,))
+    exports.start()
+    try:
+        tried = [exports.add(wish(down.url)) for _ in range(3)]
+        for made in tried:
+            while not exports.get(made.id).trouble:
+                threading.Event().wait(0.01)
+        assert ended(exports, exports.add(wish(well.url))).members == 5
+        assert {exports.get(made.id).state for made in tried} == {"running"}
+    finally:
+        exports.close()
+        down.close()
+        well.close()
+
+
+def test_so_many_exports_at_a_time_and_each_by_one_thread(
+    exports: Exports, receiver: Receiver
+) -> None:
+    receiver.hold.clear()
+    made = [exports.add(wish(receiver.url, batch=10)) for _ in range(AT_ONCE + 3)]
+    while receiver.held < AT_ONCE:
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.05)
+    assert receiver.held == AT_ONCE
+    receiver.hold.set()
+    assert {ended(exports, one).state for one in made} == {"done"}
+    assert len(receiver.got) == len(made)
+
+
+def test_all_that_were_broken_off_go_on_after_a_restart(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answers = [503] * 3
+    first = opened(tmp_path, delays=(SECONDS,))
+    first.start()
+    made = [first.add(wish(receiver.url)) for _ in range(3)]
+    for one in made:
+        while not first.get(one.id).trouble:
+            threading.Event().wait(0.01)
+    first.close()
+    second = opened(tmp_path)
+    second.start()
+    assert [ended(second, one).members for one in made] == [5, 5, 5]
+    second.close()
 
 
 def test_an_export_can_be_stopped(exports: Exports, receiver: Receiver) -> None:

@@ -1,12 +1,14 @@
 """Segments on their way to webhooks: in the background, in batches, and on after a restart.
 
-One thread posts; where each export stands is kept in `exports.json`. A batch is tried again with
-growing pauses, with the same `webhook-id` as long as it says the same, so that a receiver can tell
-a repetition. After a crash the batch that was on its way may come twice.
+A few go on at a time, so that a receiver which is slow or down holds up its own alone; where each
+stands is kept in `exports.json`. A batch is tried again with growing pauses, with the same
+`webhook-id` as long as it says the same, so that a receiver can tell a repetition. After a crash
+the batch that was on its way may come twice.
 """
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,8 @@ DELAYS = (1.0, 5.0, 25.0, 120.0, 300.0)
 CLOSE_SECONDS = 5.0
 MOST_KEPT = 100
 MOST_WAITING = 20
+AT_ONCE = 4
+"""Exports that go on at a time, each in a thread of its own."""
 STATES = ("waiting", "running")
 
 Member = tuple[int, str | None]
@@ -88,20 +92,25 @@ class Exports:
         self._change = threading.Condition()
         self._closing = False
         self._all = kept.load(path, dict[str, Export], {})
-        self._thread: threading.Thread | None = None
+        self._begun: set[str] = set()
+        """Those that a thread is at."""
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Work in a thread of its own on what waits, and go on with what was broken off."""
-        self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
-        self._thread.start()
+        """Work in threads of its own on what waits, and go on with what was broken off."""
+        for _ in range(AT_ONCE):
+            thread = threading.Thread(target=self._run, name="exports", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def close(self) -> None:
-        """Stop after the request that is under way; what is left goes on at the next start."""
+        """Stop after the requests that are under way; what is left goes on at the next start."""
         with self._change:
             self._closing = True
             self._change.notify_all()
-        if self._thread is not None:
-            self._thread.join(CLOSE_SECONDS)
+        end = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def secret_of(self, url: str) -> str:
         """The key with which what goes to the address is signed."""
@@ -150,7 +159,7 @@ class Exports:
             self._change.notify_all()
         return stopped
 
-    # -- the thread
+    # -- the threads
 
     def _run(self) -> None:
         while (one := self._next()) is not None:
@@ -161,13 +170,16 @@ class Exports:
             except Exception as fault:
                 log.exception("export")
                 self._end(one.id, "failed", f"a fault of Harken: {type(fault).__name__}")
+            with self._change:
+                self._begun.discard(one.id)
 
     def _next(self) -> Export | None:
-        """The oldest that is not done; waits for one. None when closing."""
+        """The oldest not done that no thread is at; waits for one. None when closing."""
         with self._change:
             while not self._closing:
                 for one in self._all.values():
-                    if one.state in STATES:
+                    if one.state in STATES and one.id not in self._begun:
+                        self._begun.add(one.id)
                         return one
                 self._change.wait()
         return None
@@ -284,7 +296,10 @@ class Exports:
     def _put(self, one: Export) -> None:
         """Remember it, in the file too. Hold `_change`. Raises Unavailable, but remembers."""
         all = {**self._all, one.id: one}
-        ended = [id for id, each in all.items() if each.state not in STATES]
+        # A thread may still be at one that was stopped.
+        ended = [
+            id for id, each in all.items() if each.state not in STATES and id not in self._begun
+        ]
         for id in ended[: max(0, len(all) - MOST_KEPT)]:
             del all[id]
         self._all = all
