@@ -102,7 +102,8 @@ def test_a_message_is_signed_json_and_keeps_its_id(tmp_path: Path, crms: list[Cr
         ((200, {}, b"<p>no JSON</p>"), "sent", "", True),
         (302, "permanent", "answered 302", True),
         (400, "permanent", "answered 400", True),
-        (410, "permanent", "answered 410", True),
+        (404, "permanent", "answered 404", True),
+        (410, "temporary", "answered 410, it wants nothing any more", False),
         (408, "temporary", "answered 408", True),
         (429, "temporary", "answered 429", True),
         (503, "temporary", "answered 503", True),
@@ -146,6 +147,23 @@ def test_one_that_cannot_be_reached_is_set_aside_and_uses_up_no_tries(
     assert [(one.state, one.transport) for one in outcomes] == [("temporary", "")] * 3
     assert crms[0].channel.room() == 0
     assert 0 < crms[0].channel.rest() <= 1
+
+
+def test_one_that_is_gone_is_left_alone_until_somebody_sees_to_it(
+    tmp_path: Path, crms: list[Crm]
+) -> None:
+    with receiving(200, 410, 200) as receiver:
+        crms.append(Crm(tmp_path, receiver.url))
+        outcomes = crms[0].send("m1", "m2", "m3")
+        assert [(one.state, one.transport) for one in outcomes] == [
+            ("sent", "crm"), ("temporary", ""), ("temporary", ""),
+        ]  # fmt: skip
+        assert outcomes[2].reason.startswith("webhook crm: 127.0.0.1 answered 410")
+        assert receiver.once == {"m1": 1, "m2": 1}
+        assert crms[0].channel.room() == 0
+        assert crms[0].channel.rest() > 0
+        crms.append(Crm(tmp_path, receiver.url))
+        assert [one.state for one in crms[1].send("m2", "m3")] == ["sent", "sent"]
 
 
 def test_networks_of_ours_are_closed_unless_the_workspace_opens_them(

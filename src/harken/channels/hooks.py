@@ -2,7 +2,8 @@
 
 One `Hook` posts for both that may use it, messages and the calls of webhook steps, and keeps to
 its pace. A hook that does not answer is set aside, as a transport is, so that nothing waits for it
-and no tries are used up on it.
+and no tries are used up on it. One that says that it is gone is left alone until somebody sees to
+it: a change of the workspace or a start of Harken makes a new `Hook`.
 """
 
 import hmac
@@ -21,15 +22,22 @@ from harken.channels.sandbox import SANDBOX_URL, Sandbox, SandboxMail
 from harken.channels.transports import TokenBucket, faults_of
 from harken.clock import SECOND, Clock
 from harken.errors import BadInput, Fault
+from harken.logs import structlog
 from harken.store.base import LedgerRow
 
 FIRST_REST = 1.0
 LONGEST_REST = 60.0
 CLOSED_REST = 5.0
+WANTS_NOTHING = (
+    "it wants nothing any more; what is for it waits until `webhooks` in workspace.yaml is"
+    " changed or Harken is started again"
+)
 LEAST_KEY = 24
 """Bytes of a signing key (Standard Webhooks, "Signature scheme")."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+log = structlog.get_logger("sender")
 
 
 class Hook(Protocol):
@@ -75,6 +83,7 @@ class OpenHook:
         self._failures = 0
         self._rest_until = 0.0
         self._trouble = ""
+        self._gone = False
         self._closed = threading.Event()
 
     def room(self) -> int | None:
@@ -112,7 +121,7 @@ class OpenHook:
         self._poster.close()
 
     def _resting(self) -> float:
-        return max(0.0, self._rest_until - time.monotonic())
+        return CLOSED_REST if self._gone else max(0.0, self._rest_until - time.monotonic())
 
     def _wait_for_turn(self, deadline: float) -> float:
         """Wait for a free place in its pace; seconds to come back in when there is none in time."""
@@ -123,6 +132,8 @@ class OpenHook:
         return 0.0
 
     def _failed(self, fault: Undelivered) -> Outcome:
+        if fault.gone:
+            return self._let_alone(str(fault))
         if not fault.again:
             return Outcome(state="permanent", reason=str(fault), transport=self.name)
         wait = round(fault.wait * SECOND) if fault.wait else None
@@ -133,6 +144,15 @@ class OpenHook:
         # What never reached it is no try: it may be away for hours.
         by = "" if fault.unheard else self.name
         return Outcome(state="temporary", reason=str(fault), transport=by, retry_after=wait)
+
+    def _let_alone(self, answered: str) -> Outcome:
+        """It wants nothing any more. What is for it is not lost: the operator knows better."""
+        with self._lock:
+            self._trouble = f"webhook {self.name}: {answered}, {WANTS_NOTHING}"
+            if not self._gone:
+                self._gone = True
+                log.error("nothing is posted until this is mended", fault=self._trouble)
+        return _not_now(self._trouble, CLOSED_REST)
 
     def _set_aside(self, why: str, seconds: float = 0.0) -> None:
         with self._lock:

@@ -29,6 +29,8 @@ LONGEST_WAIT = 300.0
 """Seconds that a receiver may ask us to wait (`Retry-After`)."""
 AGAIN = frozenset({408, 425, 429})
 """Answers besides 5xx after which another try may do."""
+GONE = 410
+"""Who answers so wants nothing any more (Standard Webhooks, "Deliverability and reliability")."""
 
 
 class Undelivered(HarkenError):
@@ -42,6 +44,7 @@ class Undelivered(HarkenError):
         wait: float = 0.0,
         unheard: bool = False,
         answered: bool = False,
+        gone: bool = False,
     ) -> None:
         super().__init__(message)
         self.again = again
@@ -52,6 +55,8 @@ class Undelivered(HarkenError):
         """Whether it surely heard nothing of it."""
         self.answered = answered
         """Whether it is there, and said no."""
+        self.gone = gone
+        """Whether it asked to be told nothing any more."""
 
 
 def checked_url(text: str) -> httpx.URL:
@@ -190,6 +195,7 @@ class Poster:
                 again=answer.status_code >= 500 or answer.status_code in AGAIN,
                 wait=_wait(answer.headers.get("retry-after", ""), at),
                 answered=True,
+                gone=answer.status_code == GONE,
             )
         return Answer(answer.status_code, found)
 
