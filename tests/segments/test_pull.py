@@ -11,6 +11,7 @@ from harken.clock import HOUR
 from harken.files.reader import read
 from harken.people.apply import count_event
 from harken.people.profile import Profile, Trigger
+from harken.people.traits import KEPT
 from harken.segments.live import Traits
 from harken.segments.members import LiveSegment, LiveSegments, moves
 from harken.segments.model import Segment
@@ -134,6 +135,45 @@ def test_who_is_not_asked_stays(
             (was, until), (holds, then) = before[name], asked_of(profile, every[name], now)
             assert holds == was, (known[name], event)
             assert not then or (until and until <= then), (known[name], event)
+
+
+@pytest.mark.parametrize("span", [{}, {"within": "30d"}])
+def test_who_spends_is_asked_about_where_the_sum_may_come_or_go(span: dict[str, Any]) -> None:
+    live, traits = spending(span)
+    profile = Profile(id=1)
+    assert spend(profile, 10, live, traits) == {"big"}
+    assert spend(profile, 10, live, traits) == set()
+    assert spend(profile, 500, live, traits) == {"big"}
+    assert "big" in profile.segments
+    # Amounts below 0 take away.
+    assert spend(profile, -500, live, traits) == {"big"}
+    assert "big" not in profile.segments
+
+
+def test_an_amount_that_drives_out_an_older_one_is_asked_about() -> None:
+    live, traits = spending({"within": "30d"})
+    profile = Profile(id=1)
+    for price in (500, *[0] * (KEPT - 1)):
+        spend(profile, price, live, traits)
+    assert "big" in profile.segments
+    assert spend(profile, 0, live, traits) == {"big"}
+    assert "big" not in profile.segments
+
+
+def spending(span: dict[str, Any]) -> tuple[LiveSegments, Traits]:
+    rule = read({**SUM, **span, "gte": 200}, Rule)
+    traits = Traits({"big": rule})
+    return LiveSegments({"big": Segment(segment="big", rule=rule)}, traits), traits
+
+
+def spend(profile: Profile, price: int, live: LiveSegments, traits: Traits) -> set[str]:
+    """The segments asked at another event, and then whoever moves has moved."""
+    stat = profile.events.get("Viewed")
+    event = Trigger(name="Viewed", at=stat.last + 1 if stat else NOW, properties={"price": price})
+    count_event(profile, event, traits.by_event, event.at)
+    asked = live.by_event(event, profile, event.at)
+    moves(profile, asked.values(), event.at)
+    return set(asked)
 
 
 def asked_of(profile: Profile, segment: LiveSegment, now: int) -> tuple[bool, int]:

@@ -128,12 +128,15 @@ class Handling:
     ) -> None:
         """An event of our own: kept, counted, and reacted to like any other."""
         self.record(name, properties, at=at, **columns)
-        if silent:
-            return
-        trigger = Trigger(name=name, at=at, properties=properties)
+        if not silent:
+            self.take_in(Trigger(name=name, at=at, properties=properties))
+
+    def take_in(self, trigger: Trigger) -> None:
+        """Count an event of our own, and react to it."""
         definitions = self.definitions
         count_event(self.profile, trigger, definitions.traits, self.now)
-        self.ask(definitions.segments.by_event(trigger, self.profile, self.upto))
+        if asked := definitions.segments.by_event(trigger, self.profile, self.upto):
+            self.ask(asked)
         if self.depth >= DEEPEST:
             return
         self.depth += 1
@@ -210,7 +213,9 @@ class Handling:
         found, until = moves(self.profile, asked, self.upto)
         for one in found:
             name = "$segment_entered" if one.entered else "$segment_exited"
-            self.emit(name, {"segment": one.segment}, at=self.upto)
+            facts = {"segment": one.segment}
+            self.record(name, facts, at=self.upto)
+            self.take_in(Trigger(name=name, at=self.upto, properties=facts))
         return until
 
     def move_if_due(self, due: int) -> None:

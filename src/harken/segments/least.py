@@ -33,9 +33,16 @@ class Least(NamedTuple):
     within: Duration | CalendarDays | None = None
     """Of a sum, the window in which it lies."""
 
+    @property
+    def may_fall(self) -> bool:
+        """Whether an event may leave the trait with less: an amount below 0, of which `holds` does
+        not tell."""
+        return self.trait.startswith("total-")
+
     def holds(self) -> Holds:
         """How much a state of the trait holds; infinite when it cannot be said, because amounts
-        below 0 lie in the window and time takes them away."""
+        below 0 lie in the window and time takes them away, or there are so many that each new one
+        drives out an old one."""
         kind = self.trait.partition("-")[0]
         if kind == "amounts":
             assert self.within is not None
@@ -49,8 +56,14 @@ class Least(NamedTuple):
 
 def _sum_since(start: Callable[[int], int]) -> Holds:
     def summed(state: list[Any], now: int) -> float:
-        values = [value for _, value in pairs_since(start(now), state)]
-        return inf if values and min(values) < 0 else sum(values)
+        if len(state) >= KEPT:
+            return inf
+        total = 0
+        for _, value in pairs_since(start(now), state):
+            if value < 0:
+                return inf
+            total += value
+        return total
 
     return summed
 

@@ -6,6 +6,7 @@ A segment is looked at again only when something that its rule reads has changed
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -40,19 +41,19 @@ class Listening:
     def __init__(self, event: str, segments: Group, rules: Mapping[str, Rule], traits: Traits):
         self._all = segments
         self._left: Group = {}
-        """Those out of which it may take customers."""
+        """Those out of which it may take anyone."""
         self._always: Group = {}
         """Those into which it may bring anyone."""
-        steps: dict[tuple[object, ...], list[tuple[Least, LiveSegment]]] = {}
+        steps: dict[tuple[object, ...], list[Step]] = {}
         for name, one in segments.items():
             into, out = pull(rules[name], event, traits)
-            if out:
-                self._left[name] = one
             wanted = least(rules[name], traits) if into else None
             if wanted is not None:
-                steps.setdefault((wanted.trait, wanted.within), []).append((wanted, one))
+                steps.setdefault((wanted.trait, wanted.within), []).append(Step(wanted, one, out))
             elif into:
                 self._always[name] = one
+            if out and (wanted is None or wanted.may_fall):
+                self._left[name] = one
         self._ladders = [_ladder(some) for some in steps.values()]
 
     def asked(self, profile: Profile, event: Trigger, now: int) -> Group:
@@ -62,27 +63,45 @@ class Listening:
         if stat is None or event.at <= stat.first:
             return self._all
         inside, traits = profile.segments, profile.traits
-        coming = self._always
-        for id, has, lowest, sizes, groups in self._ladders:
+        coming, leaving = self._always, self._left
+        for id, has, lowest, sizes, groups, left in self._ladders:
             state = traits.get(id)
             if state is not None and (size := has(state, now)) >= lowest:
                 coming = coming | groups[bisect_right(sizes, size) - 1]
-        if coming:
+                leaving = leaving | left
+        # As keys, of which the fewer are looked up in the more: mostly nobody moves, and a document
+        # with its many segments is far from the processor.
+        if coming and coming.keys() <= inside.keys():
+            coming = {}
+        elif coming:
             coming = {name: one for name, one in coming.items() if name not in inside}
-        if not self._left or self._left.keys().isdisjoint(inside):
+        if not leaving or leaving.keys().isdisjoint(inside.keys()):
             return coming
-        return coming | {name: self._left[name] for name in inside.keys() & self._left.keys()}
+        return coming | {name: one for name, one in leaving.items() if name in inside}
 
 
-Ladder = tuple[str, Holds, int, list[int], list[Group]]
+class Step(NamedTuple):
+    """A segment into which an event may bring those who have the least that it asks for."""
+
+    wanted: Least
+    segment: LiveSegment
+    out: bool
+    """Whether the event may also take them out."""
+
+
+Ladder = tuple[str, Holds, int, list[int], list[Group], Group]
 """Segments that ask for some of the same: the trait, how much its state holds, the least that any
-asks for, how much they ask for, in order, and all those that ask for no more than that."""
+asks for, how much they ask for, in order, and all those that ask for no more than that. Last, those
+out of which the event may take customers: in none of them is who holds less than the least."""
 
 
-def _ladder(steps: list[tuple[Least, LiveSegment]]) -> Ladder:
-    wanted, sizes = steps[0][0], sorted({one.size for one, _ in steps})
-    groups = [{segment.name: segment for one, segment in steps if one.size <= at} for at in sizes]
-    return wanted.trait, wanted.holds(), sizes[0], sizes, groups
+def _ladder(steps: list[Step]) -> Ladder:
+    wanted, sizes = steps[0].wanted, sorted({one.wanted.size for one in steps})
+    groups = [
+        {one.segment.name: one.segment for one in steps if one.wanted.size <= at} for at in sizes
+    ]
+    left = {one.segment.name: one.segment for one in steps if one.out}
+    return wanted.trait, wanted.holds(), sizes[0], sizes, groups, left
 
 
 class Move(Struct, frozen=True):
