@@ -9,14 +9,18 @@ _WORDS = {
     "str": "text", "int": "a whole number", "float": "a number", "bool": "`true` or `false`",
     "object": "an object", "array": "a list", "null": "nothing",
 }  # fmt: skip
+WORDS = "the words that are known here"
 _NAME = "^[A-Za-z0-9]"
 """How the patterns of names begin."""
 
 
-def in_words(said: str) -> str:
-    """`Expected `str | null`, got `int`` as `must be text or nothing, not a whole number`."""
+def in_words(said: str, known: str = WORDS) -> str:
+    """`Expected `str | null`, got `int`` as `must be text or nothing, not a whole number`.
+
+    `known` names the words of which it may be one.
+    """
     if found := re.fullmatch(r"Invalid enum value (.*)", said, re.DOTALL):
-        return f"{found[1]} is none of the words that are known here"
+        return f"{found[1]} is none of {known}"
     if found := re.fullmatch(r"Object missing required field `(.*)`", said, re.DOTALL):
         return f"missing key `{found[1]}`"
     if found := re.fullmatch(r"Object contains unknown field `(.*)`", said, re.DOTALL):

@@ -106,6 +106,19 @@ def test_what_is_no_number_among_numbers_spoils_no_answer(people: Shop, odd: Any
     assert people.app.rest.state.api.segments.record_sizes() == 3
 
 
+def test_a_wrong_word_is_told_with_those_that_are_known(people: Shop) -> None:
+    answer = people.ask("GET", "/api/v1/segments/buyers/members", params={"format": "xml"})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == ["query format: 'xml' is none of ndjson, csv"]
+    answer = people.ask("GET", "/api/v1/rejected", params={"limit": "many"})
+    assert answer.json()["errors"] == ["query limit: must be a whole number, not text"]
+
+
+def test_a_question_with_a_wrong_rule_speaks_of_no_change(people: Shop) -> None:
+    answer = people.ask("POST", "/api/v1/segments/count", json={"rule": {"attribut": "x"}})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "2 faults")
+
+
 def test_a_segment_that_cannot_be_counted_keeps_no_other_from_it(people: Shop) -> None:
     # Within what may be written, and more than the engine of history takes.
     heavy = {"any": [{"attribute": f"a{number}", "equals": number} for number in range(1000)]}

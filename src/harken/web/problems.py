@@ -1,15 +1,17 @@
 """Errors as RFC 9457 problem details: the one place where errors get an HTTP status."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import ParameterKwarg
+from litestar.typing import FieldDefinition
 from msgspec import Struct
 
-from harken.decoding import in_words
+from harken.decoding import WORDS, in_words
 from harken.errors import (
     BadDefinition,
     BadInput,
@@ -93,14 +95,17 @@ def not_there(kind: str, name: str, known: Iterable[str]) -> NotFound:
     return NotFound(f"there is no {kind} {name!r}{did_you_mean(name, known)}")
 
 
-def problem_of(error: Exception, request_id: str) -> Problem:
+def problem_of(error: Exception, request: Request[Any, Any, Any]) -> Problem:
     """An error in the form in which the API tells it. An unexpected one tells no details."""
     status = status_of(error)
     problem = Problem(
-        title=TITLES.get(status, "Error"), status=status, request_id=request_id, detail=str(error)
+        title=TITLES.get(status, "Error"),
+        status=status,
+        request_id=request_id(request),
+        detail=str(error),
     )
     if isinstance(error, BadDefinition):
-        problem.detail = f"{counted(len(error.faults), 'fault')}; nothing was changed"
+        problem.detail = counted(len(error.faults), "fault")
         problem.faults = list(error.faults)
     elif isinstance(error, BadLines):
         problem.errors = list(error.lines)
@@ -110,7 +115,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         problem.detail = error.detail
         if isinstance(error, ValidationException):
             problem.detail = "the request is not as it has to be"
-            problem.errors = [_told(each) for each in error.extra or []]
+            asked = request.route_handler.parsed_fn_signature.parameters
+            problem.errors = [_told(each, asked) for each in error.extra or []]
     elif isinstance(error, RecursionError | UnicodeError):
         problem.detail = "the body is nested too deep, or is no UTF-8"
     elif status == 500:
@@ -133,7 +139,7 @@ def headers_of(error: Exception) -> dict[str, str]:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything that programs ask."""
-    problem = problem_of(error, request_id(request))
+    problem = problem_of(error, request)
     if problem.status == 503:
         log.warning("request_not_served", fault=str(error))
     elif problem.status >= 500:
@@ -152,11 +158,19 @@ def request_id(request: Request[Any, Any, Any]) -> str:
     return str(request.scope.get("harken.request_id", ""))
 
 
-def _told(each: Any) -> str:
+def _told(each: Any, asked: Mapping[str, FieldDefinition]) -> str:
+    """One thing wrong with a request, by the parameters of the function that answers it."""
     if not isinstance(each, dict):
         return str(each)
-    where = " ".join(str(each[key]) for key in ("source", "key") if each.get(key))
-    said = in_words(str(each.get("message", "")))
+    source, key, known = each.get("source", ""), str(each.get("key", "")), WORDS
+    one = asked.get(key)
+    if one is not None and isinstance(one.kwarg_definition, ParameterKwarg):
+        # A parameter may be called otherwise than the function's own.
+        key = one.kwarg_definition.query or key
+        if get_origin(one.annotation) is Literal:
+            known = ", ".join(map(str, get_args(one.annotation)))
+    where = " ".join(word for word in (getattr(source, "value", source), key) if word)
+    said = in_words(str(each.get("message", "")), known)
     return f"{where}: {said}" if where else said
 
 
