@@ -55,6 +55,23 @@ def test_who_was_identified_a_moment_ago_may_enter(gifts: Shop) -> None:
     assert enter(gifts, user_id="new")["accepted"] == 1
 
 
+def test_while_the_engine_is_behind_nobody_is_said_to_be_unknown(gifts: Shop) -> None:
+    gifts.identify("new")
+    gifts.troubled = True
+    for method, path, body in (
+        ("GET", "/people/new", {}),
+        ("POST", "/journeys/gift/entries", {"json": {"user_id": "new"}}),
+        ("POST", "/journeys/gift/entries", {"json": {"entries": [{"user_id": "new"}]}}),
+        ("PUT", "/lists/ones", {"content": b"user_id\nnew\n"}),
+    ):
+        answer = gifts.ask(method, f"/api/v1{path}", **body)
+        assert (answer.status_code, "the engine is behind" in answer.text) == (503, True), path
+        assert answer.headers["retry-after"]
+    gifts.troubled = False
+    assert gifts.get("/people/new")["user_id"] == "new"
+    assert gifts.ask("GET", "/api/v1/people/nobody").status_code == 404
+
+
 def test_why_tells_what_came_of_it(gifts: Shop) -> None:
     enter(gifts, user_id="u2")
     assert said(gifts, "u2") == ["not_entered audience"]

@@ -106,18 +106,18 @@ class Api:
             time.sleep(_LOOK_EVERY)
         return True
 
-    def settled(self) -> bool:
-        """Wait until the engine has handled all that is durable; False when it takes long.
+    def settle(self) -> None:
+        """Wait until the engine has handled all that is durable now, and not what comes meanwhile.
 
         Before a customer is said to be unknown: who was told that an event about them is safe need
-        not sleep until they are there.
+        not sleep until they are there. Raises Unavailable when it takes long.
         """
-        return self.wait(self.log.durable())
+        if not self.wait(self.log.durable()):
+            raise Unavailable("the engine is behind; try again when it has caught up")
 
     def settled_definitions(self) -> Definitions:
         """The definitions in force once all that was applied is. Raises Unavailable."""
-        if not self.settled():
-            raise Unavailable("the engine is behind; try again when it has caught up")
+        self.settle()
         return self.services.store.definitions()
 
     # -- people
@@ -143,10 +143,11 @@ class Api:
         return found
 
     def person(self, id: str) -> Profile:
-        """The document of the customer that a path names. Raises NotFound."""
+        """The document of the customer that a path names. Raises NotFound, and Unavailable."""
         id = id.replace(SLASH, "/")
         found = self.known(self.profile_id(id))
-        if found is None and self.settled():
+        if found is None:
+            self.settle()
             found = self.known(self.profile_id(id))
         if found is None:
             raise NotFound(f"nothing is known of a customer {id!r}")

@@ -112,7 +112,8 @@ def _found(api: Api, wishes: Sequence[EntryWish]) -> list[int | _Unusable]:
     found: list[int | _Unusable] = [_profile(api, wish) for wish in wishes]
     ids = {one for one in found if isinstance(one, int)}
     there = api.services.store.existing(sorted(ids))
-    if there != ids and api.settled():
+    if there != ids:
+        api.settle()
         there = api.services.store.existing(sorted(ids))
     return [
         _Unusable(f"nothing is known of a customer {_said(wish)}", unknown=True)

@@ -106,7 +106,7 @@ def replace(api: "Api", name: str, body: bytes, by: str) -> Upload:
         if len(others) >= MOST_LISTS:
             raise Conflict(f"there are {MOST_LISTS} lists already; remove one that is not needed")
         upload = Upload(members=0)
-        api.settled()
+        api.settle()
         wanted = _customers(api, body, upload)
         upload.members = len(wanted)
         _save(api, [*others, KeptList(name=name, uploaded_at=api.now, by=by)])
