@@ -163,6 +163,11 @@ def test_refused(station: Shop, path: str, body: Any, status: int, said: str) ->
                           "starts_at": "2026-01-01T09:00"}},
             "it never comes round",
         ),
+        (
+            {"schedule": {"rrule": "FREQ=DAILY;UNTIL=20260301T000000Z",
+                          "starts_at": "2026-01-01T09:00"}},
+            "UNTIL is a local time here, as `starts_at` is: leave out its Z",
+        ),
         ({"schedule": "2026-12-01T10:00", "audience": None}, "say whom it goes to"),
         ({"schedule": "2026-12-01T10:00", "per_second": 0}, "must be 1 to"),
         ({"schedule": "2026-12-01T10:00", "zone": "moon"}, "`workspace` or `recipient`"),

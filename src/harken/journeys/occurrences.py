@@ -4,6 +4,7 @@ Rules are RFC 5545's (`python-dateutil`), on wall-clock times without a zone: da
 none of them. `clock.from_local` makes moments of them.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,6 +19,7 @@ from harken.journeys.entries import Recurring, ScheduleEntry
 HORIZON = timedelta(days=12 * 366)
 """How far ahead a rule is looked through: the longest gap is of 29 February, over 2100."""
 FORM = "%Y-%m-%dT%H:%M"
+_DAY = re.compile(r"\d{8}|\d{4}-\d\d-\d\d")
 
 
 def rule_problem(recurring: Recurring) -> str:
@@ -27,6 +29,8 @@ def rule_problem(recurring: Recurring) -> str:
         return f"only the rule itself stands here, without DTSTART or RRULE; {example}"
     if any("=" not in part for part in recurring.rrule.strip().strip(";").split(";")):
         return f"{recurring.rrule[:40]!r} is no rule of a calendar; {example}"
+    if re.search(r"UNTIL\s*=\s*\w+Z", recurring.rrule, re.IGNORECASE):
+        return "UNTIL is a local time here, as `starts_at` is: leave out its Z"
     try:
         rule, count = _rule(recurring, _start(recurring))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as wrong:
@@ -116,6 +120,9 @@ def _rule(recurring: Recurring, edge: datetime) -> tuple[rrule, int | None]:
         name, _, value = part.partition("=")
         if name.strip().upper() == "COUNT":
             count = int(value)
+        elif name.strip().upper() == "UNTIL" and _DAY.fullmatch(value.strip()):
+            # The last day counts whole, as it does in calendars; else it would end as it begins.
+            parts.append(f"UNTIL={value.strip()}T235959")
         else:
             parts.append(part)
     if not any(part.strip().upper().startswith("UNTIL") for part in parts):
