@@ -3,8 +3,8 @@
     ./run bench broadcast [--profiles N] [--profile]
 
 Everybody in the segment is looked at again, enters, passes the gates, gets a row in the ledger and
-rows in history; nothing is rendered or sent. The engine runs as it does in `harken serve`: what it
-writes for history is taken from it in a thread beside. The floor does, in the same run and on the
+rows in history; nothing is rendered or sent. As in `harken serve`, history is a process of its own,
+which takes what the engine leaves for it meanwhile. The floor does, in the same run and on the
 same documents, only what no engine on this store can leave out: read and decode each slice's
 documents, encode and write them with a message each, in one transaction a slice. Before it, the
 segment's customers are selected by history; that is timed by itself.
@@ -18,16 +18,20 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import psutil
 
 from bench.engine import NOW, batch, customer, fill
 from bench.kit import as_the_engine, profiled, scratch
 from harken.clock import DAY, SettableClock
+from harken.config import Settings
 from harken.effects import Outgoing
 from harken.engine import INVITED, Engine
 from harken.history.duck import DuckHistory
-from harken.history.worker import Feeder
+from harken.history.remote import ADDRESS, RemoteHistory
 from harken.ids import derived_id, profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record, StartBroadcast
+from harken.running.processes import GRACE, Bells, Child
+from harken.running.roles import CACHE_MIB
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
@@ -63,17 +67,21 @@ def main() -> None:
 
 
 def run(folder: Path, profiles: int, profile: bool) -> None:
-    store = SqliteStore(folder / "state.db", cache_mib=16)
+    settings, bells = Settings(data=folder), Bells.new()
+    settings.run.mkdir()
+    store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     fill(store, profiles)
     floor = measure_floor(store, min(profiles, 100_000))
-    make_history(folder / "history.duckdb", profiles)
-    history = DuckHistory(folder / "history.duckdb")
-    feeder = Feeder(SqliteStore(folder / "state.db", durable=True, cache_mib=4), history)
-    feeder.start()
+    make_history(settings.history, profiles)
+    feeding = Child("history", 0, settings, bells)
+    feeding.watch()
+    while not (settings.run / ADDRESS).exists():
+        time.sleep(0.01)
     clock = SettableClock(NOW)
-    with Log(folder / "log") as log:
-        reader = LogReader(folder / "log")
-        engine = Engine(store, reader, clock, history=history, on_history=feeder.ring)
+    with Log(settings.log) as log:
+        history = RemoteHistory(settings.run / ADDRESS)
+        reader = LogReader(settings.log)
+        engine = Engine(store, reader, clock, history=history, on_history=bells.history.ring)
         log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, msgspec.msgpack.encode(definitions()))])
         while engine.turn() or engine.backfill.prepare():
             pass
@@ -85,28 +93,28 @@ def run(folder: Path, profiles: int, profile: bool) -> None:
         while not engine.broadcasts.prepare():
             time.sleep(0.01)
         print(f"selected in {time.perf_counter() - began:.1f} s", flush=True)
-        decide(engine, feeder, store, floor, profile)
-    engine.close()
-    feeder.stop()
-    history.close()
+        decide(engine, feeding, store, floor, profile)
+    feeding.stop()
+    feeding.join(time.monotonic() + GRACE)
     store.close()
 
 
-def decide(engine: Engine, feeder: Feeder, store: SqliteStore, floor: float, profile: bool) -> None:
+def decide(engine: Engine, feeding: Child, store: SqliteStore, floor: float, profile: bool) -> None:
     stopping = threading.Event()
     checkpoints = threading.Thread(target=checkpoint, args=(store, stopping), daemon=True)
     checkpoints.start()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    beside = psutil.Process(feeding.pid)
     with profiled(profile):
         began, longest = time.perf_counter(), 0.0
-        mine, everybodys = time.thread_time(), time.process_time()
+        mine, theirs = time.thread_time(), sum(beside.cpu_times()[:2])
         while True:
             started = time.perf_counter()
             if not engine.turn():
                 break
             longest = max(longest, time.perf_counter() - started)
         taken = time.perf_counter() - began
-        mine, everybodys = time.thread_time() - mine, time.process_time() - everybodys
+        mine, theirs = time.thread_time() - mine, sum(beside.cpu_times()[:2]) - theirs
     stopping.set()
     checkpoints.join()
     (one,) = engine.broadcasts.known.past.over
@@ -116,9 +124,10 @@ def decide(engine: Engine, feeder: Feeder, store: SqliteStore, floor: float, pro
     print(
         f"broadcast: {rate:,.0f} decisions/s over {one.selected:,} profiles; floor {floor:,.0f}/s;"
         f" ratio {rate / floor:.2f}; the longest slice took {longest * 1000:.0f} ms;"
-        f" memory grew by {(peak - before) / 1024:.0f} MB;"
+        f" memory grew by {(peak - before) / 1024:.0f} MB, history has"
+        f" {beside.memory_info().rss / 1e6:.0f} MB;"
         f" {mine / one.considered * 1e6:.0f} us of CPU a decision in the engine's thread,"
-        f" {everybodys / one.considered * 1e6:.0f} in all",
+        f" {theirs / one.considered * 1e6:.0f} in history's process",
         flush=True,
     )
 

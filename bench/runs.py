@@ -72,7 +72,6 @@ def main() -> None:
             f"runs that go on: {rate:,.0f}/s, {handled:,} due of {given.parked:,} parked in a"
             f" journey of 20 steps (aim at 5,000); floor {floor:,.0f}/s; ratio {rate / floor:.2f}"
         )
-        engine.close()
         store.close()
 
 

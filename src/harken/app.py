@@ -63,8 +63,6 @@ class Embedded:
         return self.engine.backfill.prepare() or self.engine.broadcasts.prepare()
 
     def close(self) -> None:
-        # A batch may still be being written: its connection must not be closed meanwhile.
-        self.engine.close()
         self.sender.close()
         self.services.close()
         self.history.close()

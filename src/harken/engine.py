@@ -4,8 +4,7 @@ The way of an event: a collector made it durable in the log (`ingest`), under th
 customer it belongs to. The engine reads a batch of the log and the wake-ups that are due, loads
 the documents of those customers, and calls `handle` for each input in order. What came of it all
 (documents, wake-ups, messages, rows for history, the place in the log) is committed in one
-transaction: a crash before it changes nothing, a crash after it repeats nothing. While there is
-more to do, it is committed beside the next batch (`commits`).
+transaction: a crash before it changes nothing, a crash after it repeats nothing.
 """
 
 from collections import Counter
@@ -48,7 +47,6 @@ from harken.inputs import (
 from harken.logs import structlog
 from harken.loops.backfill import NOTE, Backfill
 from harken.loops.broadcasts import NOBODY, Change, Runner
-from harken.loops.commits import Commits
 from harken.loops.stocking import Stocking
 from harken.loops.turn import Turn
 from harken.people import profile as documents
@@ -105,7 +103,6 @@ class Engine:
         self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
         self._reader = reader
-        self._commits = Commits(store)
         self._on_messages = on_messages
         self._on_history = on_history
         self._cache: dict[int, Profile] = {}
@@ -113,8 +110,6 @@ class Engine:
         self._paced_note = store.note("pace")
         self._pacer = load_pacer(self._paced_note)
         self._stocking = Stocking(store, secret)
-        self._saved = (self.offset, self._paced_note)
-        """As of the last batch that was committed."""
         self._careful = False
 
     def turn(self) -> int:
@@ -135,10 +130,6 @@ class Engine:
         except BaseException:
             self._start_over()
             raise
-
-    def close(self) -> None:
-        """Wait until all that was handled is committed."""
-        self._commits.close()
 
     def _turn(self) -> int:
         now = self.clock.now()
@@ -161,23 +152,20 @@ class Engine:
         behind = bool(records) and end < self._reader.durable()
         upto = min(now, records[-1].received_at) if behind else now
         alone = bool(records) and _ends_batch(records[-1])
-        woken = [] if alone else self._commits.due(upto, WAKEUPS)
+        woken = [] if alone else self.store.due(upto, WAKEUPS)
         called = [one for one in woken if one.profile_id == NOBODY]
         if called and not records:
             return self._call_up(upto, called)
         woken = [one for one in woken if one.profile_id != NOBODY]
         if not records and not woken:
-            done = self._fill(busy=False) or self._invite()
-            if not done:
-                self._commits.land()
-            return done
+            return self._fill(busy=False) or self._invite()
         with metrics.BATCH.time():
             turn = self._begin(woken)
             inputs = records if self._careful else together(records)
             # A file comes in order by customer: they will not come again.
             done_with = len(inputs) < len(records)
             (self._handle_slice if done_with else self._handle)(turn, [*inputs, *woken], now)
-            self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
+            self._commit(turn, end)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
         if called:
@@ -191,20 +179,20 @@ class Engine:
         began, worked = self.clock.now(), self.clock.worked()
         if not self.backfill.due(began, busy=busy):
             return 0
-        self._commits.land()
-        fills, filling = self.backfill.slice(FILLS)
+        slice = self.backfill.slice(FILLS)
+        if slice is None:
+            return 0
+        fills, filling = slice
         turn = self._begin()
         self._handle_slice(turn, fills, self.clock.now())
         turn.notes[NOTE] = msgspec.msgpack.encode(filling)
-        # What was prepared is let go of at the end: not before that is written.
-        self._commit(turn, self.offset, more=bool(fills))
+        self._commit(turn, self.offset)
         self._in_force(self.definitions, filling)
         self.backfill.took(began, self.clock.worked() - worked)
         return max(len(fills), 1)
 
     def _call_up(self, now: int, called: list[WakeUp]) -> int:
         """Begin the broadcasts that are due, as of all that was handled before."""
-        self._commits.land()
         # Whatever comes of them, they are not due again: the engine would never sleep.
         turn = Turn(woken=called)
         self._commit_change(self.broadcasts.due(now, self.definitions), turn, self.offset)
@@ -223,17 +211,15 @@ class Engine:
         turn = self._begin()
         self._handle_slice(turn, slice.invites, now)
         change = self.broadcasts.taken(slice, turn.answers, now)
-        self._commit_change(change, turn, self.offset, more=True)
+        self._commit_change(change, turn, self.offset)
         return max(len(slice.ids), 1)
 
-    def _commit_change(
-        self, change: Change, turn: Turn, offset: int, *, more: bool = False
-    ) -> None:
+    def _commit_change(self, change: Change, turn: Turn, offset: int) -> None:
         """Commit what has become of the broadcasts with what came of it."""
         turn.notes.update(change.notes)
         turn.cancel += change.cancel
         turn.wake.update({(one.due, one.profile_id, one.key): one for one in change.wake})
-        self._commit(turn, offset, more=more)
+        self._commit(turn, offset)
         self.broadcasts.committed(change, self.definitions)
 
     def _in_force(self, definitions: InForce, filling: Filling) -> None:
@@ -244,10 +230,7 @@ class Engine:
 
     def _start_over(self) -> None:
         """Let go of what is in memory and was not committed: documents, slots, codes given out."""
-        with suppress(Exception):
-            self._commits.land()
         self._cache, self._older = {}, {}
-        self.offset, self._paced_note = self._saved
         self._pacer = load_pacer(self._paced_note)
         self._stocking.reload()
         self.backfill.reload()
@@ -338,50 +321,43 @@ class Engine:
     def _load(self, ids: set[int], turn: Turn) -> dict[int, Profile]:
         found = {id: one[id] for one in (self._older, self._cache) for id in ids & one.keys()}
         found |= {id: documents.decode(turn.packed[id]) for id in ids & turn.packed.keys()}
-        return found | self._commits.profiles(ids - found.keys())
+        missing = sorted(ids - found.keys())
+        return found | self.store.profiles(missing) if missing else found
 
-    def _commit(self, turn: Turn, offset: int, *, more: bool = False) -> None:
-        """Commit what came of a batch; beside the next one when there is `more`."""
-        gone = turn.forgotten
+    def _commit(self, turn: Turn, offset: int) -> None:
+        """Commit what came of a batch."""
         turn.pack()
         self.backfill.changed(turn)
         messages, notes = self._paced(turn.messages)
         filling = self.definitions.filling
         if turn.recount:
-            self._commits.land()
             filling = self.backfill.recount(self.definitions, turn.recount)
             turn.notes[NOTE] = msgspec.msgpack.encode(filling)
-        self._paced_note = notes.get("pace", self._paced_note)
-        saved = (offset, self._paced_note)
-        batch = Batch(
-            offset=offset,
-            # In the order of their ids: neighbours share a page.
-            profiles=sorted(turn.packed.items()),
-            forgotten=sorted(gone),
-            woken=turn.woken,
-            wake=[turn.wake[place] for place in sorted(turn.wake)],
-            cancel=turn.cancel,
-            messages=messages,
-            feedback=turn.feedback,
-            history=turn.history.encode(),
-            notes={**turn.notes, **notes, **self._stocking.given()},
-            coupons=turn.coupons,
+        self.store.commit(
+            Batch(
+                offset=offset,
+                # In the order of their ids: neighbours share a page.
+                profiles=sorted(turn.packed.items()),
+                forgotten=sorted(turn.forgotten),
+                woken=turn.woken,
+                wake=[turn.wake[place] for place in sorted(turn.wake)],
+                cancel=turn.cancel,
+                messages=messages,
+                feedback=turn.feedback,
+                history=turn.history.encode(),
+                notes={**turn.notes, **notes, **self._stocking.given()},
+                coupons=turn.coupons,
+            )
         )
-
-        def done() -> None:
-            self._saved = saved
-            self._count(turn.decisions)
-            if messages:
-                self._on_messages()
-            self._on_history()
-
-        # Who is forgotten is in no cache, so nobody may ask the store for them before it knows.
-        beside = more and not gone and not turn.recount and not self._careful
-        (self._commits.beside if beside else self._commits.now)(batch, done)
+        self._paced_note = notes.get("pace", self._paced_note)
         self.offset, self._careful = offset, False
+        self._count(turn.decisions)
+        if messages:
+            self._on_messages()
+        self._on_history()
         if turn.recount:
             self._in_force(self.definitions, filling)
-        self._remember(turn.documents, gone)
+        self._remember(turn.documents, turn.forgotten)
 
     def _count(self, decisions: list[Decision]) -> None:
         for (outcome, gate, reason), count in Counter(map(_sort, decisions)).items():
@@ -405,7 +381,7 @@ class Engine:
         return paced, {"pace": msgspec.msgpack.encode(self._pacer)} if touched else {}
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
-        """Keep documents. Those of the batch just given to be committed all stay."""
+        """Keep the documents of a batch."""
         if len(self._cache) >= CACHED:
             self._cache, self._older = {}, self._cache
         self._cache.update(loaded)
@@ -436,15 +412,14 @@ class Engine:
             log.exception("definitions could not be compiled; the old ones stay in force")
             self._commit(Turn(), end)
             return
-        self._commits.land()
         filling = self.backfill.renew(self.definitions, definitions)
         change = self.broadcasts.renew(definitions, record.received_at)
         notes = {NOTE: msgspec.msgpack.encode(filling), **change.notes}
         wake, cancel = change.wake, change.cancel
         empty = Batch(end, [], [], [], wake, cancel, [], [], b"", notes, definitions=written)
         definitions.allocations = self.definitions.allocations
-        self._commits.now(empty, lambda: None)
-        self.offset, self._saved = end, (end, self._paced_note)
+        self.store.commit(empty)
+        self.offset = end
         self.broadcasts.committed(change, definitions)
         self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)

@@ -38,7 +38,7 @@ def test_first_start_prints_keys_once_and_they_work(tmp_path: Path) -> None:
             f"{running.url}/api/v1/status", headers={"Authorization": f"Bearer {secret}"}
         )
         assert asked.status_code == 200
-        assert asked.json()["children"] == {"engine-0": True, "sender-0": True}
+        assert asked.json()["children"] == {"history-0": True, "engine-0": True, "sender-0": True}
     finally:
         code = running.stop()
     assert code == 0, running.told()

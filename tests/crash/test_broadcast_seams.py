@@ -23,6 +23,8 @@ SEAMS = (
     "selection not committed",
     "selected, nobody told",
     "selection told",
+    "ids not read",
+    "ids read, nobody told",
     "slice read",
     "slice handled",
     "handled",
@@ -71,7 +73,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 @pytest.mark.parametrize(("seam", "who"), TABLE, ids=[" - ".join(row) for row in TABLE])
 def test_killed_at(station: Station, seam: str, who: str) -> None:
-    harken, note = station.harken, f"engine killed ({who}) at {seam!r}"
+    harken, note = station.harken, f"killed ({who}) at {seam!r}"
     harken.dies_at(seam, who)
     id = station.start()
     harken.came_to(seam, note)

@@ -18,17 +18,19 @@ WEB = (
     "answered, bell not rung",
     "bell rung",
 )
+HISTORY = (
+    "history not told",
+    "history not committed",
+    "history told",
+    "rows not forgotten",
+    "rows forgotten",
+)
 ENGINE = (
     "log read",
     "wake-ups read",
     "handled",
     "not committed",
     "committed, bell not rung",
-    "history not told",
-    "history not committed",
-    "history told",
-    "rows not forgotten",
-    "rows forgotten",
 )
 SENDER = (
     "claim or outcome not committed",
@@ -41,7 +43,7 @@ SENDER = (
 FAMILY = (
     ("engine", "handled"),
     ("engine", "committed, bell not rung"),
-    ("engine", "history told"),
+    ("history", "history told"),
     ("sender", "claimed"),
     ("sender", "provider accepted"),
     ("sender", "not settled"),
@@ -51,6 +53,7 @@ TABLE = [
     row
     for rows in itertools.zip_longest(
         [*(("web", seam, "alone") for seam in WEB), *((*seam, "family") for seam in FAMILY)],
+        [("history", seam, "alone") for seam in HISTORY],
         [("engine", seam, "alone") for seam in ENGINE],
         [("sender", seam, "alone") for seam in SENDER],
     )

@@ -1,8 +1,7 @@
 """Groups put into a journey by hand: once each, at their pace, and stopped at once."""
 
-import sqlite3
-import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,8 @@ from driver import Shop, instant
 from plain import say, wait
 
 from harken.engine import INVITED
+from harken.errors import Unavailable
+from harken.history.remote import RemoteHistory
 from harken.inputs import (
     Forget,
     PauseBroadcast,
@@ -225,29 +226,22 @@ def test_two_take_turns(station: Station) -> None:
     assert [station.find(id).entered for id in ("one", "two")] == [1_500, 1_500]
 
 
-def test_events_of_those_whose_turn_is_being_written(station: Station) -> None:
+def test_while_history_is_away_it_waits_and_events_do_not(station: Station, tmp_path: Path) -> None:
     station.open(INVITED + 20)
-    shop, engine = station.shop, station.shop.harken.engine
-    first = min((f"u{n}" for n in range(INVITED + 20)), key=shop.id)
+    shop, broadcasts = station.shop, station.shop.harken.engine.broadcasts
     station.start(settle=False)
     station.select()
-    assert engine.turn()
-    lock = sqlite3.connect(shop.settings.state, isolation_level=None, check_same_thread=False)
-    lock.execute("BEGIN IMMEDIATE")
-    assert engine.turn() == INVITED
-    assert (
-        "$journey_entered"
-        not in shop.harken.store.profiles([shop.id(first)])[shop.id(first)].events
-    )
-    shop.request([shop.item("track", userId=first, event="Bought")], settle=False)
-    letting_go = threading.Timer(0.2, lock.execute, ["ROLLBACK"])
-    letting_go.start()
+    there, broadcasts._history = broadcasts._history, RemoteHistory(tmp_path / "nobody")
+    shop.request([shop.item("track", userId="u1", event="Bought")], settle=False)
+    while shop.harken.engine.turn():
+        pass
+    assert shop.profile("u1").events["Bought"].count == 1
+    assert (station.find().state, station.find().considered) == ("running", 0)
+    with pytest.raises(Unavailable):
+        broadcasts.prepare()
+    broadcasts._history = there
     shop.work()
-    letting_go.join()
-    lock.close()
-    counted = shop.profile(first).events
-    assert (counted["$journey_entered"].count, counted["Bought"].count) == (1, 1)
-    assert station.mailed() == INVITED + 20
+    assert (station.mailed(), station.find().state) == (INVITED + 20, "done")
 
 
 def test_who_is_forgotten_meanwhile_stays_so(station: Station) -> None:

@@ -174,9 +174,31 @@ def test_a_back_fill_goes_on_after_a_restart(shop: Shop, monkeypatch: pytest.Mon
     assert all(looked_at(shop, user) == [3] for user in users)
 
 
+def test_while_history_is_away_it_waits_and_events_do_not(shop: Shop, tmp_path: Path) -> None:
+    users = [f"u{number}" for number in range(5)]
+    for user in users:
+        look(shop, user, times=3)
+    shop.apply(segments={"keen": THRICE}, settle=False)
+    begin_to_fill(shop)
+    backfill = shop.harken.engine.backfill
+    there, backfill._history = backfill._history, RemoteHistory(tmp_path / "nobody")
+    shop.request([shop.item("track", userId="u1", event="Visit")], settle=False)
+    while shop.harken.engine.turn():
+        pass
+    assert shop.profile("u1").events["Visit"].count == 1
+    assert not backfill.ready()
+    assert [shop.segments(user) for user in users] == [[]] * 5
+    backfill._history = there
+    shop.work()
+    assert [shop.segments(user) for user in users] == [["keen"]] * 5
+    assert all(looked_at(shop, user) == [3] for user in users)
+
+
 def to_be_told(shop: Shop, users: list[str]) -> list[str]:
     """Who of the users are looked at by the pass that is ready."""
-    fills, _ = shop.harken.engine.backfill.slice(1_000)
+    slice = shop.harken.engine.backfill.slice(1_000)
+    assert slice is not None
+    fills, _ = slice
     shop.harken.engine.backfill.reload()
     return [user for user in users if shop.id(user) in {fill.profile_id for fill in fills}]
 

@@ -35,6 +35,8 @@ from harken.history.base import (
 )
 from harken.logs import structlog
 
+ADDRESS = "history.address"
+"""The address file, in the folder of what runs."""
 VERBS = frozenset(verb for verb in vars(History) if verb[0] != "_") - {"query", "close"}
 """What may be asked; `query` is asked as `table`, and whoever holds the file closes it."""
 LONG_VERBS = frozenset({"prepare_filling", "export"})
@@ -245,7 +247,7 @@ class RemoteHistory(History):
             return self._over(self._connect(), request, seconds)
         except (EOFError, OSError, AuthenticationError, msgspec.DecodeError) as fault:
             self.close()
-            raise Unavailable("history: the engine does not answer") from fault
+            raise Unavailable("history does not answer") from fault
 
     def _connect(self) -> Connection:
         address = msgspec.json.decode(self._address_file.read_bytes(), type=Address)

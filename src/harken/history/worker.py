@@ -1,6 +1,7 @@
 """Moves the engine's rows from its store to history, a little behind and never twice."""
 
 import threading
+from time import monotonic
 from typing import Protocol
 
 from harken.history.base import History
@@ -8,10 +9,17 @@ from harken.logs import structlog
 
 GATHER = 0.2
 """Seconds to wait for more rows: a commit costs an fsync however small it is."""
+STREAM = 2.0
+"""The same at most while many come: whole groups of rows are written once, straight to their place.
+"""
 RETRY = 1.0
 LONGEST_RETRY = 30.0
 PIECE_BYTES = 2_500_000
 """Blobs that are in memory at once, of 10,000 to 20,000 rows."""
+LARGE = PIECE_BYTES // 10
+"""A commit of more says that many come."""
+WHOLE = 24_000_000
+"""So much is a whole group, or nearly."""
 MOST_PIECES = 12
 """Pieces of one commit. A second or two: who is to change history, or hold it, waits so long."""
 
@@ -22,6 +30,8 @@ class Rows(Protocol):
     """The part of the store that is needed here."""
 
     def history_rows(self, after: int, most_bytes: int) -> list[tuple[int, bytes]]: ...
+
+    def history_waiting(self, after: int) -> int: ...
 
     def history_done(self, upto: int) -> None: ...
 
@@ -41,6 +51,8 @@ class Feeder:
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stream = False
+        """Whether many rows came just now."""
         self.trouble = ""
         """Why rows cannot be moved at present; empty when all is well."""
 
@@ -56,7 +68,7 @@ class Feeder:
     def flush(self) -> int:
         """Move all rows that are there now; how many batches. Raises what history raises."""
         before = self._history.watermark()
-        while self._feed().pieces:
+        while self._feed():
             pass
         return self._history.watermark() - before
 
@@ -72,17 +84,19 @@ class Feeder:
         wait = RETRY
         while True:
             self._bell.wait()
-            self._stopping.wait(self._gather)
-            self._bell.clear()
-            last = self._stopping.is_set()
             try:
-                self.flush() if last else self._catch_up()
+                self._wait_for_more()
+                self._bell.clear()
+                last = self._stopping.is_set()
+                if self.flush() if last else self._feed():
+                    self.ring()  # what one commit could not take, or came meanwhile
                 self.trouble, wait = "", RETRY
             except Exception as fault:
                 # The rows stay in the store; nothing is lost by trying later. Whatever it was,
                 # this thread must live on: nobody would start it again.
                 self.trouble = str(fault) or repr(fault)
                 log.warning("history cannot take rows", fault=repr(fault), retry_in=wait)
+                last = self._stopping.is_set()
                 self._stopping.wait(wait)
                 wait = min(2 * wait, LONGEST_RETRY)
                 self.ring()
@@ -92,22 +106,26 @@ class Feeder:
                 self._stopping.wait(RETRY)
                 self.ring()
 
-    def _catch_up(self) -> None:
-        """Move rows while there are many; few gather first, since each commit has its price."""
-        while self._feed().many:
-            pass
+    def _wait_for_more(self) -> None:
+        """Each commit has its price: let rows gather, and in a stream a whole group."""
+        until = monotonic() + (STREAM if self._stream else self._gather)
+        while monotonic() < until and not self._stopping.is_set():
+            if self._stream and self._store.history_waiting(self._history.watermark()) > WHOLE:
+                return
+            self._stopping.wait(self._gather)
 
-    def _feed(self) -> "Backlog":
+    def _feed(self) -> int:
+        """Move what one commit takes; how many pieces."""
         with self._feeding:
-            backlog = Backlog(self._store)
             if self._history.held():
-                return backlog
-            upto = self._history.watermark()
+                return 0
+            backlog, upto = Backlog(self._store), self._history.watermark()
             first = backlog.read(upto)
             if first:
                 self._store.history_done(upto)
                 self._history.append(first, backlog.follow)
-            return backlog
+            self._stream = backlog.bytes > LARGE
+            return backlog.pieces
 
 
 class Backlog:
@@ -117,18 +135,21 @@ class Backlog:
         self._store = store
         self.pieces = 0
         """How many were read that hold something."""
-        self.many = False
-        """Whether more may be waiting than gather within a moment."""
+        self.bytes = 0
+        """How much they held together."""
+        self._more = False
 
     def read(self, after: int) -> list[tuple[int, bytes]]:
         """The next piece."""
         # Durable when read: what history takes must never be lost again with the machine, or its
         # number would come twice.
         found = self._store.history_rows(after, PIECE_BYTES)
-        self.many = sum(len(blob) for _, blob in found) > PIECE_BYTES // 2
+        size = sum(len(blob) for _, blob in found)
         self.pieces += bool(found)
+        self.bytes += size
+        self._more = size > PIECE_BYTES // 2
         return found
 
     def follow(self, after: int) -> list[tuple[int, bytes]]:
         """The next piece while there are many, and room for it in the commit."""
-        return self.read(after) if self.many and self.pieces < MOST_PIECES else []
+        return self.read(after) if self._more and self.pieces < MOST_PIECES else []

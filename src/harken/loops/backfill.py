@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from harken.clock import Clock
 from harken.definitions import InForce
+from harken.errors import Unavailable
 from harken.history.base import History
 from harken.ids import IDS
 from harken.inputs import Fill
@@ -175,18 +176,24 @@ class Backfill(Preparer):
         late = began - LATE <= self._again <= began
         self._again = (self._again if late else began) + int(worked * SHARE)
 
-    def slice(self, limit: int) -> tuple[list[Fill], Filling]:
+    def slice(self, limit: int) -> tuple[list[Fill], Filling] | None:
         """The next customers, and how far the passes are after them. To be asked when `ready`.
 
-        All that was handled must be committed: a customer that the store does not show yet would
-        be passed by.
+        None when history is away: it is asked again beside the engine.
         """
         now, *later = self.filling.passes
-        ids, upto, done = self._next(now, limit)
+        try:
+            ids, upto, done = self._next(now, limit)
+            states = self._states(now, upto) if ids else {}
+        except Unavailable as fault:
+            log.warning("back-fill waits", fault=str(fault))
+            self._ready = -1
+            self._concerned.again()
+            self.ring()
+            return None
         if not ids:
             log.info("back-fill is done", customers=now.done, segments=len(now.segments))
             return [], replace(self.filling, passes=later, over=now)
-        states = self._states(now, upto)
         fills = [Fill(id, states.get(id, {}), now.segments) for id in ids if id not in now.skip]
         ahead = replace(now, cursor=upto, done=done)
         return fills, replace(self.filling, passes=[ahead, *later])

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from harken.clock import Clock
 from harken.definitions import InForce
+from harken.errors import Unavailable
 from harken.files.reader import read
 from harken.history.base import History
 from harken.inputs import (
@@ -29,6 +30,7 @@ from harken.journeys import broadcasts as plans
 from harken.journeys.broadcasts import Broadcast, Broadcasts, Known, Past, Rules
 from harken.journeys.entries import ENTERED, SCHEDULED
 from harken.journeys.occurrences import zones_at
+from harken.logs import structlog
 from harken.loops.preparing import Preparer
 from harken.people.profile import Trigger
 from harken.segments.questions import ask, selection
@@ -37,6 +39,8 @@ from harken.segments.sql_writing import Asked, Statement
 from harken.segments.zones import in_zones
 from harken.store.base import Store
 from harken.values import Name
+
+log = structlog.get_logger("broadcasts")
 
 NOW, PAST = "broadcasts", "broadcasts-past"
 NOBODY = -1
@@ -174,7 +178,8 @@ class Runner(Preparer):
         """The next customers of the broadcast whose turn it is, or None.
 
         While customers are told of the past that new rules ask for, all broadcasts wait: they
-        would be refused what they have a right to.
+        would be refused what they have a right to. And while history is away: it is asked again
+        beside the engine.
         """
         if definitions.filling.passes:
             return None
@@ -183,7 +188,13 @@ class Runner(Preparer):
                 continue
             count = plans.allowed(one, now, limit)
             if count:
-                ids = self._next(one, count)
+                try:
+                    ids = self._next(one, count)
+                except Unavailable as fault:
+                    log.warning("a broadcast waits", broadcast=one.id, fault=str(fault))
+                    del self._sizes[one.table]
+                    self.ring()
+                    return None
                 call = self._call(one, definitions)
                 return Slice(one, ids, [Invite(id, call) for id in ids])
         return None

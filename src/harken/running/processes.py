@@ -1,4 +1,4 @@
-"""The processes of one Harken: the web process and its children, engine and senders.
+"""The processes of one Harken: the web process and its children, history, engine and senders.
 
 The web process is the parent: it writes the log, answers HTTP, and starts the children again when
 one dies. A child is told what to do in a line on its standard input, which then stays open: a
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from msgspec import Struct, json
+from msgspec.structs import astuple
 
 from harken.config import Settings
 from harken.logs import structlog
@@ -31,17 +32,24 @@ GRACE = 20.0
 
 
 class Bells(Struct):
-    """Who rings whom: the engine hears of log and outcomes, the senders of new messages."""
+    """Who rings whom: the engine hears of log and outcomes, history of new rows, the senders of new
+    messages."""
 
+    history: Bell
     engine: Bell
     sender: Bell
 
     @classmethod
     def new(cls) -> "Bells":
-        return cls(Bell.new(), Bell.new())
+        return cls(Bell.new(), Bell.new(), Bell.new())
+
+    @classmethod
+    def of(cls, descriptors: list[int]) -> "Bells":
+        """Those that another process has given its child."""
+        return cls(*map(Bell, descriptors[::2], descriptors[1::2]))
 
     def descriptors(self) -> list[int]:
-        return [self.engine.read, self.engine.write, self.sender.read, self.sender.write]
+        return [end for bell in astuple(self) for end in (bell.read, bell.write)]
 
 
 class Orders(Struct):
@@ -126,20 +134,22 @@ class Family:
     """All children, watched by a thread."""
 
     def __init__(self, settings: Settings, bells: Bells) -> None:
-        roles = [("engine", 0), *(("sender", number) for number in range(settings.senders))]
+        senders = [("sender", number) for number in range(settings.senders)]
+        roles = [("history", 0), ("engine", 0), *senders]
         self.children = [Child(role, number, settings, bells) for role, number in roles]
         self._begun = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="children", daemon=True)
 
     def start_engine(self) -> None:
-        """Start the engine, and watch over the children."""
-        self._begun = 1
-        self.children[0].watch()
+        """Start history and the engine, and watch over the children."""
+        self._begun = 2
+        for child in self.children[: self._begun]:
+            child.watch()
         self._thread.start()
 
     def start_senders(self) -> None:
-        """Start the rest: later, so that engine and web process load on a core each."""
+        """Start the rest: later, so that others are ready the sooner."""
         self._begun = len(self.children)
 
     def alive(self) -> dict[str, bool]:
@@ -150,11 +160,14 @@ class Family:
         """Ask all to finish what they are doing, and wait for it."""
         self._stopping.set()
         self._thread.join()
-        for child in self.children:
-            child.stop()
         until = time.monotonic() + GRACE
-        for child in self.children:
-            child.join(until)
+        history, *others = self.children
+        # History is the last: it takes what the others leave.
+        for some in (others, [history]):
+            for child in some:
+                child.stop()
+            for child in some:
+                child.join(until)
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.05):
@@ -169,8 +182,7 @@ class Family:
 def take_orders() -> tuple[Orders, Bells]:
     """In a child: what it is told, and its bells."""
     orders = json.decode(sys.stdin.buffer.readline(), type=Orders, dec_hook=_path)
-    engine_read, engine_write, sender_read, sender_write = orders.descriptors
-    return orders, Bells(Bell(engine_read, engine_write), Bell(sender_read, sender_write))
+    return orders, Bells.of(orders.descriptors)
 
 
 def follow_parent(stop: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the child processes do: `python -m harken.running.roles engine | sender`."""
+"""What the child processes do: `python -m harken.running.roles history | engine | sender`."""
 
 import fcntl
 import gc
@@ -30,6 +30,9 @@ COLLECT = (200_000, 50, 50)
 """After how much the processes look for garbage in cycles. Documents hold none, so what there is
 comes to little, and each time all that a batch has made is looked through: 2 ms."""
 
+HISTORY_SECONDS = 10.0
+"""How long the engine waits for what it asks of history: events wait meanwhile."""
+
 REST = 3.0
 """Seconds without work after which memory is given back that only work needs."""
 
@@ -44,7 +47,7 @@ def main(role: str) -> None:
     orders, bells = take_orders()
     logs.set_up(orders.settings.log_level, role)
     stopping = threading.Event()
-    bell = bells.engine if role == "engine" else bells.sender
+    bell = {"history": bells.history, "engine": bells.engine, "sender": bells.sender}[role]
 
     reasons: list[str] = []
 
@@ -60,10 +63,13 @@ def main(role: str) -> None:
         return
     gc.set_threshold(*COLLECT)
     sys.setswitchinterval(SWITCH)
-    if role == "engine":
-        run_engine(orders.settings, bells, stopping)
-    else:
-        run_sender(orders, bells, stopping)
+    match role:
+        case "history":
+            run_history(orders.settings, bells, stopping)
+        case "engine":
+            run_engine(orders.settings, bells, stopping)
+        case "sender":
+            run_sender(orders, bells, stopping)
     log.info("stopped", reason=reasons[0])
 
 
@@ -84,13 +90,11 @@ def alone(place: Path, stopping: threading.Event) -> bool:
     return False
 
 
-def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
-    """Handle the log and wake-ups; hold history's file and answer for it."""
-    from harken.engine import Engine
+def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
+    """Hold history's file: take what the engine leaves for it, and answer for it."""
     from harken.history import remote
     from harken.history.duck import DuckHistory
     from harken.history.worker import Feeder
-    from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
     store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
@@ -98,27 +102,46 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         settings.history, memory=settings.history_memory, threads=settings.history_threads
     )
     feeder = Feeder(store, history)
-    server = remote.serve(history, settings.run / "history.address")
+    server = remote.serve(history, settings.run / remote.ADDRESS)
     feeder.start()
-    checkpoints = threading.Thread(target=_checkpoint, args=(store, history, stopping), daemon=True)
-    checkpoints.start()
+    _each_second(history.settle, stopping)
+    worked = 0.0
+    while not stopping.is_set():
+        if bells.history.wait(LONGEST_WAIT):
+            feeder.ring()
+            worked = time.monotonic()
+        elif worked and time.monotonic() - worked > REST:
+            memory.give_back()
+            worked = 0.0
+    feeder.stop()
+    # This ends what is being prepared: only then can whoever asked for it be hung up on.
+    history.close()
+    server.close()
+    store.close()
+
+
+def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
+    """Handle the log and wake-ups."""
+    from harken.engine import Engine
+    from harken.history.remote import ADDRESS, RemoteHistory
+    from harken.store.log import LogReader
+    from harken.store.sqlite import SqliteStore
+
+    store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
+    _each_second(store.database.checkpoint, stopping)
     engine = Engine(
         store,
         LogReader(settings.log),
         SystemClock(),
         on_messages=bells.sender.ring,
-        on_history=feeder.ring,
+        on_history=bells.history.ring,
         on_filling=bells.engine.ring,
-        history=history,
+        history=RemoteHistory(settings.run / ADDRESS, answer_seconds=HISTORY_SECONDS),
         sender=settings.sender,
         secret=link_secret(settings.data),
     )
-    asking = [
-        threading.Thread(target=part.run, args=(stopping,), daemon=True)
-        for part in (engine.backfill, engine.broadcasts)
-    ]
-    for thread in asking:
-        thread.start()
+    for part in (engine.backfill, engine.broadcasts):
+        threading.Thread(target=part.run, args=(stopping,), daemon=True).start()
 
     def wait() -> float:
         due = store.next_due()
@@ -129,15 +152,6 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         memory.give_back()
 
     _work(engine.turn, wait, bells.engine, stopping, rest)
-    engine.close()
-    feeder.stop()
-    server.close()
-    history.close()
-    # DuckDB's objects must be gone before the interpreter is, or it complains.
-    engine.backfill.ring()
-    engine.broadcasts.ring()
-    for thread in asking:
-        thread.join(LONGEST_WAIT)
     store.close()
 
 
@@ -179,19 +193,17 @@ def _work(
             time.sleep(AFTER_FAILURE)
 
 
-def _checkpoint(store: object, history: object, stopping: threading.Event) -> None:
-    """Keep the write-ahead logs short, beside the engine instead of within its commits."""
-    from harken.history.duck import DuckHistory
-    from harken.store.sqlite import SqliteStore
+def _each_second(do: Callable[[], None], stopping: threading.Event) -> None:
+    """Keep a write-ahead log short, beside those who write it instead of within their commits."""
 
-    assert isinstance(store, SqliteStore)
-    assert isinstance(history, DuckHistory)
-    while not stopping.wait(1.0):
-        try:
-            store.database.checkpoint()
-            history.settle()
-        except Unavailable as fault:
-            log.warning("no checkpoint", fault=str(fault))
+    def run() -> None:
+        while not stopping.wait(1.0):
+            try:
+                do()
+            except Unavailable as fault:
+                log.warning("no checkpoint", fault=str(fault))
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`harken serve`: the web process, its children and its upkeep, from the first start to the last.
 
 The order matters for a quick start: the children are started before the web process imports what
-it needs itself, so that all three do so at the same time.
+it needs itself, so that all do so at the same time.
 """
 
 import asyncio
@@ -116,12 +116,12 @@ def _share_metrics(settings: Settings) -> None:
 def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.socket) -> None:
     import uvicorn
 
-    from harken.history.remote import RemoteHistory
+    from harken.history.remote import ADDRESS, RemoteHistory
     from harken.ingest.connection import connections
     from harken.running.services import Services
     from harken.web.server import asgi
 
-    history = RemoteHistory(settings.run / "history.address")
+    history = RemoteHistory(settings.run / ADDRESS)
     services = Services(settings, clock.SystemClock(), history, bells.engine.ring)
     try:
         _greet(services, settings)

@@ -204,6 +204,9 @@ class Store(Protocol):
         One at least if there is any, and no more than have so many bytes together.
         """
 
+    def history_waiting(self, after: int) -> int:
+        """How many bytes the batches after number `after` have together."""
+
     def history_end(self) -> int:
         """The number of the last batch that was ever written for history; 0 before any."""
 

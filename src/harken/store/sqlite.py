@@ -143,6 +143,11 @@ class SqliteStore:
             self.database.sync()
         return rows
 
+    def history_waiting(self, after: int) -> int:
+        # The length of a blob stands in front of it: none is read.
+        sql = "SELECT coalesce(sum(length(body)), 0) FROM history_rows WHERE number > ?"
+        return int(self._one(sql, [after])[0])
+
     def history_end(self) -> int:
         row = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'history_rows'", [])
         return int(row[0]) if row else 0

@@ -68,9 +68,28 @@ def web() -> None:
     wrap(Collector, "_ring", before="answered, bell not rung", after="bell rung")
 
 
-def engine() -> None:
-    from harken.history import duck_write
+def history() -> None:
+    from harken.history import duck_write, filling
     from harken.history.duck import DuckHistory
+    from harken.store.sqlite import SqliteStore
+
+    wrap(DuckHistory, "append", before="history not told", after="history told")
+    wrap(duck_write, "take", after="history not committed")
+    wrap(SqliteStore, "history_done", before="rows not forgotten", after="rows forgotten",
+         if_=lambda *args: args[-1] > 0)  # fmt: skip
+
+    def selects(*args: Any) -> bool:
+        return any(isinstance(arg, str) and arg.startswith("broadcast_") for arg in args)
+
+    wrap(filling, "prepare", after="selection not committed", if_=lambda _, *args: selects(*args))
+    wrap(DuckHistory, "prepare_filling", after="selected, nobody told",
+         if_=lambda _, *args: selects(*args))  # fmt: skip
+    wrap(DuckHistory, "filled_ids", before="ids not read", after="ids read, nobody told",
+         if_=lambda *args: selects(*args))  # fmt: skip
+    wrap(DuckHistory, "drop_filling", before="selection not let go", after="selection let go")
+
+
+def engine() -> None:
     from harken.store.connection import Database
     from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
@@ -81,36 +100,23 @@ def engine() -> None:
     wrap(SqliteStore, "commit", after="committed, bell not rung",
          if_=lambda _, store, batch: bool(batch.messages))  # fmt: skip
     wrap(SqliteStore, "due", after="wake-ups read", if_=lambda answer, *_: bool(answer))
-    wrap(DuckHistory, "append", before="history not told", after="history told")
-    wrap(duck_write, "take", after="history not committed")
-    wrap(SqliteStore, "history_done", before="rows not forgotten", after="rows forgotten",
-         if_=lambda *args: args[-1] > 0)  # fmt: skip
     broadcasts()
 
 
 def broadcasts() -> None:
-    from harken.history import filling
-    from harken.history.duck import DuckHistory
     from harken.loops.broadcasts import NOW, Runner
     from harken.store.sqlite import SqliteStore
 
     def tells(batch: Any) -> bool:
         return NOW in batch.notes
 
-    def selects(*args: Any) -> bool:
-        return any(isinstance(arg, str) and arg.startswith("broadcast_") for arg in args)
-
     wrap(Runner, "steer", after="wish decided")
     wrap(Runner, "due", after="called up")
-    wrap(filling, "prepare", after="selection not committed", if_=lambda _, *args: selects(*args))
-    wrap(DuckHistory, "prepare_filling", after="selected, nobody told",
-         if_=lambda _, *args: selects(*args))  # fmt: skip
     wrap(Runner, "selected", after="selection told", if_=lambda answer, *_: answer is not None)
     wrap(Runner, "slice", after="slice read", if_=lambda answer, *_: answer is not None)
     wrap(Runner, "taken", after="slice handled")
     wrap(SqliteStore, "commit", after="slice committed",
          if_=lambda _, store, batch: tells(batch) and bool(batch.messages))  # fmt: skip
-    wrap(DuckHistory, "drop_filling", before="selection not let go", after="selection let go")
 
 
 def sender() -> None:
@@ -138,6 +144,6 @@ def within_a_transaction(owner: Any, seam: str) -> None:
 
 
 if "KILL_AT" in os.environ:
-    roles = {"serve": web, "engine": engine, "sender": sender}
+    roles = {"serve": web, "history": history, "engine": engine, "sender": sender}
     if sys.orig_argv[1:3] in (["-m", "harken"], ["-m", "harken.running.roles"]):
         roles[sys.orig_argv[3]]()
