@@ -257,9 +257,17 @@ class Engine:
         turn.asked_for = {input.profile_id for input in inputs}
         turn.documents |= self._load(turn.asked_for, turn)
         one = self._with_care if self._careful else self._one
+        # What came of many is taken at once: the less is between them, the more of what an input
+        # needs is still in the processor's cache for the next.
+        many: list[Effects] = []
         for input in inputs:
             self._stocking.look()
-            turn.take(one(turn, input, now))
+            effects = one(turn, input, now)
+            many.append(effects)
+            if effects.others or effects.forgotten or self._careful:
+                turn.take(many)
+                many = []
+        turn.take(many)
 
     def _one(self, turn: Turn, input: Input, now: int) -> Effects:
         other = None

@@ -14,7 +14,7 @@ def profile_id(kind: str, value: str) -> int:
     `kind` is `user` or `anonymous`. No look-up is needed for a customer never merged, and a
     replay of the log creates the same profiles.
     """
-    digest = blake2b(f"{kind}:{value}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = blake2b(_bytes_of(f"{kind}:{value}"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
@@ -51,12 +51,20 @@ def message_id(run: str, of: object, what: object, which: object) -> str:
 
 
 def _id_of(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=13).hexdigest()
+    return blake2b(_bytes_of(text), digest_size=13).hexdigest()
+
+
+def _bytes_of(text: str) -> bytes:
+    """UTF-8, also of what JSON may hold and UTF-8 may not."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def fingerprint(text: str) -> bytes:
     """Eight bytes that stand for a message id in a customer's document."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return blake2b(_bytes_of(text), digest_size=8).digest()
 
 
 def bucket(profile: int, salt: str) -> int:
@@ -64,6 +72,5 @@ def bucket(profile: int, salt: str) -> int:
 
     The first 32 bits of an MD5, which SQL engines have too: a segment can ask for buckets.
     """
-    text = f"{salt}:{profile}".encode("utf-8", "surrogatepass")
-    digest = md5(text, usedforsecurity=False).digest()
+    digest = md5(_bytes_of(f"{salt}:{profile}"), usedforsecurity=False).digest()
     return int.from_bytes(digest[:4], "big") % 10_000

@@ -102,7 +102,7 @@ def records(items: list[dict[str, Any]], *, imported: bool, at: int) -> list[Rec
 def taken(profile: Profile, inputs: list[Record] | list[Input], now: int, force: InForce) -> Turn:
     turn = Turn()
     for one in inputs:
-        turn.take(handle(profile, one, now, force))
+        turn.take([handle(profile, one, now, force)])
     turn.pack()
     return turn
 

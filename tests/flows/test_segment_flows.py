@@ -7,6 +7,7 @@ import pytest
 from driver import Shop
 
 from harken.clock import DAY
+from harken.history.remote import RemoteHistory
 from harken.inputs import Forget, Listed
 
 THRICE = "{did: Product Viewed, where: {product: A}, at_least: 3, within: 30d}"

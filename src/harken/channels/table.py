@@ -188,10 +188,10 @@ def address_of(profile: Profile, channel: str, attribute: str | None = None) -> 
             found = _token(profile, types)
         case None:
             return ""
-    if isinstance(found, int) and not isinstance(found, bool):
-        # Numbers name customers in many shops' systems.
-        return str(found)
-    return found if isinstance(found, str) else ""
+    if isinstance(found, str):
+        return found
+    # Numbers name customers in many shops' systems.
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""
 
 
 def _token(profile: Profile, types: Sequence[str]) -> str:

@@ -66,12 +66,9 @@ def enter(
     facts = _facts_of(event)
     facts["at"], facts["properties"] = event.at, event.properties
     handling.decide(run, "entered", "event", facts=facts)
-    handling.emit(
-        "$journey_entered",
-        {"journey": journey.name, "revision": journey.revision, "run": run.id},
-        at=handling.received_at,
-        journey=journey.name,
-    )
+    told = {"journey": journey.name, "revision": journey.revision, "run": run.id}
+    handling.record("$journey_entered", told, at=handling.received_at, journey=journey.name)
+    handling.take_in(Trigger(name="$journey_entered", at=handling.received_at, properties=told))
     if run.id in profile.runs:
         handling.advance(run, journey)
     return "entered"

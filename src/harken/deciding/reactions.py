@@ -135,8 +135,7 @@ class Handling:
         """Count an event of our own, and react to it."""
         definitions = self.definitions
         count_event(self.profile, trigger, definitions.traits, self.now)
-        if asked := definitions.segments.by_event(trigger, self.profile, self.upto):
-            self.ask(asked)
+        self.ask(definitions.segments.by_event(trigger, self.profile, self.upto))
         if self.depth >= DEEPEST:
             return
         self.depth += 1
@@ -305,7 +304,7 @@ class Handling:
     def _see(self, run: Run, event: Trigger) -> None:
         """A run in flight sees an event: it may end it, or be what it waits for."""
         journey = self.journey_of(run)
-        if journey is None:
+        if journey is None or not (event.name in journey.heard or run.sent or journey.exit_when):
             return
         if journey.ends(run, event):
             # The customer is free to enter again, whatever `reentry` says.

@@ -30,7 +30,7 @@ def frequency_cap(
     candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
 ) -> Verdict:
     """Every rule that names this message must have a slot left."""
-    caps = caps_for(candidate, profile, workspace)
+    caps = caps_for(candidate, profile, workspace) if workspace.caps else []
     if not caps:
         return FREE
     zone = zone_of(profile, workspace.zone)
@@ -90,7 +90,7 @@ def caps_for(
     candidate: Candidate, profile: Profile, workspace: CompiledWorkspace
 ) -> list[CompiledCap]:
     """The rules that bind this message: none, once it has its slot or when it has priority."""
-    if not workspace.caps or candidate.step.priority == "high":
+    if candidate.step.priority == "high":
         return []
     caps = [cap for cap in workspace.caps if names(cap, candidate.channel, candidate.tags)]
     # A retry keeps the slot that it took, even where others have filled the rest since.

@@ -19,7 +19,7 @@ def policy_pack(
     candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
 ) -> Verdict:
     """What the law refuses is dropped, what it delays is held; what it demands goes along."""
-    pack = pack_for(candidate, profile, workspace)
+    pack = pack_for(candidate, profile, workspace) if workspace.packs else None
     if pack is None:
         return NO_PACK
     refusal = pack.refusal(candidate, profile, now)
@@ -44,8 +44,6 @@ def pack_for(candidate: Candidate, profile: Profile, workspace: CompiledWorkspac
     The country is the one stated, else learned from a client, else told by the code at the front
     of a phone number, else the workspace's.
     """
-    if not workspace.packs:
-        return None
     stated = country_of(profile)
     country = stated or _dialled(candidate, profile, workspace.packs) or workspace.country
     return next((pack for pack in workspace.packs if pack.country == country), None)

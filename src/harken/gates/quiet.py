@@ -24,6 +24,9 @@ def quiet_hours(
     candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
 ) -> Verdict:
     """Every rule must be open. One that is closed and drops wins over those that hold."""
+    own = candidate.step.sending_hours
+    if workspace.quiet is None and workspace.sending is None and own is None:
+        return OPEN
     rules = hours_rules(candidate, workspace)
     if not rules:
         return OPEN

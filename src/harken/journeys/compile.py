@@ -110,6 +110,8 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
     """By event name: what of its properties ends a run."""
     nodes: list[Node]
     """Every step; a run stands before one of them, or past the last."""
+    heard: frozenset[str]
+    """Events that may end a run or let it go on; `exit_when` looks at any."""
     showing: frozenset[str] = frozenset()
     """The message steps whose words tell a coupon of the run."""
 
@@ -175,6 +177,7 @@ def compile_journey(
         again = exception.event == entry.event and entry.key_property is not None
         ending = Ending(compile_where(exception.where), same_key=exception.same_key or again)
         exceptions.setdefault(exception.event, []).append(ending)
+    nodes = lay_out(source.steps, traits)
     return LiveJourney(
         name=source.journey,
         revision=revision,
@@ -189,7 +192,8 @@ def compile_journey(
         audience=compile_rule(entry.audience, traits) if entry.audience else None,
         exit_when=compile_rule(source.exit_when, traits) if source.exit_when else None,
         exceptions=exceptions,
-        nodes=lay_out(source.steps, traits),
+        nodes=nodes,
+        heard=frozenset([*exceptions, *(one.event for node in nodes for one in node.awaited)]),
     )
 
 

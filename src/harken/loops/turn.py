@@ -1,6 +1,7 @@
 """What one batch of inputs piles up, until the engine commits it all at once."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
@@ -37,32 +38,33 @@ class Turn(Struct):
     answers: Counter[str] = field(default_factory=Counter)
     """Of those whom a broadcast invited."""
 
-    def take(self, effects: Effects) -> None:
-        """Add what came of one input."""
-        if effects.facts:
-            self.stated.update(one.id for one in (effects.profile, *effects.others))
-        for changed in (effects.profile, *effects.others) if effects.changed else ():
-            self.documents[changed.id] = changed
-            self.touched.add(changed.id)
-            self.forgotten.discard(changed.id)
-        self.recount += effects.recount
-        for id in effects.forgotten:
-            self.forgotten.add(id)
-            self.packed.pop(id, None)
-            self.documents[id] = Profile(id=id)
-        for wakeup in effects.cancel:
-            # One set earlier in this batch is not in the store yet.
-            if self.wake.pop((wakeup.due, wakeup.profile_id, wakeup.key), None) is None:
-                self.cancel.append(wakeup)
-        for wakeup in effects.wake:
-            self.wake[wakeup.due, wakeup.profile_id, wakeup.key] = wakeup
-        self.messages += effects.messages
-        self.coupons += effects.coupons
-        self.feedback += effects.feedback
-        self.decisions += effects.decisions
-        if effects.answer:
-            self.answers[effects.answer] += 1
-        self.history.add(effects)
+    def take(self, many: Sequence[Effects]) -> None:
+        """Add what came of some inputs, in their order."""
+        for effects in many:
+            if effects.facts:
+                self.stated.update(one.id for one in (effects.profile, *effects.others))
+            for changed in (effects.profile, *effects.others) if effects.changed else ():
+                self.documents[changed.id] = changed
+                self.touched.add(changed.id)
+                self.forgotten.discard(changed.id)
+            self.recount += effects.recount
+            for id in effects.forgotten:
+                self.forgotten.add(id)
+                self.packed.pop(id, None)
+                self.documents[id] = Profile(id=id)
+            for wakeup in effects.cancel:
+                # One set earlier in this batch is not in the store yet.
+                if self.wake.pop((wakeup.due, wakeup.profile_id, wakeup.key), None) is None:
+                    self.cancel.append(wakeup)
+            for wakeup in effects.wake:
+                self.wake[wakeup.due, wakeup.profile_id, wakeup.key] = wakeup
+            self.messages += effects.messages
+            self.coupons += effects.coupons
+            self.feedback += effects.feedback
+            self.decisions += effects.decisions
+            if effects.answer:
+                self.answers[effects.answer] += 1
+            self.history.add(effects)
 
     def pack(self) -> None:
         """Make what is to be written of the documents touched so far, and told to history."""

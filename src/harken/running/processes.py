@@ -160,12 +160,12 @@ class Family:
         """Ask all to finish what they are doing, and wait for it."""
         self._stopping.set()
         self._thread.join()
-        until = time.monotonic() + GRACE
         history, *others = self.children
         # History is the last: it takes what the others leave.
         for some in (others, [history]):
             for child in some:
                 child.stop()
+            until = time.monotonic() + GRACE
             for child in some:
                 child.join(until)
 
