@@ -18,10 +18,9 @@ from pathlib import Path
 
 import duckdb
 import msgspec
-import psutil
 
 from bench.engine import NOW, batch, customer, fill
-from bench.kit import as_the_engine, profiled, scratch
+from bench.kit import as_the_engine, busy, profiled, scratch
 from harken.clock import DAY, SettableClock
 from harken.config import Settings
 from harken.effects import Outgoing
@@ -32,6 +31,7 @@ from harken.ids import derived_id, profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record, StartBroadcast
 from harken.running.processes import GRACE, Bells, Child
 from harken.running.roles import CACHE_MIB
+from harken.running.writer import Writer
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
@@ -69,6 +69,7 @@ def main() -> None:
 def run(folder: Path, profiles: int, profile: bool) -> None:
     settings, bells = Settings(data=folder), Bells.new()
     settings.run.mkdir()
+    writer = Writer(lambda: SqliteStore(settings.state, cache_mib=CACHE_MIB))
     store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     fill(store, profiles)
     floor = measure_floor(store, min(profiles, 100_000))
@@ -81,7 +82,8 @@ def run(folder: Path, profiles: int, profile: bool) -> None:
     with Log(settings.log) as log:
         history = RemoteHistory(settings.run / ADDRESS)
         reader = LogReader(settings.log)
-        engine = Engine(store, reader, clock, history=history, on_history=bells.history.ring)
+        ring = bells.history.ring
+        engine = Engine(store, reader, clock, history=history, writer=writer, on_history=ring)
         log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, msgspec.msgpack.encode(definitions()))])
         while engine.turn() or engine.backfill.prepare():
             pass
@@ -93,41 +95,53 @@ def run(folder: Path, profiles: int, profile: bool) -> None:
         while not engine.broadcasts.prepare():
             time.sleep(0.01)
         print(f"selected in {time.perf_counter() - began:.1f} s", flush=True)
-        decide(engine, feeding, store, floor, profile)
+        decide(engine, writer, feeding, store, floor, profile)
+    engine.close()
+    writer.close()
     feeding.stop()
     feeding.join(time.monotonic() + GRACE)
     store.close()
 
 
-def decide(engine: Engine, feeding: Child, store: SqliteStore, floor: float, profile: bool) -> None:
+def decide(
+    engine: Engine,
+    writer: Writer,
+    feeding: Child,
+    store: SqliteStore,
+    floor: float,
+    profile: bool,
+) -> None:
     stopping = threading.Event()
     checkpoints = threading.Thread(target=checkpoint, args=(store, stopping), daemon=True)
     checkpoints.start()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    beside = psutil.Process(feeding.pid)
+    assert feeding.pid is not None
+    others = {"the writer": writer.pid, "history": feeding.pid}
     with profiled(profile):
         began, longest = time.perf_counter(), 0.0
-        mine, theirs = time.thread_time(), sum(beside.cpu_times()[:2])
+        mine, before_it = time.thread_time(), {name: busy(pid) for name, pid in others.items()}
         while True:
             started = time.perf_counter()
             if not engine.turn():
                 break
             longest = max(longest, time.perf_counter() - started)
         taken = time.perf_counter() - began
-        mine, theirs = time.thread_time() - mine, sum(beside.cpu_times()[:2]) - theirs
+        mine = time.thread_time() - mine
     stopping.set()
     checkpoints.join()
     (one,) = engine.broadcasts.known.past.over
     assert one.entered == one.selected == one.considered, one
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rate = one.considered / taken
+    spent = {
+        "the engine": mine,
+        **{name: busy(others[name]) - was for name, was in before_it.items()},
+    }
+    each = ", ".join(f"{name} {took / one.considered * 1e6:.0f}" for name, took in spent.items())
     print(
         f"broadcast: {rate:,.0f} decisions/s over {one.selected:,} profiles; floor {floor:,.0f}/s;"
         f" ratio {rate / floor:.2f}; the longest slice took {longest * 1000:.0f} ms;"
-        f" memory grew by {(peak - before) / 1024:.0f} MB, history has"
-        f" {beside.memory_info().rss / 1e6:.0f} MB;"
-        f" {mine / one.considered * 1e6:.0f} us of CPU a decision in the engine's thread,"
-        f" {theirs / one.considered * 1e6:.0f} in history's process",
+        f" memory grew by {(peak - before) / 1024:.0f} MB; us of a processor a decision: {each}",
         flush=True,
     )
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from harken import logs
 from harken.running.roles import COLLECT, SWITCH
 
@@ -26,6 +28,12 @@ def as_the_engine() -> None:
     logs.set_up("warning", "bench")
     gc.set_threshold(*COLLECT)
     sys.setswitchinterval(SWITCH)
+
+
+def busy(process: int) -> float:
+    """Seconds that another process has had the processor, to a hundredth."""
+    user, system, *_ = psutil.Process(process).cpu_times()
+    return user + system
 
 
 @contextmanager

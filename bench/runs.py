@@ -20,6 +20,8 @@ from harken.clock import DAY, SettableClock
 from harken.engine import WAKEUPS, Engine
 from harken.inputs import Definitions, JourneySource, Kind, Record, WakeUp
 from harken.people.profile import Profile, Run, Trigger
+from harken.running.roles import CACHE_MIB
+from harken.running.writer import Writer
 from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
@@ -52,12 +54,13 @@ def main() -> None:
     given = arguments.parse_args()
     as_the_engine()
     with scratch() as folder:
+        writer = Writer(lambda: SqliteStore(folder / "state.db", cache_mib=CACHE_MIB))
         store = SqliteStore(folder / "state.db", cache_mib=32)
         due = fill(store, given.parked, given.due)
         floor = measure_floor(store, due)
         clock = SettableClock(NOW)
         with Log(folder / "log") as log:
-            engine = Engine(store, LogReader(folder / "log"), clock)
+            engine = Engine(store, LogReader(folder / "log"), clock, writer=writer)
             journey = {"journey": "long", "entry": {"event": "Go"}, "steps": steps()}
             written = Definitions(1, NOW, "bench", {}, {"long": JourneySource(1, journey)})
             body = msgspec.msgpack.encode(written)
@@ -72,6 +75,8 @@ def main() -> None:
             f"runs that go on: {rate:,.0f}/s, {handled:,} due of {given.parked:,} parked in a"
             f" journey of 20 steps (aim at 5,000); floor {floor:,.0f}/s; ratio {rate / floor:.2f}"
         )
+        engine.close()
+        writer.close()
         store.close()
 
 

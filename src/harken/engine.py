@@ -4,7 +4,8 @@ The way of an event: a collector made it durable in the log (`ingest`), under th
 customer it belongs to. The engine reads a batch of the log and the wake-ups that are due, loads
 the documents of those customers, and calls `handle` for each input in order. What came of it all
 (documents, wake-ups, messages, rows for history, the place in the log) is committed in one
-transaction: a crash before it changes nothing, a crash after it repeats nothing.
+transaction: a crash before it changes nothing, a crash after it repeats nothing. While there is
+more to do, it is committed beside the next batch (`commits`).
 """
 
 from collections import Counter
@@ -28,7 +29,6 @@ from harken.inputs import (
     FOUND,
     SHARES,
     Command,
-    Forget,
     Input,
     Kind,
     Merge,
@@ -41,12 +41,14 @@ from harken.inputs import (
     decode_definitions,
     decode_findings,
     decode_wish,
+    ends_batch,
     findings_in,
     together,
 )
 from harken.logs import structlog
 from harken.loops.backfill import NOTE, Backfill
 from harken.loops.broadcasts import NOBODY, Change, Runner
+from harken.loops.commits import Commits, Writer
 from harken.loops.stocking import Stocking
 from harken.loops.turn import Turn
 from harken.people import profile as documents
@@ -88,10 +90,12 @@ class Engine:
         on_history: Callable[[], None] = lambda: None,
         on_filling: Callable[[], None] = lambda: None,
         history: History | None = None,
+        writer: Writer | None = None,
         sender: str = "",
         secret: bytes = b"",
     ) -> None:
-        """`secret` is what minted coupon codes are made from."""
+        """`writer` commits beside, where there is more to do; `secret` is what minted coupon codes
+        are made from."""
         self.store = store
         self.clock = clock
         self._sender = sender
@@ -103,6 +107,7 @@ class Engine:
         self._in_force(self.definitions, self.backfill.filling)
         self.offset = store.offset()
         self._reader = reader
+        self._commits = Commits(store, writer)
         self._on_messages = on_messages
         self._on_history = on_history
         self._cache: dict[int, Profile] = {}
@@ -110,6 +115,8 @@ class Engine:
         self._paced_note = store.note("pace")
         self._pacer = load_pacer(self._paced_note)
         self._stocking = Stocking(store, secret)
+        self._saved = (self.offset, self._paced_note)
+        """As of the last batch that was committed."""
         self._careful = False
 
     def turn(self) -> int:
@@ -131,6 +138,11 @@ class Engine:
             self._start_over()
             raise
 
+    def close(self) -> None:
+        """Wait until all that was handled is committed, or has failed to be."""
+        with suppress(Exception):
+            self._commits.land()
+
     def _turn(self) -> int:
         now = self.clock.now()
         records, end = self._reader.read(self.offset, RECORDS, MOST_BYTES)
@@ -144,28 +156,31 @@ class Engine:
             if record.kind in FOR_ALL:
                 records, end = records[:index], record.offset
                 break
-            if _ends_batch(record) and index + 1 < len(records):
+            if ends_batch(record) and index + 1 < len(records):
                 records, end = records[: index + 1], records[index + 1].offset
                 break
         # While the log is behind, time is where the log is: a wake-up must not overtake events
         # that were received before it was due.
         behind = bool(records) and end < self._reader.durable()
         upto = min(now, records[-1].received_at) if behind else now
-        alone = bool(records) and _ends_batch(records[-1])
-        woken = [] if alone else self.store.due(upto, WAKEUPS)
+        alone = bool(records) and ends_batch(records[-1])
+        woken = [] if alone else self._commits.due(upto, WAKEUPS)
         called = [one for one in woken if one.profile_id == NOBODY]
         if called and not records:
             return self._call_up(upto, called)
         woken = [one for one in woken if one.profile_id != NOBODY]
         if not records and not woken:
-            return self._fill(busy=False) or self._invite()
+            done = self._fill(busy=False) or self._invite()
+            if not done:
+                self._commits.land()
+            return done
         with metrics.BATCH.time():
             turn = self._begin(woken)
             inputs = records if self._careful else together(records)
             # A file comes in order by customer: they will not come again.
             done_with = len(inputs) < len(records)
             (self._handle_slice if done_with else self._handle)(turn, [*inputs, *woken], now)
-            self._commit(turn, end)
+            self._commit(turn, end, more=behind or len(woken) == WAKEUPS)
         metrics.INPUTS.inc(len(records) + len(woken))
         metrics.LAG.set(self._reader.durable() - end)
         if called:
@@ -179,6 +194,7 @@ class Engine:
         began, worked = self.clock.now(), self.clock.worked()
         if not self.backfill.due(began, busy=busy):
             return 0
+        self._commits.land()
         slice = self.backfill.slice(FILLS)
         if slice is None:
             return 0
@@ -186,13 +202,15 @@ class Engine:
         turn = self._begin()
         self._handle_slice(turn, fills, self.clock.now())
         turn.notes[NOTE] = msgspec.msgpack.encode(filling)
-        self._commit(turn, self.offset)
+        # What was prepared is let go of at the end: not before that is written.
+        self._commit(turn, self.offset, more=bool(fills))
         self._in_force(self.definitions, filling)
         self.backfill.took(began, self.clock.worked() - worked)
         return max(len(fills), 1)
 
     def _call_up(self, now: int, called: list[WakeUp]) -> int:
         """Begin the broadcasts that are due, as of all that was handled before."""
+        self._commits.land()
         # Whatever comes of them, they are not due again: the engine would never sleep.
         turn = Turn(woken=called)
         self._commit_change(self.broadcasts.due(now, self.definitions), turn, self.offset)
@@ -211,15 +229,17 @@ class Engine:
         turn = self._begin()
         self._handle_slice(turn, slice.invites, now)
         change = self.broadcasts.taken(slice, turn.answers, now)
-        self._commit_change(change, turn, self.offset)
+        self._commit_change(change, turn, self.offset, more=True)
         return max(len(slice.ids), 1)
 
-    def _commit_change(self, change: Change, turn: Turn, offset: int) -> None:
+    def _commit_change(
+        self, change: Change, turn: Turn, offset: int, *, more: bool = False
+    ) -> None:
         """Commit what has become of the broadcasts with what came of it."""
         turn.notes.update(change.notes)
         turn.cancel += change.cancel
         turn.wake.update({(one.due, one.profile_id, one.key): one for one in change.wake})
-        self._commit(turn, offset)
+        self._commit(turn, offset, more=more)
         self.broadcasts.committed(change, self.definitions)
 
     def _in_force(self, definitions: InForce, filling: Filling) -> None:
@@ -230,7 +250,10 @@ class Engine:
 
     def _start_over(self) -> None:
         """Let go of what is in memory and was not committed: documents, slots, codes given out."""
+        with suppress(Exception):
+            self._commits.land()
         self._cache, self._older = {}, {}
+        self.offset, self._paced_note = self._saved
         self._pacer = load_pacer(self._paced_note)
         self._stocking.reload()
         self.backfill.reload()
@@ -329,43 +352,50 @@ class Engine:
     def _load(self, ids: set[int], turn: Turn) -> dict[int, Profile]:
         found = {id: one[id] for one in (self._older, self._cache) for id in ids & one.keys()}
         found |= {id: documents.decode(turn.packed[id]) for id in ids & turn.packed.keys()}
-        missing = sorted(ids - found.keys())
-        return found | self.store.profiles(missing) if missing else found
+        return found | self._commits.profiles(ids - found.keys())
 
-    def _commit(self, turn: Turn, offset: int) -> None:
-        """Commit what came of a batch."""
+    def _commit(self, turn: Turn, offset: int, *, more: bool = False) -> None:
+        """Commit what came of a batch; beside the next one when there is `more`."""
+        gone = turn.forgotten
         turn.pack()
         self.backfill.changed(turn)
         messages, notes = self._paced(turn.messages)
         filling = self.definitions.filling
         if turn.recount:
+            self._commits.land()
             filling = self.backfill.recount(self.definitions, turn.recount)
             turn.notes[NOTE] = msgspec.msgpack.encode(filling)
-        self.store.commit(
-            Batch(
-                offset=offset,
-                # In the order of their ids: neighbours share a page.
-                profiles=sorted(turn.packed.items()),
-                forgotten=sorted(turn.forgotten),
-                woken=turn.woken,
-                wake=[turn.wake[place] for place in sorted(turn.wake)],
-                cancel=turn.cancel,
-                messages=messages,
-                feedback=turn.feedback,
-                history=turn.history.encode(),
-                notes={**turn.notes, **notes, **self._stocking.given()},
-                coupons=turn.coupons,
-            )
-        )
         self._paced_note = notes.get("pace", self._paced_note)
+        saved = (offset, self._paced_note)
+        batch = Batch(
+            offset=offset,
+            # In the order of their ids: neighbours share a page.
+            profiles=sorted(turn.packed.items()),
+            forgotten=sorted(gone),
+            woken=turn.woken,
+            wake=[turn.wake[place] for place in sorted(turn.wake)],
+            cancel=turn.cancel,
+            messages=messages,
+            feedback=turn.feedback,
+            history=turn.history.encode(),
+            notes={**turn.notes, **notes, **self._stocking.given()},
+            coupons=turn.coupons,
+        )
+
+        def done() -> None:
+            self._saved = saved
+            self._count(turn.decisions)
+            if messages:
+                self._on_messages()
+            self._on_history()
+
+        # Who is forgotten is in no cache, so nobody may ask the store for them before it knows.
+        beside = more and not gone and not turn.recount and not self._careful
+        (self._commits.beside if beside else self._commits.now)(batch, done)
         self.offset, self._careful = offset, False
-        self._count(turn.decisions)
-        if messages:
-            self._on_messages()
-        self._on_history()
         if turn.recount:
             self._in_force(self.definitions, filling)
-        self._remember(turn.documents, turn.forgotten)
+        self._remember(turn.documents, gone)
 
     def _count(self, decisions: list[Decision]) -> None:
         for (outcome, gate, reason), count in Counter(map(_sort, decisions)).items():
@@ -389,7 +419,7 @@ class Engine:
         return paced, {"pace": msgspec.msgpack.encode(self._pacer)} if touched else {}
 
     def _remember(self, loaded: dict[int, Profile], gone: set[int]) -> None:
-        """Keep the documents of a batch."""
+        """Keep documents. Those of the batch just given to be committed all stay."""
         if len(self._cache) >= CACHED:
             self._cache, self._older = {}, self._cache
         self._cache.update(loaded)
@@ -420,14 +450,15 @@ class Engine:
             log.exception("definitions could not be compiled; the old ones stay in force")
             self._commit(Turn(), end)
             return
+        self._commits.land()
         filling = self.backfill.renew(self.definitions, definitions)
         change = self.broadcasts.renew(definitions, record.received_at)
         notes = {NOTE: msgspec.msgpack.encode(filling), **change.notes}
         wake, cancel = change.wake, change.cancel
         empty = Batch(end, [], [], [], wake, cancel, [], [], b"", notes, definitions=written)
         definitions.allocations = self.definitions.allocations
-        self.store.commit(empty)
-        self.offset = end
+        self._commits.now(empty, lambda: None)
+        self.offset, self._saved = end, (end, self._paced_note)
         self.broadcasts.committed(change, definitions)
         self._in_force(definitions, filling)
         log.info("definitions in force", revision=written.revision)
@@ -465,17 +496,3 @@ def _try_to_write(effects: Effects) -> None:
     history = Collector()
     history.add(effects)
     history.encode()
-
-
-def _ends_batch(record: Record) -> bool:
-    """Whether what follows must not share a batch with the record.
-
-    What follows an undone merge is counted as it comes (`Backfill.recount`); who comes after an
-    erasure under the same id is somebody new, which must not keep the old one's rows.
-    """
-    if record.kind != Kind.COMMAND:
-        return False
-    try:
-        return isinstance(decode_command(record.body), Forget | Unmerge)
-    except msgspec.DecodeError:
-        return False

@@ -398,3 +398,17 @@ FOUND = "findings"
 def findings_in(note: bytes) -> Findings:
     """What the engine's note of the latest `Findings` holds; nothing when there is none."""
     return decode_findings(note) if note else Findings()
+
+
+def ends_batch(record: Record) -> bool:
+    """Whether what follows must not share a batch with the record.
+
+    What follows an undone merge is counted as it comes (`Backfill.recount`); who comes after an
+    erasure under the same id is somebody new, which must not keep the old one's rows.
+    """
+    if record.kind != Kind.COMMAND:
+        return False
+    try:
+        return isinstance(decode_command(record.body), Forget | Unmerge)
+    except msgspec.DecodeError:
+        return False

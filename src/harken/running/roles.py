@@ -124,10 +124,14 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     """Handle the log and wake-ups."""
     from harken.engine import Engine
     from harken.history.remote import ADDRESS, RemoteHistory
+    from harken.running.writer import Writer
     from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
-    store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
+    def open() -> SqliteStore:
+        return SqliteStore(settings.state, cache_mib=CACHE_MIB)
+
+    writer, store = Writer(open), open()
     _each_second(store.database.checkpoint, stopping)
     engine = Engine(
         store,
@@ -137,6 +141,7 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         on_history=bells.history.ring,
         on_filling=bells.engine.ring,
         history=RemoteHistory(settings.run / ADDRESS, answer_seconds=HISTORY_SECONDS),
+        writer=writer,
         sender=settings.sender,
         secret=link_secret(settings.data),
     )
@@ -152,6 +157,8 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
         memory.give_back()
 
     _work(engine.turn, wait, bells.engine, stopping, rest)
+    engine.close()
+    writer.close()
     store.close()
 
 

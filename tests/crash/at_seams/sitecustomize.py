@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ARMED = Path(os.environ.get("KILL_AT", "/nowhere"))
+WEB = os.getppid()
+"""The parent of this child; the engine's writer, which is forked from the engine, is not told."""
 # "alone" lets the web process live and start the child again; "family" takes it along.
 Test = Callable[..., bool]
 
@@ -29,7 +31,7 @@ def at(seam: str) -> None:
     except FileNotFoundError:
         return
     if whom == "family":
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(WEB, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

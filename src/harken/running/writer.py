@@ -1,0 +1,80 @@
+"""The engine's writer: a process forked from it, which commits a batch while the next is handled.
+
+A thread would do the same, but each step of a statement gives up Python's lock, and whoever wants
+it back waits. This one shares with the engine what both have loaded, and no lock. They end
+together: the writer when the engine is gone, the engine when its writer is.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from harken.errors import Unavailable
+from harken.store.base import Batch, Store
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Batch).decode
+
+
+class Writer:
+    """`loops.commits.Writer` in a process of its own."""
+
+    def __init__(self, open: Callable[[], Store]) -> None:
+        """Fork, before there are threads that hold locks; `open` opens the store there."""
+        ours, theirs = Pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            ours.close()
+            try:
+                _serve(theirs, open)
+            finally:
+                os._exit(0)
+        theirs.close()
+        self._engine = ours
+
+    def begin(self, batch: Batch) -> None:
+        try:
+            self._engine.send_bytes(_encode(batch))
+        except OSError as fault:
+            raise SystemExit("the engine's writer is gone") from fault
+
+    def wait(self) -> None:
+        """Raises Unavailable when the store is, RuntimeError for anything else, and SystemExit when
+        the process is gone: whether the batch is written, only a new start can tell."""
+        try:
+            failure, text = msgspec.msgpack.decode(self._engine.recv_bytes(), type=tuple[str, str])
+        except (EOFError, OSError) as fault:
+            raise SystemExit("the engine's writer is gone") from fault
+        if failure:
+            raise Unavailable(text) if failure == "Unavailable" else RuntimeError(text)
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self._engine.close()
+        os.waitpid(self.pid, 0)
+
+
+def _serve(engine: Connection, open: Callable[[], Store]) -> None:
+    # It is told to end by the engine's going: not before what that has begun is written.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    store = open()
+    while True:
+        try:
+            batch = _decode(engine.recv_bytes())
+        except (EOFError, OSError):
+            return
+        failure = ("", "")
+        try:
+            store.commit(batch)
+        except Unavailable as fault:
+            failure = ("Unavailable", str(fault))
+        except Exception as fault:
+            failure = (type(fault).__name__, str(fault))
+        try:
+            engine.send_bytes(_encode(failure))
+        except OSError:
+            return
