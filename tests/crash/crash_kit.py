@@ -113,7 +113,10 @@ class Harken:
         return psutil.Process(self.process.pid)
 
     def child(self, role: str) -> psutil.Process | None:
-        """The engine or the sender, if it runs now."""
+        """History, the engine, its writer or the sender, if it runs now."""
+        if role == "writer":
+            engine = self.child("engine")
+            return next(iter(engine.children()), None) if engine else None
         for child in self.children():
             try:
                 if role in child.cmdline():
@@ -131,7 +134,7 @@ class Harken:
         return found
 
     def kill(self, whom: str) -> None:
-        """`web`, `engine`, `sender` or `all`, at once and without a word."""
+        """`web`, one of its children (see `child`) or `all`, at once and without a word."""
         children = self.children()
         victims: list[psutil.Process | None] = [self.child(whom)]
         if whom in ("web", "all"):

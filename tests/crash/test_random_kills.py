@@ -7,7 +7,7 @@ from collections.abc import Callable
 from crash_kit import Books, Customers, Harken
 
 SEED = 20_260_301
-ROUNDS = 14
+ROUNDS = 18
 
 
 def test_kills_at_random_under_load(serving: Callable[..., Harken]) -> None:
@@ -17,7 +17,7 @@ def test_kills_at_random_under_load(serving: Callable[..., Harken]) -> None:
     harken.apply()
     customers = Customers(harken, SEED)
     for round in range(ROUNDS):
-        whom = chance.choice(["web", "history", "engine", "sender", "all"])
+        whom = chance.choice(["web", "history", "engine", "writer", "sender", "all"])
         with customers.busy(f"r{round}"):
             time.sleep(chance.uniform(0.05, 0.8))
             harken.kill(whom)
