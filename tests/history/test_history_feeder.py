@@ -5,12 +5,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from history_kit import EACH, batch_of, event
 
 from harken.errors import Unavailable
+from harken.history import worker
+from harken.history.base import Batches, no_more
 from harken.history.duck import DuckHistory
 from harken.history.rows import encode_batch
 from harken.history.worker import Feeder
@@ -70,6 +73,49 @@ def test_the_doorbell_moves_rows_and_stopping_moves_the_rest(
     store.commit(batch_of(2))
     feeder.stop()
     assert duck.query(COUNT) == [(2 * EACH, 2 * EACH)]
+    store.close()
+
+
+class Counting(DuckHistory):
+    """Counts its commits."""
+
+    commits = 0
+
+    def append(self, batches: Batches, more: Callable[[int], Batches] = no_more) -> None:
+        self.commits += 1
+        super().append(batches, more)
+
+
+@pytest.mark.parametrize(
+    ("at_most", "whole", "commits"),
+    [(1.0, 1_000_000, 2), (3_600.0, 3, 3)],
+    ids=["a while", "a whole group"],
+)
+def test_in_a_stream_rows_are_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_most: float,
+    whole: int,
+    commits: int,
+) -> None:
+    monkeypatch.setattr(worker, "LARGE", 100)
+    monkeypatch.setattr(worker, "STREAM", at_most)
+    monkeypatch.setattr(worker, "WHOLE", whole * len(batch_of(1).history))
+    store = SqliteStore(tmp_path / "state.db", durable=True)
+    history = Counting(tmp_path / "history.duckdb")
+    feeder = Feeder(store, history, gather=0.01)
+    feeder.start()
+    store.commit(batch_of(1))
+    feeder.ring()
+    until(lambda: feeder._stream)
+    for number in range(2, 7):
+        store.commit(batch_of(number))
+    until(lambda: history.watermark() >= 4)
+    assert history.watermark() >= 4, "before it is told to stop"
+    feeder.stop()
+    assert history.watermark() == 6
+    assert history.commits <= commits
+    history.close()
     store.close()
 
 

@@ -179,7 +179,8 @@ class Backfill(Preparer):
     def slice(self, limit: int) -> tuple[list[Fill], Filling] | None:
         """The next customers, and how far the passes are after them. To be asked when `ready`.
 
-        None when history is away: it is asked again beside the engine.
+        All that was handled must be committed: a customer that the store does not show yet would
+        be passed by. None when history is away: it is asked again beside the engine.
         """
         now, *later = self.filling.passes
         try:
