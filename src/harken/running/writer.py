@@ -24,7 +24,8 @@ class Writer:
     """`loops.commits.Writer` in a process of its own."""
 
     def __init__(self, open: Callable[[], Store]) -> None:
-        """Fork, before there are threads that hold locks; `open` opens the store there."""
+        """Fork, before there are threads that hold locks; `open` opens the store there, with the
+        first batch."""
         ours, theirs = Pipe()
         self.pid = os.fork()
         if not self.pid:
@@ -61,7 +62,8 @@ class Writer:
 def _serve(engine: Connection, open: Callable[[], Store]) -> None:
     # It is told to end by the engine's going: not before what that has begun is written.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    store = open()
+    # Opened when it is needed: not while the engine makes the file, on the first start.
+    store: Store | None = None
     while True:
         try:
             batch = _decode(engine.recv_bytes())
@@ -69,6 +71,7 @@ def _serve(engine: Connection, open: Callable[[], Store]) -> None:
             return
         failure = ("", "")
         try:
+            store = store or open()
             store.commit(batch)
         except Unavailable as fault:
             failure = ("Unavailable", str(fault))
