@@ -27,6 +27,7 @@ import msgspec
 import psutil
 
 from bench.history import append, bare
+from bench.kit import called
 from bench.running import WRITE_KEY, Running
 from harken import clock, ids
 from harken.effects import Happening
@@ -114,7 +115,7 @@ class Watched:
             memory, times = process.memory_full_info(), process.cpu_times()
             resident += memory.rss / 1e6
             shared += memory.pss / 1e6
-            role = " ".join([name, *process.cmdline()[2:4]])[:40]
+            role = f"{name} {called(process)}"
             if name != "import" or process is parent:
                 self.busy[role] = times.user + times.system + times.children_user
         for what, size in ((f"{name} RSS", resident), (f"{name} PSS", shared)):

@@ -30,6 +30,13 @@ def as_the_engine() -> None:
     sys.setswitchinterval(SWITCH)
 
 
+def called(process: psutil.Process) -> str:
+    """What a process of Harken is, by its command line; the engine's writer has the engine's."""
+    name, parent = " ".join(process.cmdline()[2:4]), process.parent()
+    forked = parent is not None and parent.cmdline() == process.cmdline()
+    return f"{name}'s writer" if forked else name
+
+
 def busy(process: int) -> float:
     """Seconds that another process has had the processor, to a hundredth."""
     user, system, *_ = psutil.Process(process).cpu_times()

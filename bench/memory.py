@@ -26,7 +26,7 @@ def main() -> None:
             floor = harken.memory()
             harken.apply({"mail": mail_journey("Order Completed")}, {"workspace": "bench"})
             fill(harken, given.customers)
-            time.sleep(5)
+            time.sleep(10)
             full = harken.memory()
         for name, size in full.items():
             print(f"  {name}: {size:.0f} MB")

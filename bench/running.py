@@ -15,6 +15,8 @@ import httpx
 import msgspec
 import psutil
 
+from bench.kit import called
+
 WRITE_KEY, SECRET_KEY = "bench-write", "bench-secret"
 
 
@@ -109,8 +111,7 @@ class Running:
         sizes: dict[str, float] = {}
         total = 0.0
         for process in (parent, *parent.children(recursive=True)):
-            name = " ".join(process.cmdline()[2:4])
-            sizes[name] = process.memory_info().rss / 1e6
+            sizes[called(process)] = process.memory_info().rss / 1e6
             total += process.memory_full_info().pss / 1e6
         return {**sizes, "resident (PSS) together": total}
 

@@ -110,7 +110,8 @@ def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> 
         if bells.history.wait(LONGEST_WAIT):
             feeder.ring()
             worked = time.monotonic()
-        elif worked and time.monotonic() - worked > REST:
+        elif worked and time.monotonic() - worked > 2 * REST:
+            # The last rows were taken, and history has settled.
             memory.give_back()
             worked = 0.0
     feeder.stop()

@@ -5,6 +5,7 @@ it back waits. This one shares with the engine what both have loaded, and no loc
 together: the writer when the engine is gone, the engine when its writer is.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -14,8 +15,11 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from harken.errors import Unavailable
+from harken.running import memory
 from harken.store.base import Batch, Store
 
+REST = 3.0
+"""Seconds without a batch after which memory is given back."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Batch).decode
 
@@ -27,6 +31,8 @@ class Writer:
         """Fork, before there are threads that hold locks; `open` opens the store there, with the
         first batch."""
         ours, theirs = Pipe()
+        # Else the first look for garbage writes to every page that is shared.
+        gc.freeze()
         self.pid = os.fork()
         if not self.pid:
             ours.close()
@@ -66,6 +72,9 @@ def _serve(engine: Connection, open: Callable[[], Store]) -> None:
     store: Store | None = None
     while True:
         try:
+            if not engine.poll(REST):
+                memory.give_back()
+                engine.poll(None)
             batch = _decode(engine.recv_bytes())
         except (EOFError, OSError):
             return
