@@ -24,7 +24,7 @@ def test_what_sends_loads_nothing_for_a_terminal() -> None:
 
 
 def test_who_has_nothing_to_do_for_a_while_rests_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roles, "REST", 0.0)
+    monkeypatch.setattr(memory, "REST", 0.0)
     monkeypatch.setattr(roles, "LONGEST_WAIT", 0.01)
     bell, stopping = Bell.new(), threading.Event()
     turns = iter([0, 0, 3, 1, 0, 0, 0, 2, 0, 0])

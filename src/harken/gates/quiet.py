@@ -24,6 +24,7 @@ def quiet_hours(
     candidate: Candidate, profile: Profile, now: int, workspace: CompiledWorkspace
 ) -> Verdict:
     """Every rule must be open. One that is closed and drops wins over those that hold."""
+    # Every message asks, and mostly there are none: no list of rules is made to find that out.
     own = candidate.step.sending_hours
     if workspace.quiet is None and workspace.sending is None and own is None:
         return OPEN

@@ -7,6 +7,8 @@ from collections.abc import Callable
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 ARENAS = 2
 """An arena a thread would hold on to what bursts needed, many times over."""
+REST = 3.0
+"""Seconds without work after which memory is given back that only work needs."""
 LARGE = 256 * 1024
 """Bytes of a block (a batch, a page of history) that is given back as soon as it is free."""
 

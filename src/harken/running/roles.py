@@ -33,9 +33,6 @@ comes to little, and each time all that a batch has made is looked through: 2 ms
 HISTORY_SECONDS = 10.0
 """How long the engine waits for what it asks of history: events wait meanwhile."""
 
-REST = 3.0
-"""Seconds without work after which memory is given back that only work needs."""
-
 CACHE_MIB = 4
 """Of the store's pages, what each of the engine's threads keeps. More would be of no use: what a
 thread has kept is void as soon as another has committed."""
@@ -110,7 +107,7 @@ def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> 
         if bells.history.wait(LONGEST_WAIT):
             feeder.ring()
             worked = time.monotonic()
-        elif worked and time.monotonic() - worked > 2 * REST:
+        elif worked and time.monotonic() - worked > 2 * memory.REST:
             # The last rows were taken, and history has settled.
             memory.give_back()
             worked = 0.0
@@ -129,10 +126,10 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     from harken.store.log import LogReader
     from harken.store.sqlite import SqliteStore
 
-    def open() -> SqliteStore:
+    def connect() -> SqliteStore:
         return SqliteStore(settings.state, cache_mib=CACHE_MIB)
 
-    writer, store = Writer(open), open()
+    writer, store = Writer(connect), connect()
     _each_second(store.database.checkpoint, stopping)
     engine = Engine(
         store,
@@ -191,7 +188,7 @@ def _work(
             if turn():
                 worked = time.monotonic()
                 continue
-            if worked is not None and time.monotonic() - worked > REST:
+            if worked is not None and time.monotonic() - worked > memory.REST:
                 rest()
                 worked = None
             bell.wait(min(max(wait(), 0.0), LONGEST_WAIT))

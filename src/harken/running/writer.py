@@ -18,8 +18,6 @@ from harken.errors import Unavailable
 from harken.running import memory
 from harken.store.base import Batch, Store
 
-REST = 3.0
-"""Seconds without a batch after which memory is given back."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Batch).decode
 
@@ -27,8 +25,8 @@ _decode = msgspec.msgpack.Decoder(Batch).decode
 class Writer:
     """`loops.commits.Writer` in a process of its own."""
 
-    def __init__(self, open: Callable[[], Store]) -> None:
-        """Fork, before there are threads that hold locks; `open` opens the store there, with the
+    def __init__(self, connect: Callable[[], Store]) -> None:
+        """Fork, before there are threads that hold locks; `connect` opens the store there, with the
         first batch."""
         ours, theirs = Pipe()
         # Else the first look for garbage writes to every page that is shared.
@@ -37,7 +35,7 @@ class Writer:
         if not self.pid:
             ours.close()
             try:
-                _serve(theirs, open)
+                _serve(theirs, connect)
             finally:
                 os._exit(0)
         theirs.close()
@@ -65,23 +63,23 @@ class Writer:
         os.waitpid(self.pid, 0)
 
 
-def _serve(engine: Connection, open: Callable[[], Store]) -> None:
+def _serve(engine: Connection, connect: Callable[[], Store]) -> None:
     # It is told to end by the engine's going: not before what that has begun is written.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Opened when it is needed: not while the engine makes the file, on the first start.
     store: Store | None = None
     while True:
         try:
-            if not engine.poll(REST):
+            if not engine.poll(memory.REST):
                 memory.give_back()
                 engine.poll(None)
-            batch = _decode(engine.recv_bytes())
+            body = engine.recv_bytes()
         except (EOFError, OSError):
             return
         failure = ("", "")
         try:
-            store = store or open()
-            store.commit(batch)
+            store = store or connect()
+            store.commit(_decode(body))
         except Unavailable as fault:
             failure = ("Unavailable", str(fault))
         except Exception as fault:
