@@ -62,7 +62,6 @@ from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 KEPT_SURVEYS = 500
 """Answered surveys remembered, so that none counts twice; the oldest are forgotten."""
 PEOPLE_DO = ("opened", "clicked", "complained", "unsubscribed")
-PROVIDERS_TELL = ("delivered", "bounced", "complained")
 
 _feedback = msgspec.msgpack.Decoder(Feedback).decode
 
@@ -363,13 +362,8 @@ def _consent(handling: Handling, change: ConsentChange) -> None:
 
 def _told_before(handling: Handling, feedback: Feedback) -> bool:
     """Providers tell of a message until they are answered, so sometimes twice."""
-    what = feedback.what
-    if feedback.told:
-        return seen_before(handling.profile, f"$told {feedback.told}", handling.received_at)
-    if what not in PROVIDERS_TELL:
-        return False
-    mark = f"${what} {'hard ' if feedback.hard else ''}{feedback.message}"
-    return seen_before(handling.profile, mark, handling.received_at)
+    mark = feedback.mark
+    return bool(mark) and seen_before(handling.profile, mark, handling.received_at)
 
 
 def _told(handling: Handling, feedback: Feedback) -> None:

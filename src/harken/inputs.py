@@ -71,6 +71,9 @@ class Consent(Struct, tag="consent", frozen=True):
     changes: list[ConsentChange]
 
 
+PROVIDERS_TELL = ("delivered", "bounced", "complained")
+
+
 class Feedback(Struct, tag="feedback", frozen=True, omit_defaults=True):
     """What became of a message, told by its recipient, their provider, or the sender's loop."""
 
@@ -96,6 +99,15 @@ class Feedback(Struct, tag="feedback", frozen=True, omit_defaults=True):
     """Tells this telling from another: the same comes once."""
     answer: Any = None
     """Of a webhook step's call: what it answered, as JSON has it."""
+
+    @property
+    def mark(self) -> str:
+        """By which it is known when it is told again; empty for what may well happen again."""
+        if self.told:
+            return f"$told {self.told}"
+        if self.what not in PROVIDERS_TELL:
+            return ""
+        return f"${self.what} {'hard ' if self.hard else ''}{self.message}"
 
 
 class Forget(Struct, tag="forget", frozen=True):

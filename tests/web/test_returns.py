@@ -31,7 +31,9 @@ def bounce(message: str, **more: Any) -> dict[str, Any]:
 def test_a_hard_bounce_suppresses(open_shop: Shop) -> None:
     id = open_shop.leaves_cart()
     detail = "550 5.1.1 no such user"
-    assert post(open_shop, bounce(id, hard=True, detail=detail)) == {"taken": 1, "ignored": 0}
+    hard = bounce(id, hard=True, detail=detail)
+    assert post(open_shop, hard) == {"taken": 1, "known": 0, "ignored": 0}
+    assert post(open_shop, hard, hard) == {"taken": 0, "known": 2, "ignored": 0}
     row = open_shop.get(f"/messages/{id}")
     assert (row["state"], row["reason"]) == ("bounced", "5.1.1 550 5.1.1 no such user")
     [suppression] = open_shop.get("/suppressions")["suppressions"]
@@ -82,7 +84,11 @@ def test_a_wish_to_leave(open_shop: Shop) -> None:
 def test_who_is_not_believed(open_shop: Shop, event: dict[str, Any]) -> None:
     """A Message-ID is known to the other side too: the address must be the ledger's own."""
     id = open_shop.leaves_cart()
-    assert post(open_shop, {**bounce(id, hard=True), **event}) == {"taken": 0, "ignored": 1}
+    assert post(open_shop, {**bounce(id, hard=True), **event}) == {
+        "taken": 0,
+        "known": 0,
+        "ignored": 1,
+    }
     assert open_shop.get(f"/messages/{id}")["state"] == "sent"
     assert open_shop.get("/suppressions")["suppressions"] == []
 

@@ -56,6 +56,12 @@ def marked_before(profile: Profile, mark: bytes, now: int) -> bool:
     return False
 
 
+def remembers(profile: Profile, message_id: str, now: int) -> bool:
+    """Whether the message id was seen within 48 h; changes nothing."""
+    seen = _without_old(profile.seen, now // 1000 - REMEMBERED_SECONDS)
+    return fingerprint(message_id) in seen
+
+
 def merge_seen(left: bytes, right: bytes) -> bytes:
     """Both memories of message ids as one, oldest first."""
     both = left + right

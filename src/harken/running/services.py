@@ -22,6 +22,7 @@ from harken.store.log import Log
 from harken.store.sqlite import SqliteStore
 from harken.web.catchup import caught_up
 from harken.web.keys import Keys
+from harken.web.tellings import Tellings
 
 
 class Services:
@@ -57,6 +58,7 @@ class Services:
                 " a part that was acknowledged is missing"
             )
         self.collector = open_collector(log, settings.intake, clock, doorbell)
+        self.tellings = Tellings(self.store, self.collector, clock)
         intake = connect(settings.intake)
         # Both for one thread at a time.
         self.lookup, self.rejected = Lookup(intake), RejectedLog(intake)

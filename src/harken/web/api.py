@@ -3,8 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Annotated
 
 from litestar import Request
@@ -19,6 +17,7 @@ from harken.inputs import Command, Definitions
 from harken.people.profile import Profile
 from harken.store.log import LogReader
 from harken.web import health
+from harken.web.catchup import durable
 from harken.web.clicks import Clicks
 from harken.web.exports import Exports
 from harken.web.segments import Segments
@@ -26,7 +25,6 @@ from harken.web.segments import Segments
 if TYPE_CHECKING:
     from harken.running.services import Services
 
-DURABLE_SECONDS = 30.0
 PATIENCE = 10.0
 """Seconds that an answer waits until what was asked for has taken effect."""
 _LOOK_EVERY = 0.005
@@ -163,14 +161,6 @@ class Api:
         return sorted(
             known.difference(unclear[user] for user in users).union(profile.anonymous_ids)
         )
-
-
-def durable(future: "Future[int]") -> int:
-    """The offset at which the log holds what was submitted. Raises Unavailable."""
-    try:
-        return future.result(DURABLE_SECONDS)
-    except FutureTimeout:
-        raise Unavailable("the log does not answer; it is not known whether it was kept") from None
 
 
 def profile_number(text: str) -> int:

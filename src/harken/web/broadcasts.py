@@ -15,7 +15,8 @@ from harken.journeys.broadcasts import OVER, Broadcast, broadcast_id
 from harken.journeys.faults import FASTEST
 from harken.loops import broadcasts
 from harken.values import LocalDateTime
-from harken.web.api import Api, durable
+from harken.web.api import Api
+from harken.web.catchup import durable
 from harken.web.entries import must_be_by_hand
 
 if TYPE_CHECKING:

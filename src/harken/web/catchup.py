@@ -1,12 +1,18 @@
-"""Waiting until history holds what had happened when a question was asked."""
+"""Waiting until the log holds what was submitted, and history what had happened when asked."""
 
 import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING
+
+from harken.errors import Unavailable
 
 if TYPE_CHECKING:
     from harken.running.services import Services
 
 PATIENCE = 10.0
+DURABLE_SECONDS = 25.0
+"""Less than who hands over mails waits for an answer."""
 LOOK_EVERY = 0.02
 
 
@@ -23,3 +29,11 @@ def caught_up(services: "Services", patience: float = PATIENCE) -> bool:
             return False
         time.sleep(LOOK_EVERY)
     return True
+
+
+def durable(future: "Future[int]") -> int:
+    """The offset at which the log holds what was submitted. Raises Unavailable."""
+    try:
+        return future.result(DURABLE_SECONDS)
+    except FutureTimeout:
+        raise Unavailable("the log does not answer; it is not known whether it was kept") from None

@@ -17,15 +17,15 @@ from harken.clock import parse_time
 from harken.config import link_secret
 from harken.errors import BadInput, Denied, NotFound
 from harken.ids import derived_id
-from harken.inputs import Command, Consent
+from harken.inputs import Consent
 from harken.logs import structlog
 from harken.store.base import LedgerRow
-from harken.web.returns import Taken, Told, feedback_on, opt_out
+from harken.web.returns import Taken, Told, feedback_on, opt_out, taken_of
+from harken.web.tellings import Telling
 
 if TYPE_CHECKING:
     from harken.running.services import Services
 
-WAIT_SECONDS = 25.0
 MOST_RECEIPTS = 1_000
 """In one request."""
 
@@ -72,32 +72,27 @@ def take_receipts(
     """Log what the webhook `name` tells, durably.
 
     Raises NotFound for a webhook that there is not, Denied for a signature that is none of its,
-    BadInput for a body that says nothing we know.
+    BadInput for a body that says nothing we know, and Unavailable.
     """
     _believe(services, name, headers, body)
     found = _read(body)
     now = services.clock.now()
-    commands: list[tuple[int, Command]] = []
-    taken = 0
+    tellings: list[Telling] = []
     for place, receipt in enumerate(found):
         row = services.store.message(receipt.data.message)
         if row is None or row.channel != "webhook" or _hook_of(services, row) != name:
             log.info("receipt_ignored", hook=name, message=receipt.data.message, known=bool(row))
             continue
-        taken += 1
         at = min(parse_time(receipt.timestamp) or now, now)
         what = KINDS[receipt.type]
         told = derived_id("receipt", name, headers.get("webhook-id", ""), place)
         hard = receipt.data.hard and receipt.type == "message.bounced"
         detail = receipt.data.detail[:500]
         feedback = feedback_on(row, what, at, detail=detail, hard=hard, told=told)
-        commands.append((row.profile_id, feedback))
-        if what == "unsubscribed":
-            change = opt_out("webhook", at, f"told by the webhook {name}")
-            commands.append((row.profile_id, Consent([change])))
-    if commands:
-        services.collector.append_commands(commands).result(WAIT_SECONDS)
-    return Taken(taken=taken, ignored=len(found) - taken)
+        change = opt_out("webhook", at, f"told by the webhook {name}")
+        rest = [Consent([change])] if what == "unsubscribed" else []
+        tellings.append(Telling(row.profile_id, feedback, rest))
+    return taken_of(services, tellings, len(found))
 
 
 def _believe(services: "Services", name: str, headers: Mapping[str, str], body: bytes) -> None:

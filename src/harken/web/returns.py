@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from harken.channels.bounces import Report, Verify, parse
-from harken.inputs import Command, Consent, Feedback
+from harken.inputs import Consent, Feedback
 from harken.logs import structlog
 from harken.people.profile import ConsentChange
 from harken.store.base import LedgerRow
+from harken.web.tellings import Telling
 
 if TYPE_CHECKING:
     from harken.channels.returnpath import Server
     from harken.running.services import Services
-
-WAIT_SECONDS = 25.0
 
 Told = Literal["delivered", "opened", "clicked", "bounced", "complained", "unsubscribed"]
 TOLD: dict[str, Told] = {
@@ -37,7 +36,9 @@ class Taken(Struct, kw_only=True):
     """What became of some reports."""
 
     taken: int
-    """Those that were believed; they are durable."""
+    """Those that were believed and are new; they are durable."""
+    known: int
+    """Those that were believed and had been told before; they change nothing."""
     ignored: int
     """Those that change nothing, or are about no message of ours."""
 
@@ -45,9 +46,8 @@ class Taken(Struct, kw_only=True):
 def take_reports(services: "Services", reports: Sequence[Report]) -> Taken:
     """Log what reports say, durably, and suppress dead addresses. Raises Unavailable."""
     now = services.clock.now()
-    commands: list[tuple[int, Command]] = []
+    tellings: list[Telling] = []
     dead: list[tuple[str, str, int]] = []
-    taken = 0
     for report in reports:
         row = services.store.message(report.message) if report.message else None
         if report.kind not in TOLD or not _believable(report, row):
@@ -56,23 +56,26 @@ def take_reports(services: "Services", reports: Sequence[Report]) -> Taken:
         owner = report.profile_id if row is None else row.profile_id
         if owner is None or report.message is None:
             continue
-        taken += 1
         at = min(report.at or now, now)
         feedback = _feedback(report, row, at)
-        commands.append((owner, feedback))
-        if report.kind == "unsubscribed":
-            commands.append(
-                (owner, Consent([opt_out(feedback.channel, at, "unsubscribe by mail")]))
-            )
+        change = opt_out(feedback.channel, at, "unsubscribe by mail")
+        rest = [Consent([change])] if report.kind == "unsubscribed" else []
+        tellings.append(Telling(owner, feedback, rest))
         if feedback.address and (feedback.hard or report.kind == "complained"):
             why = "complaint" if report.kind == "complained" else "hard bounce"
             dead.append((feedback.address, why, at))
         log.info("report_taken", kind=report.kind, message=report.message, hard=report.hard)
-    if commands:
-        services.collector.append_commands(commands).result(WAIT_SECONDS)
+    taken = taken_of(services, tellings, len(reports))
     if dead:
+        # Also what is known already: the first time may have ended before this.
         services.store.suppress(dead)
-    return Taken(taken=taken, ignored=len(reports) - taken)
+    return taken
+
+
+def taken_of(services: "Services", tellings: Sequence[Telling], told: int) -> Taken:
+    """Log what is believed of so many things that were `told`. Raises Unavailable."""
+    new = services.tellings.take(tellings)
+    return Taken(taken=new, known=len(tellings) - new, ignored=told - len(tellings))
 
 
 def _believable(report: Report, row: LedgerRow | None) -> bool:

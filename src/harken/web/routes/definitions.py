@@ -14,7 +14,8 @@ from harken.files.kinds import Kind, plain_of
 from harken.files.plan import Change, move_faults, plan
 from harken.files.schema import schemas
 from harken.inputs import Definitions
-from harken.web.api import Api, Asked, TheApi, durable
+from harken.web.api import Api, Asked, TheApi
+from harken.web.catchup import durable
 from harken.web.problems import responses
 from harken.web.projects import (
     Found,
