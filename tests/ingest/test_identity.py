@@ -57,6 +57,25 @@ class House:
         with LogReader(self.directory / "log") as reader:
             return list(reader.records(0))
 
+    def undo(self, survivor: int, absorbed: int) -> None:
+        """Take the merge back, as an operator does."""
+        self.collector.append_commands([(survivor, Unmerge(absorbed, "eve"))]).result(10)
+
+    def forget(self, profile: int) -> None:
+        self.collector.append_commands([(profile, Forget("eve"))]).result(10)
+
+    def merges(self) -> list[tuple[int, int]]:
+        """(survivor, absorbed) of the merges that stand, the latest last."""
+        found: dict[int, int] = {}
+        for record in self.records():
+            command = decode_command(record.body) if record.kind == Kind.COMMAND else None
+            if isinstance(command, Merge):
+                found.pop(command.absorbed, None)
+                found[command.absorbed] = record.profile_id
+            elif isinstance(command, Unmerge):
+                found.pop(command.absorbed, None)
+        return [(survivor, absorbed) for absorbed, survivor in found.items()]
+
     def lose_table(self) -> None:
         """What a crash between the log and the table leaves, at its worst."""
         self.collector.close()
@@ -138,14 +157,14 @@ def test_an_operator_merges_and_undoes_it(house: House) -> None:
     merge.result(10)
     house.send((None, "a"))
     assert house.lines()[-1] == user("u")
-    house.collector.append_commands([(user("u"), Unmerge(anonymous("a"), "eve"))]).result(10)
+    house.undo(user("u"), anonymous("a"))
     house.send((None, "a"))
     assert house.lines()[-1] == anonymous("a")
 
 
 def test_a_merge_undone_is_not_done_again_by_itself(house: House) -> None:
     house.send((None, "a"), ("u", "a"))
-    house.collector.append_commands([(user("u"), Unmerge(anonymous("a"), "eve"))]).result(10)
+    house.undo(user("u"), anonymous("a"))
     house.send((None, "a"), ("u", "a"), (None, "a"))
     assert house.lines()[-3:] == [anonymous("a"), user("u"), user("u")]
     house.lose_table()
@@ -154,9 +173,47 @@ def test_a_merge_undone_is_not_done_again_by_itself(house: House) -> None:
     assert isinstance(house.lines()[-5], Unmerge)
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_the_alias_of_a_user_undone(house: House, seen: bool) -> None:
+    """The id is that user's again, also where it stands as an anonymous one."""
+    if seen:
+        house.send(("old", None))
+    house.send(("new", None, "old"), (None, "old"))
+    assert house.lines()[-1] == user("new")
+    house.undo(user("new"), user("old"))
+    for _ in range(2):
+        house.send((None, "old"), ("old", None), ("new", None))
+        assert house.lines()[-3:] == [user("old"), user("old"), user("new")]
+        house.lose_table()
+    assert house.lookup.resolve(anonymous_id="old") == user("old")
+    assert house.lookup.anonymous_ids_of(user("new")) == []
+    house.send(("new", None, "old"), (None, "old"))
+    assert house.lines()[-1] == user("new")
+
+
+def test_the_alias_of_an_anonymous_id_undone(house: House) -> None:
+    house.send((None, "a"), ("u", None, "a"))
+    house.undo(user("u"), anonymous("a"))
+    house.send((None, "a"))
+    assert house.lines()[-1] == anonymous("a")
+
+
+def test_a_device_of_whom_a_merge_is_undone_stays_theirs(house: House) -> None:
+    """Who was seen last on it under their own name, be it while both were one."""
+    house.send(("old", "before"), ("new", "other"), ("new", None, "old"))
+    house.send(("old", "since"), ("new", "taken"), ("old", "taken"), ("old", "given"))
+    house.send(("new", "given"))
+    devices = ("before", "since", "taken", "other", "given")
+    house.send(*((None, device) for device in devices))
+    assert house.lines()[-5:] == [user("new")] * 5
+    house.undo(user("new"), user("old"))
+    house.send(*((None, device) for device in devices))
+    assert house.lines()[-5:] == [user("old")] * 3 + [user("new")] * 2
+
+
 def test_commands_go_to_the_profile_that_absorbed(house: House) -> None:
     house.send(("new", None, "old"))
-    house.collector.append_commands([(user("old"), Forget("eve"))]).result(10)
+    house.forget(user("old"))
     assert house.records()[-1].profile_id == user("new")
 
 
@@ -172,10 +229,24 @@ def test_an_operators_merge_does_not_pass_for_an_events(house: House) -> None:
 
 def test_forgetting_someone_frees_their_identifiers(house: House) -> None:
     house.send((None, "a"), ("u", "a"), ("u", "b"))
-    house.collector.append_commands([(user("u"), Forget("eve"))]).result(10)
+    house.forget(user("u"))
     assert house.lookup.anonymous_ids_of(user("u")) == []
     house.send((None, "a"), (None, "b"))
     assert house.lines()[-2:] == [anonymous("a"), anonymous("b")]
+
+
+def test_forgetting_someone_takes_nothing_from_who_came_after_them(house: House) -> None:
+    house.send((None, "tv"), ("mum", "tv"), ("kid", "tv"))
+    house.forget(user("mum"))
+    house.send((None, "tv"), ("mum", None))
+    assert house.lines()[-2:] == [user("kid"), user("mum")]
+
+
+def test_forgetting_someone_frees_what_was_joined_with_them(house: House) -> None:
+    house.send(("old", "a"), ("new", None, "old"), ("old", "b"))
+    house.forget(user("new"))
+    house.send((None, "a"), (None, "b"), (None, "old"), ("old", None))
+    assert house.lines()[-4:] == [anonymous("a"), anonymous("b"), anonymous("old"), user("old")]
 
 
 def test_identity_is_decided_in_the_order_of_the_log(house: House) -> None:
@@ -198,20 +269,64 @@ calls = st.one_of(
 )
 
 
+groups_of_calls = st.lists(st.lists(calls, min_size=1, max_size=6), min_size=1, max_size=6)
+
+
 @settings(max_examples=40, deadline=None)
-@given(groups=st.lists(st.lists(calls, min_size=1, max_size=6), min_size=1, max_size=6))
+@given(
+    groups=st.lists(
+        st.tuples(
+            st.lists(calls, min_size=1, max_size=6),
+            st.sampled_from(["", "undo", "forget u", "forget v"]),
+        ),
+        max_size=6,
+    )
+)
 def test_the_table_made_from_the_log_is_the_table(
     tmp_path_factory: pytest.TempPathFactory, groups: list
 ) -> None:
     house = House(tmp_path_factory.mktemp("house"))
     try:
-        for group in groups:
+        for group, then in groups:
             house.send(*group)
+            for survivor, absorbed in house.merges()[-1:] if then == "undo" else ():
+                house.undo(survivor, absorbed)
+            if then.startswith("forget"):
+                house.forget(user(then[-1]))
         before = tables(house.directory)
         house.lose_table()
         assert tables(house.directory) == before
     finally:
         house.collector.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    groups=groups_of_calls,
+    alias=st.tuples(people, st.none(), st.one_of(people, devices)),
+    later=st.lists(st.tuples(people, st.none()), max_size=2),
+)
+def test_what_is_undone_leads_where_it_led(
+    tmp_path_factory: pytest.TempPathFactory, groups: list, alias: tuple, later: list
+) -> None:
+    house = House(tmp_path_factory.mktemp("house"))
+    try:
+        for group in groups:
+            house.send(*group)
+        before, stood = ways(house, alias[2]), house.merges()
+        house.send(alias, *later)
+        for survivor, absorbed in house.merges()[len(stood) :]:
+            house.undo(survivor, absorbed)
+        assert ways(house, alias[2]) == before
+    finally:
+        house.collector.close()
+
+
+def ways(house: House, previous: str) -> dict[str, int]:
+    """Whom each identifier names, but for the aliased id as an anonymous one."""
+    found = {f"user {id}": house.lookup.resolve(user_id=id) for id in "uvw"}
+    devices = {id: house.lookup.resolve(anonymous_id=id) for id in "abcuvw" if id != previous}
+    return found | devices
 
 
 def tables(directory: Path) -> list[list[tuple]]:

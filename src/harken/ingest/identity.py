@@ -35,21 +35,16 @@ INSERT INTO redirects VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET survivor = excluded.survivor, anonymous = excluded.anonymous
 """
 _PUT_OFFSET = "INSERT OR REPLACE INTO intake VALUES ('offset', ?)"
-_ABSORBED = """
+_IDENTIFIERS = """
 WITH RECURSIVE into_it(id, anonymous) AS (
     SELECT absorbed, anonymous FROM redirects WHERE survivor = :id
     UNION
     SELECT r.absorbed, r.anonymous FROM redirects r JOIN into_it ON r.survivor = into_it.id
 )
-"""
-_IDENTIFIERS = (
-    _ABSORBED
-    + """
 SELECT anonymous FROM into_it WHERE anonymous IS NOT NULL
 UNION
 SELECT value FROM anonymous WHERE owner IN (SELECT :id UNION SELECT id FROM into_it) AND owner != 0
 """
-)
 
 
 EVENT_MERGES = ("identify", "alias")
@@ -60,7 +55,8 @@ class Owner(NamedTuple):
     """What is known of an anonymous id."""
 
     profile: int
-    """The user's profile that it belongs to; 0 for none yet."""
+    """The user's profile that it belongs to, who may have been joined into another since; 0 for
+    none yet."""
     apart: bool = False
 
 
@@ -161,16 +157,15 @@ class Identities:
         if user is None:
             assert anonymous is not None
             return self._nameless(anonymous), ()
-        profile = event.profile_id or ids.profile_id("user", user)
-        if self.joined:
-            profile = self.root(profile)
+        own = event.profile_id or ids.profile_id("user", user)
+        profile = self.root(own) if self.joined else own
         if anonymous is None and event.previous_id is None:
             return profile, ()
         merges = []
         if event.previous_id is not None:
             merges += self._alias(event.previous_id, profile)
         if anonymous is not None:
-            merges += self._link(anonymous, profile)
+            merges += self._link(anonymous, own, profile)
         return profile, merges
 
     def _nameless(self, anonymous: str) -> int:
@@ -179,12 +174,16 @@ class Identities:
             self._owners[anonymous] = owner = Owner(0)
         return self.root(owner.profile or ids.profile_id("anonymous", anonymous))
 
-    def _link(self, anonymous: str, profile: int) -> list[tuple[int, Merge]]:
-        """The anonymous id is this user's from now on; its own history joins theirs, once."""
+    def _link(self, anonymous: str, user: int, profile: int) -> list[tuple[int, Merge]]:
+        """The anonymous id is this user's from now on; its own history joins theirs, once.
+
+        The user's own profile owns it, not the one that they have become: when that is undone, it
+        goes with them.
+        """
         owner = self._owner(anonymous)
         apart = owner is not None and owner.apart
-        if owner is None or self.root(owner.profile) != profile:
-            self._owners[anonymous] = Owner(profile, apart)
+        if owner is None or owner.profile != user:
+            self._owners[anonymous] = Owner(user, apart)
         own = ids.profile_id("anonymous", anonymous)
         if owner is None or owner.profile or apart or self.root(own) != own:
             # In the last case an operator joined it into another, who may be a user of their own.
@@ -197,9 +196,12 @@ class Identities:
         if owner is not None and not owner.profile:
             self._owners[previous] = Owner(profile)
             return self._join(ids.profile_id("anonymous", previous), profile, previous, "alias")
+        user = ids.profile_id("user", previous)
+        merges = self._join(user, profile, None, "alias")
         if owner is None or self.root(owner.profile) != profile:
-            self._owners[previous] = Owner(profile, owner is not None and owner.apart)
-        return self._join(ids.profile_id("user", previous), profile, None, "alias")
+            # It leads there by way of that user: to them again, when the merge is undone.
+            self._owners[previous] = Owner(user, owner is not None and owner.apart)
+        return merges
 
     def _join(
         self, absorbed: int, survivor: int, anonymous: str | None, how: str
@@ -229,7 +231,7 @@ class Identities:
         row = self._db.execute(
             "SELECT anonymous FROM redirects WHERE absorbed = ?", (absorbed,)
         ).fetchone()
-        unsaved = self._unsaved_redirects.get(absorbed)
+        unsaved = self._redirects.get(absorbed) or self._unsaved_redirects.get(absorbed)
         anonymous = unsaved.anonymous if unsaved else row[0] if row else None
         self._redirects[absorbed] = Redirect(0, anonymous)
         if anonymous is not None:
@@ -240,14 +242,31 @@ class Identities:
     def _erase(self, profile: int) -> None:
         """Forget which identifiers led to the profile: they may name someone new."""
         self.save()
-        for (value,) in self._db.execute(_IDENTIFIERS, {"id": profile}).fetchall():
-            self._owners[value] = None
-        absorbed = self._db.execute(_ABSORBED + "SELECT id FROM into_it", {"id": profile})
-        for (other,) in absorbed.fetchall():
-            self._redirects[other] = Redirect(0)
-        for value, owner in self._owners.items():
+        absorbed = self._absorbed(profile)
+        values = {*self._owners}
+        for id in (profile, *absorbed):
+            owned = self._db.execute("SELECT value FROM anonymous WHERE owner = ?", (id,))
+            values.update(row[0] for row in owned)
+        self._fetch(values)
+        for value in values:
+            owner = self._owner(value)
             if owner is not None and owner.profile and self.root(owner.profile) == profile:
                 self._owners[value] = None
+        for other in absorbed:
+            self._redirects[other] = Redirect(0)
+
+    def _absorbed(self, profile: int) -> set[int]:
+        """Who was joined into the profile, straight or by way of others; all is saved but plans."""
+        found: set[int] = set()
+        into = [profile]
+        while into:
+            one = into.pop()
+            rows = self._db.execute("SELECT absorbed FROM redirects WHERE survivor = ?", (one,))
+            straight = {row[0] for row in rows if row[0] not in self._redirects}
+            straight |= {id for id, to in self._redirects.items() if to.survivor == one}
+            into += straight - found
+            found |= straight
+        return found
 
     # ---- planned, kept, saved
 
