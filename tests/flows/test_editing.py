@@ -179,3 +179,70 @@ def test_nothing_is_sent_twice_by_an_edit(open_shop: Open) -> None:
     shop.apply(cart=journey(steps=held.replace("old", "newer")), move=["cart"])
     shop.advance("3d")
     assert shop.subjects() == ["new hello", "newer last"]
+
+
+BEFORE = """
+  - message: hello
+    channel: email
+    default: {subject: "hello", html: "<p>Hi</p>"}
+  - coupon: gift
+    id: present
+  - wait: 1h
+    id: pause
+  - message: last
+    channel: email
+    default: {subject: "last {{ coupon.code }}", html: "<p>Hi</p>"}
+"""
+BEHIND = """
+  - wait: 1h
+    id: pause
+  - message: hello
+    channel: email
+    default: {subject: "new hello", html: "<p>Hi</p>"}
+  - coupon: gift
+    id: present
+  - message: last
+    channel: email
+    default: {subject: "new last", html: "<p>{{ coupon.code }}</p>"}
+"""
+
+
+def test_what_was_done_is_not_done_again_further_on(open_shop: Open) -> None:
+    """Steps that an editor puts behind the place where runs stand."""
+    pool = {"gift": "mint: {prefix: G-}"}
+    shop = open_shop(coupons=pool, cart=journey(steps=BEFORE))
+    enter(shop)
+    shop.apply(coupons=pool, cart=journey(steps=BEHIND), move=["cart"])
+    enter(shop, "joon")
+    shop.reopen()
+    shop.advance("2h")
+    assert shop.subjects("mina@shop.example") == ["hello", "new last"]
+    assert shop.subjects("joon@shop.example") == ["new hello", "new last"]
+    assert shop.happened("mina")["$coupon_issued"] == 1
+    assert "Hello was passed over: it was sent before the run was moved" in shop.story("mina")
+    assert "Present was passed over: it gave its coupon before" in shop.story("mina")
+    for language in ("ko", "id"):
+        story = shop.why("mina", language=language).story
+        assert any(one.reason == "done_already" and "hello" in one.text for one in story)
+        assert not any("1970" in one.text for one in story)
+
+
+LOOP = """
+  - wait: 1h
+    id: pause
+  - message: hello
+    channel: email
+    default: {subject: "{}", html: "<p>Hi</p>"}
+  - go_to: pause
+    id: again
+"""
+
+
+def test_a_loop_that_is_moved_says_its_messages_with_each_turn(open_shop: Open) -> None:
+    turned = "\n".join(LOOP.splitlines())
+    shop = open_shop(cart=journey(steps=turned.replace("{}", "old")))
+    enter(shop)
+    shop.advance("90m")
+    shop.apply(cart=journey(steps=turned.replace("{}", "new")), move=["cart"])
+    shop.advance("2h")
+    assert shop.subjects() == ["old", "new", "new"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from harken.channels.table import address_of
 from harken.deciding.issuing import shown
 from harken.definitions import InForce
@@ -201,14 +199,6 @@ def _bid(handling: Handling, run: Run, candidate: Candidate, last: Verdict) -> N
     elif run.bid is None or run.bid.message != candidate.message_id:
         policy = handling.definitions.policy
         run.bid = bid_of(candidate, handling.profile, handling.now, last.until, policy)
-
-
-def keep_place(run: Run, journey: LiveJourney) -> None:
-    """A run that was moved keeps its place among those that wait for a slot, if what waits is still
-    said: of another revision it would be another message, which had to wait anew."""
-    if run.bid is not None:
-        step = next((one for one in journey.messages() if one.message == run.bid.step), None)
-        run.bid = replace(run.bid, message=message_id_of(run, journey, step)) if step else None
 
 
 def _take_slot(handling: Handling, run: Run, candidate: Candidate, *, control: bool) -> None:

@@ -22,8 +22,7 @@ def call(
     handling: Handling, run: Run, journey: LiveJourney, node: Node, step: CallWebhook
 ) -> Result:
     """Put the call on its way and wait; once the time is out, go on without an answer."""
-    # Not of one revision: a run that is moved while it waits has called already.
-    id = message_id(run.id, node.id, run.turns + 1, "call")
+    id = call_id(run, node)
     due = run.since + step.at_most
     if run.sent.get(node.id) == id:
         if handling.upto < due:
@@ -35,6 +34,14 @@ def call(
         return _without(run, node, "the journey is not live", handling.now)
     handling.effects.messages.append(_outgoing(handling, run, journey, node, step, id, due))
     return Park(until=due)
+
+
+def call_id(run: Run, node: Node) -> str:
+    """The id of what a run calls for at a step; of a step in a loop, each turn's is another.
+
+    Not of one revision: a run that is moved while it waits has called already.
+    """
+    return message_id(run.id, node.id, run.turns + 1, "call")
 
 
 def _outgoing(

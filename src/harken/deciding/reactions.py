@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from harken.clock import SECOND
-from harken.deciding.asking import ask, keep_place
+from harken.deciding.asking import ask
 from harken.deciding.calling import call
 from harken.deciding.entering import DEEPEST, enter, enter_other
 from harken.deciding.issuing import issue, let_go
+from harken.deciding.moving import move
 from harken.deciding.noticing import look_around
 from harken.deciding.supply import Supply
 from harken.deciding.timing import take_best_hour
@@ -35,7 +36,6 @@ from harken.journeys.kinds import (
     Wait,
     WaitFor,
 )
-from harken.journeys.moving import place_after, place_in
 from harken.journeys.steps import (
     End,
     Go,
@@ -381,17 +381,7 @@ class Handling:
         moved = definitions.journey(run.journey, to) if to != revision else None
         if journey is None or moved is None:
             return journey
-        place = place_in(moved, journey, run.step)
-        if place is None and not due:
-            return journey
-        if place is None:
-            place = place_after(moved, journey, run.step)
-            run.since, run.due = run.due, 0
-        run.revision, run.step = to, place
-        keep_place(run, moved)
-        facts = {"from": revision, "to": to}
-        self.decide(run, "took", "moved", step=moved.step_id(place), facts=facts)
-        return moved
+        return move(self, run, journey, moved, due=due)
 
     def cancel_wake(self, run: Run) -> None:
         """The run needs no wake-up any more."""
@@ -434,6 +424,9 @@ class Handling:
 
     def _take(self, run: Run, journey: LiveJourney, node: Node) -> Result:
         """What becomes of a run at a step."""
+        if run.done and f"{node.step.key} {node.id}" in run.done:
+            self.decide(run, "took", "done_already", step=node.id, facts={"kind": node.step.key})
+            return Go(at=self.now)
         match node.step:
             case Message() as message:
                 return ask(self, run, journey, message)
@@ -464,7 +457,7 @@ class Handling:
 
     def _move(self, run: Run, to: int, at: int) -> None:
         if to <= run.step:
-            run.turns, run.turned_at = run.turns + 1, self.upto
+            run.turns, run.turned_at, run.done = run.turns + 1, self.upto, []
         run.step, run.since, run.due = to, at, 0
 
     def _take_way(self, run: Run, journey: LiveJourney, taken: Take, facts: dict[str, Any]) -> None:

@@ -101,12 +101,18 @@ RESTS = {
 """Whose hours they are."""
 
 
+DONE = {"message": "was sent", "coupon": "gave its coupon", "webhook": "called its webhook"}
+"""What a step does that a run does not do twice, though it was moved."""
+
+
 def took(decision: Decision, words: Words) -> str:
     """`at branch-2 they went the way premium, because ...`."""
     facts, key = decision.facts, decision.reason
     if key == "moved":
         where = f" at {decision.step}" if decision.step else ""
         return f"the run was moved from revision {facts['from']} to {facts['to']}{where}"
+    if key == "done_already":
+        return f"{decision.step} was passed over: it {DONE[facts['kind']]} before the run was moved"
     if key == "best_hour":
         return best_hour(decision, words)
     way, said = facts["way"], facts.get("said", "")

@@ -73,6 +73,7 @@ SENTENCES = {
     "took.split": "Percobaan {step} menempatkan pelanggan di {way}.",
     "took.coupon": "Di {step} diberikan kupon {code} dari {pool}[, berlaku sampai {expires_at}].",
     "took.moved": "Perjalanan dipindahkan dari revisi {from} ke {to}.",
+    "took.done_already": "{step} dilewati, karena sudah terjadi sebelum perjalanan dipindahkan.",
     "took.best_hour": "Di {step} ditunggu jam terbaik pelanggan ({best})[, {until}].",
     # What became of a message.
     "sent": "Pesan {step} dikirim ke {address}[ (versi {variant})].",

@@ -93,7 +93,8 @@ class Tongue:
         known |= {
             name: self.moment(facts[name], now)
             for name in TIMES
-            if isinstance(facts.get(name), int)
+            # Nothing ends at 0: a coupon without an end says so.
+            if isinstance(facts.get(name), int) and facts[name]
         }
         if isinstance(facts.get("expires_at"), str):
             known["expires_at"] = facts["expires_at"]
@@ -140,13 +141,17 @@ class Tongue:
         return units.get(f"{n}{unit}", units[unit]).format(n=n)
 
 
+ALONE = ("split", "moved", "done_already", "best_hour")
+"""What a run took that has a sentence of its own."""
+
+
 def _way_key(decision: Decision) -> str:
     facts, reason = decision.facts, decision.reason
     if reason == "wait_for":
         return "took.wait_for" if facts.get("event") or facts.get("said") else "took.timeout"
     if reason == "coupon":
         return "took.coupon" if facts.get("way") == "issued" else "took"
-    return f"took.{reason}" if reason in ("split", "moved", "best_hour") else "took"
+    return f"took.{reason}" if reason in ALONE else "took"
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
