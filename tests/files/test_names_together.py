@@ -90,6 +90,19 @@ steps:
     assert sum("unknown key" in one for one in faults) == 3
 
 
+def test_a_fault_in_the_way_in_hides_no_name_in_the_steps(tmp_path: Path) -> None:
+    journey = f"""journey: a
+entry: {{schedule: {{rrule: FREQ=DAILY, starts_at: 2026-13-01T09:00}}, zone: recipient}}
+steps: [{{message: m, channel: email, {HI}}}, {{enter: nowhere}}, {{coupon: gift}}]
+"""
+    assert told(tmp_path, journeys__a=journey) == [
+        "entry.schedule.starts_at: '2026-13-01T09:00' is no date; write a local date and time "
+        "without a zone: 2026-01-01T00:00",
+        "steps[1].enter: there is no journey `nowhere`",
+        "steps[2].coupon: there is no coupon pool `gift`; a pool is a file coupons/NAME.yaml",
+    ]
+
+
 @given(st.integers(0, 4), st.sampled_from(["in_segment", "attribute", "all", "not", "any"]))
 def test_what_is_wrong_gives_way_and_its_neighbours_stay(place: int, key: str) -> None:
     rules = [{"in_segment": f"s{number}"} for number in range(5)]

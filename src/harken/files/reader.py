@@ -275,6 +275,7 @@ def _struct(type_: type[Struct]) -> _Read:
         for field in msgspec.structs.fields(type_)
     }
     needed = [field for field in fields.values() if field.required]
+    of = {field.key: field.type for field in fields.values()}
 
     def read_struct(value: Any, path: str, faults: _Faults) -> Any:
         if not isinstance(value, dict):
@@ -285,7 +286,7 @@ def _struct(type_: type[Struct]) -> _Read:
             field = fields.get(key)
             if field is None:
                 meant.add(nearest(str(key), [name for name in fields if name not in value]))
-                faults.add(_under(path, key), _unknown(str(key), fields, value))
+                faults.add(_under(path, key), _unknown(str(key), fields, value, of))
                 bad = True
                 continue
             typed = _reader(field.type)(one, _under(path, key), faults)
@@ -302,10 +303,20 @@ def _struct(type_: type[Struct]) -> _Read:
     return read_struct
 
 
-def _unknown(key: str, known: Iterable[str], given: dict[str, Any]) -> str:
+def _unknown(key: str, known: Iterable[str], given: dict[str, Any], types: dict[str, Any]) -> str:
     free = [name for name in known if name not in given]
-    near = did_you_mean(key, free) or did_you_mean(key, known)
+    near = did_you_mean(key, free) or did_you_mean(key, known) or _deeper(key, types)
     return f"unknown key `{key[:100]}`{near or '; known here: ' + ', '.join(known)}"
+
+
+def _deeper(key: str, types: dict[str, Any]) -> str:
+    """Which of the keys that are known here holds one of that name."""
+    for name, type_ in types.items():
+        for one in (type_, *typing.get_args(type_)):
+            inner = msgspec.structs.fields(one) if isinstance(one, type(Struct)) else ()
+            if key in {field.encode_name for field in inner}:
+                return f"; it stands under `{name}`: `{name}: {{{key}: ...}}`"
+    return ""
 
 
 def _checked(typed: Any, path: str, faults: _Faults) -> Any:

@@ -7,8 +7,11 @@ from harken.errors import Fault
 from harken.files.reader import try_read
 
 ANYBODY: dict[str, Any] = {"bucket": "-", "from": 0, "to": 9_999}
-RULES = frozenset({"rule", "audience", "when", "not", "exit_when"})
-"""Keys of rules: one that is wrong gives way to one that holds."""
+INSTEAD: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("rule", "audience", "when", "not", "exit_when"), ANYBODY),
+    "entry": {"api": True},
+}
+"""By the key of a rule or an entry: what one that is wrong gives way to."""
 ELEMENTS: dict[str, dict[str, Any]] = {
     "all": ANYBODY,
     "any": ANYBODY,
@@ -105,7 +108,7 @@ def _less(value: Any, keys: list[str | int]) -> Any:
         if isinstance(key, int):
             instead = ELEMENTS.get(str(keys[-2])) if len(keys) > 1 else None
         else:
-            instead = ANYBODY if key in RULES else None
+            instead = INSTEAD.get(key)
         if isinstance(key, str) or (instead is not None and held != instead):
             return _changed(value, keys, None if held == instead else instead)
         keys = keys[:-1]
