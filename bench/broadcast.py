@@ -11,6 +11,7 @@ segment's customers are selected by history; that is timed by itself.
 """
 
 import argparse
+import os
 import resource
 import threading
 import time
@@ -29,7 +30,9 @@ from harken.history.duck import DuckHistory
 from harken.history.remote import ADDRESS, RemoteHistory
 from harken.ids import derived_id, profile_id
 from harken.inputs import Definitions, JourneySource, Kind, Record, StartBroadcast
-from harken.running.processes import GRACE, Bells, Child
+from harken.running.bell import Bells
+from harken.running.forked import Lifeline, forked
+from harken.running.processes import GRACE, Child
 from harken.running.roles import CACHE_MIB
 from harken.running.writer import Writer
 from harken.store.log import Log, LogReader
@@ -69,13 +72,14 @@ def main() -> None:
 def run(folder: Path, profiles: int, profile: bool) -> None:
     settings, bells = Settings(data=folder), Bells.new()
     settings.run.mkdir()
+    # DuckDB is loaded by others only, and nobody is forked from who has.
+    os.waitpid(forked("filler", lambda: make_history(settings.history, profiles)), 0)
+    feeding = Child("history", 0, settings, bells, Lifeline())
+    feeding.watch()
     writer = Writer(lambda: SqliteStore(settings.state, cache_mib=CACHE_MIB))
     store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     fill(store, profiles)
     floor = measure_floor(store, min(profiles, 100_000))
-    make_history(settings.history, profiles)
-    feeding = Child("history", 0, settings, bells)
-    feeding.watch()
     while not (settings.run / ADDRESS).exists():
         time.sleep(0.01)
     clock = SettableClock(NOW)
@@ -115,7 +119,6 @@ def decide(
     checkpoints = threading.Thread(target=checkpoint, args=(store, stopping), daemon=True)
     checkpoints.start()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert feeding.pid is not None
     others = {"the writer": writer.pid, "history": feeding.pid}
     with profiled(profile):
         began, longest = time.perf_counter(), 0.0

@@ -31,10 +31,9 @@ def as_the_engine() -> None:
 
 
 def called(process: psutil.Process) -> str:
-    """What a process of Harken is, by its command line; the engine's writer has the engine's."""
-    name, parent = " ".join(process.cmdline()[2:4]), process.parent()
-    forked = parent is not None and parent.cmdline() == process.cmdline()
-    return f"{name}'s writer" if forked else name
+    """What a process of Harken is: forked ones by their name, else by its command line."""
+    name = process.name()
+    return name if name.startswith("harken ") else " ".join(process.cmdline()[2:4])
 
 
 def busy(process: int) -> float:

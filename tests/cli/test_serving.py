@@ -22,6 +22,8 @@ from harken.app import Embedded
 from harken.clock import SettableClock
 from harken.config import Settings
 from harken.errors import Unavailable
+from harken.running.bell import Bells
+from harken.running.processes import Family
 from harken.running.serve import _loop, listening
 
 
@@ -93,13 +95,15 @@ def test_bounces_are_taken_at_the_port_of_the_return_path(tmp_path: Path) -> Non
 
 def test_its_children_end_with_it(tmp_path: Path) -> None:
     running = Running(tmp_path / "data").wait_until_ready()
-    children = psutil.Process(running.process.pid).children()
-    assert len(children) == 3
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    assert {child.name() for child in children} == {
+        "harken parent", "harken history", "harken engine", "harken writer", "harken sender"
+    }  # fmt: skip
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait()
     gone, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, alive
-    assert len(gone) == 3
+    assert len(gone) == 5
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -129,6 +133,7 @@ def test_an_end_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
         await send({"type": "http.response.body", "body": b""})
 
     embedded = Embedded(Settings(data=tmp_path / "data"), SettableClock(1))
+    family = Family(embedded.services.settings, Bells.new())
     # uvicorn ends of itself after so many requests.
     config = uvicorn.Config(page, lifespan="off", log_config=None, limit_max_requests=1)
     try:
@@ -137,23 +142,36 @@ def test_an_end_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
             asking = threading.Thread(target=httpx.get, args=(address,))
             asking.start()
             with pytest.raises(Unavailable, match="though no signal asked it to"):
-                asyncio.run(_loop(embedded.services, config, listener))
+                asyncio.run(_loop(embedded.services, config, listener, family))
             asking.join()
     finally:
         embedded.close()
 
 
+def test_it_ends_with_who_starts_its_children(tmp_path: Path) -> None:
+    running = Running(tmp_path / "data").wait_until_ready()
+    try:
+        [parent] = psutil.Process(running.process.pid).children()
+        children = parent.children(recursive=True)
+        parent.kill()
+        assert running.process.wait(30) == 1
+        assert not psutil.wait_procs(children, timeout=30)[1]
+    finally:
+        running.end()
+    assert "the parent of the other processes is gone" in running.told()
+
+
 def test_a_child_that_died_is_started_again(tmp_path: Path) -> None:
     running = Running(tmp_path / "data").wait_until_ready()
     try:
-        me = psutil.Process(running.process.pid)
-        before = {child.pid for child in me.children()}
-        for child in me.children():
+        [parent] = psutil.Process(running.process.pid).children()
+        before = {child.pid for child in parent.children()}
+        for child in parent.children():
             child.kill()
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            now = {child.pid for child in me.children()}
-            if len(now) == 2 and not now & before:
+            now = {child.pid for child in parent.children()}
+            if len(now) == 3 and not now & before:
                 break
             time.sleep(0.05)
         assert not now & before

@@ -113,13 +113,10 @@ class Harken:
         return psutil.Process(self.process.pid)
 
     def child(self, role: str) -> psutil.Process | None:
-        """History, the engine, its writer or the sender, if it runs now."""
-        if role == "writer":
-            engine = self.child("engine")
-            return next(iter(engine.children()), None) if engine else None
+        """History, the engine, its writer, a sender or the parent of them, if it runs now."""
         for child in self.children():
             try:
-                if role in child.cmdline():
+                if child.name() == f"harken {role}":
                     return child
             except psutil.NoSuchProcess:
                 pass

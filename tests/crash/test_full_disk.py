@@ -36,7 +36,7 @@ def test_a_full_disk_refuses_and_recovers(serving: Callable[..., Harken]) -> Non
     engine = harken.child("engine")
     family = [harken.web, *harken.children()]
     assert engine is not None
-    assert len(family) == 5
+    assert len(family) == 6
     early = f"{harken.url}/api/v1/people/early"
     until(lambda: harken.http.get(early).status_code == 200, "the engine has handled them")
     # A process that is still starting ends when it can open no file, and is started again.

@@ -38,7 +38,7 @@ def test_children_end_with_a_web_process_that_was_killed(serving: Callable[..., 
     harken = serving()
     harken.start()
     children = harken.children()
-    assert len(children) == 4
+    assert len(children) == 5
     harken.kill("web")
     assert psutil.wait_procs(children, 30)[1] == []
 

@@ -17,6 +17,7 @@ from multiprocessing.connection import (
 )
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import msgspec
@@ -65,8 +66,9 @@ class Server:
     def __init__(self, history: History, address_file: Path) -> None:
         self._history = history
         self._key = os.urandom(32)
-        # The default address is a new socket in a folder that only this user may enter.
-        self._listener = Listener(family="AF_UNIX", backlog=16)
+        # Short, whatever the data folder is called, and only this user may enter.
+        self._folder = TemporaryDirectory(prefix="harken-")
+        self._listener = Listener(f"{self._folder.name}/history", "AF_UNIX", backlog=16)
         self._closed = False
         self._clients: dict[threading.Thread, Connection] = {}
         self._lock = threading.Lock()
@@ -90,6 +92,7 @@ class Server:
                 _hang_up(client)
         for thread in clients:
             thread.join(HANG_UP_SECONDS)
+        self._folder.cleanup()
 
     def _accept(self) -> None:
         while True:

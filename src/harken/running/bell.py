@@ -3,6 +3,8 @@
 import os
 import select
 
+from msgspec import Struct
+
 
 class Bell:
     """A pipe. Whoever holds it may ring; one waits. Rings that nobody heard yet count as one."""
@@ -35,3 +37,16 @@ class Bell:
     def close(self) -> None:
         os.close(self.read)
         os.close(self.write)
+
+
+class Bells(Struct):
+    """Who rings whom: the engine hears of log and outcomes, history of new rows, the senders of new
+    messages."""
+
+    history: Bell
+    engine: Bell
+    sender: Bell
+
+    @classmethod
+    def new(cls) -> "Bells":
+        return cls(Bell.new(), Bell.new(), Bell.new())

@@ -11,10 +11,11 @@ from harken.errors import BadInput, Conflict
 
 
 @contextmanager
-def held(data: Path) -> Iterator[None]:
+def held(data: Path) -> Iterator[int]:
     """Use the folder alone, making it if it is not there.
 
-    The lock is the kernel's: it ends with the process, however that ended. Raises Conflict when
+    The lock is the kernel's: it ends with the process, however that ended, if no other has the
+    descriptor that is given. Raises Conflict when
     another process has it, BadInput when the folder cannot be used.
     """
     try:
@@ -26,7 +27,7 @@ def held(data: Path) -> Iterator[None]:
         _take(lock, data)
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
-        yield
+        yield lock
     finally:
         os.close(lock)
 

@@ -1,25 +1,25 @@
-"""The processes of one Harken: the web process and its children, history, engine and senders.
+"""The processes of one Harken: the web process, and beside it history, the engine and the senders.
 
-The web process is the parent: it writes the log, answers HTTP, and starts the children again when
-one dies. A child is told what to do in a line on its standard input, which then stays open: a
-child lives no longer than its parent, because it stops when that closes, however the parent ended.
+The web process writes the log and answers HTTP. Before it has threads, it forks the parent of the
+others, which does nothing but fork them, and again when one dies. So they share what was loaded
+before, and start in no time. Nobody lives longer than who forked them: a pipe closes with that.
 """
 
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
-from msgspec import Struct, json
-from msgspec.structs import astuple
+from msgspec import msgpack
 
 from harken.config import Settings
 from harken.logs import structlog
-from harken.running.bell import Bell
+from harken.running import roles
+from harken.running.bell import Bells
+from harken.running.forked import Lifeline, forked
 
 log = structlog.get_logger("processes")
 
@@ -29,138 +29,125 @@ STEADY = 30.0
 """A child that lived so long died of something new."""
 GRACE = 20.0
 """Seconds that a child has to finish what it is doing."""
-
-
-class Bells(Struct):
-    """Who rings whom: the engine hears of log and outcomes, history of new rows, the senders of new
-    messages."""
-
-    history: Bell
-    engine: Bell
-    sender: Bell
-
-    @classmethod
-    def new(cls) -> "Bells":
-        return cls(Bell.new(), Bell.new(), Bell.new())
-
-    @classmethod
-    def of(cls, descriptors: list[int]) -> "Bells":
-        """Those that another process has given its child."""
-        return cls(*map(Bell, descriptors[::2], descriptors[1::2]))
-
-    def descriptors(self) -> list[int]:
-        return [end for bell in astuple(self) for end in (bell.read, bell.write)]
-
-
-class Orders(Struct):
-    """What a child is told; not on its command line, where others could read secrets."""
-
-    settings: Settings
-    descriptors: list[int]
-    number: int
+LOOK = 0.05
+"""Seconds between looks at the children."""
 
 
 class Child:
     """One child process, kept alive until `stop`."""
 
-    def __init__(self, role: str, number: int, settings: Settings, bells: Bells) -> None:
-        self.role, self.number = role, number
-        self._settings, self._bells = settings, bells
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(
+        self, role: str, number: int, settings: Settings, bells: Bells, lifeline: Lifeline
+    ) -> None:
+        self.role, self.name = role, f"{role}-{number}"
+        self.pid = 0
+        """The process that runs, or 0."""
+        self._orders = roles.Orders(settings, bells, lifeline, number)
+        self._code = 0
         self._failures = 0
         self._started = 0.0
         self._start_at = 0.0
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        if self.pid:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self.pid, self._code = 0, os.waitstatus_to_exitcode(status)
+        return self.pid != 0
 
     def watch(self) -> None:
         """Start it, or start it again when it has died and its pause is over."""
         now = time.monotonic()
         if self.alive or now < self._start_at:
             return
-        if self._process is not None:
+        if self._started:
             steady = now - self._started > STEADY
             self._failures = 0 if steady else self._failures + 1
             pause = RESTART_AFTER[min(self._failures, len(RESTART_AFTER) - 1)]
-            log.error("a process died", child=self.role, code=self._process.returncode, pause=pause)
-            self._forget()
-            self._start_at = now + pause
+            log.error("a process died", child=self.role, code=self._code, pause=pause)
+            self._start_at, self._started = now + pause, 0.0
             return
-        self._start()
-
-    def _start(self) -> None:
-        descriptors = self._bells.descriptors()
-        orders = Orders(self._settings, descriptors, self.number)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "harken.running.roles", self.role],
-            pass_fds=descriptors,
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.encode(orders, enc_hook=str) + b"\n")
-        self._process.stdin.flush()
-        self._started = time.monotonic()
+        self._started = now
+        self.pid = forked(self.role, lambda: roles.main(self.role, self._orders))
 
     def stop(self) -> None:
         """Ask it to finish."""
-        if self._process is not None and self.alive:
-            self._process.terminate()
+        if self.alive:
+            os.kill(self.pid, signal.SIGTERM)
 
     def join(self, until: float) -> None:
         """Wait for its end until `until` (monotonic seconds), then end it."""
-        if self._process is None:
-            return
-        try:
-            self._process.wait(max(until - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._forget()
-
-    def _forget(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process = None
+        while self.alive and time.monotonic() < until:
+            time.sleep(0.01)
+        if self.alive:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = 0
 
 
 class Family:
-    """All children, watched by a thread."""
+    """The children, as the web process has them: through their parent."""
 
     def __init__(self, settings: Settings, bells: Bells) -> None:
         senders = [("sender", number) for number in range(settings.senders)]
-        roles = [("history", 0), ("engine", 0), *senders]
-        self.children = [Child(role, number, settings, bells) for role, number in roles]
-        self._begun = 0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="children", daemon=True)
+        self._roles = [("history", 0), ("engine", 0), *senders]
+        self._settings, self._bells = settings, bells
+        self._ours, self._theirs = Pipe()
+        self._parent = 0
+        self._alive = {f"{role}-{number}": False for role, number in self._roles}
 
-    def start_engine(self) -> None:
-        """Start history and the engine, and watch over the children."""
-        self._begun = 2
-        for child in self.children[: self._begun]:
-            child.watch()
-        self._thread.start()
+    def start(self, mine: Sequence[int] = ()) -> None:
+        """Fork the children's parent, which starts them. Descriptors in `mine` are left to us."""
 
-    def start_senders(self) -> None:
-        """Start the rest: later, so that others are ready the sooner."""
-        self._begun = len(self.children)
+        def run() -> None:
+            for descriptor in (self._ours.fileno(), *mine):
+                os.close(descriptor)
+            self._look_after(self._theirs)
+
+        self._parent = forked("parent", run)
+        self._theirs.close()
 
     def alive(self) -> dict[str, bool]:
-        """Which children run."""
-        return {f"{child.role}-{child.number}": child.alive for child in self.children}
+        """Which children run, as far as `hear` has heard."""
+        return self._alive
+
+    def fileno(self) -> int:
+        """What is readable when there is something to `hear`."""
+        return self._ours.fileno()
+
+    def hear(self) -> bool:
+        """Take the parent's next word on who is alive; False when the parent is gone itself."""
+        try:
+            self._alive = msgpack.decode(self._ours.recv_bytes(), type=dict[str, bool])
+        except (EOFError, OSError):
+            self._alive = dict.fromkeys(self._alive, False)
+            return False
+        return True
 
     def stop(self) -> None:
         """Ask all to finish what they are doing, and wait for it."""
-        self._stopping.set()
-        self._thread.join()
-        history, *others = self.children
+        self._ours.close()
+        if self._parent:
+            os.waitpid(self._parent, 0)
+
+    def _look_after(self, web: Connection) -> None:
+        """Be the children's parent until the web process is gone, or closes its end."""
+        # A terminal's Ctrl-C, or a signal to all processes, is the web process's affair.
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, roles.SIGNALS)
+        lifeline = Lifeline(web.fileno())
+        children = [Child(*role, self._settings, self._bells, lifeline) for role in self._roles]
+        _start(children)
+        told: dict[str, bool] = {}
+        while not web.poll(LOOK):
+            _start(children)
+            alive = {child.name: child.alive for child in children}
+            if alive != told:
+                with suppress(OSError):  # the web process is gone: told by the next look
+                    web.send_bytes(msgpack.encode(alive))
+                told = alive
+        history, *others = children
         # History is the last: it takes what the others leave.
         for some in (others, [history]):
             for child in some:
@@ -169,37 +156,10 @@ class Family:
             for child in some:
                 child.join(until)
 
-    def _watch(self) -> None:
-        while not self._stopping.wait(0.05):
-            for child in self.children[: self._begun]:
-                try:
-                    child.watch()
-                except OSError as fault:
-                    # It died before it had its orders, or there is no room for it now.
-                    log.error("a process was not started", child=child.role, fault=str(fault))
 
-
-def take_orders() -> tuple[Orders, Bells]:
-    """In a child: what it is told, and its bells."""
-    orders = json.decode(sys.stdin.buffer.readline(), type=Orders, dec_hook=_path)
-    return orders, Bells.of(orders.descriptors)
-
-
-def follow_parent(stop: Callable[[str], None]) -> None:
-    """In a child: call `stop` with why, when asked to finish or when the parent is gone."""
-
-    def asked(signal_number: int, frame: FrameType | None) -> None:
-        stop(signal.Signals(signal_number).name)
-
-    def orphaned() -> None:
-        # Not through `sys.stdin`: a thread that holds its lock would crash the exit.
-        os.read(0, 1)
-        stop("the parent is gone")
-
-    signal.signal(signal.SIGTERM, asked)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=orphaned, name="parent", daemon=True).start()
-
-
-def _path(type_: type, value: object) -> object:
-    return type_(value)
+def _start(children: Sequence[Child]) -> None:
+    for child in children:
+        try:
+            child.watch()
+        except OSError as fault:
+            log.error("a process was not started", child=child.role, fault=str(fault))

@@ -1,24 +1,40 @@
-"""What the child processes do: `python -m harken.running.roles history | engine | sender`."""
+"""What the child processes do: history, the engine, the senders.
+
+What stands here at the top is loaded once, before they are forked; what only history needs, there.
+"""
 
 import fcntl
 import gc
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+
+from msgspec import Struct
 
 from harken import logs
 from harken.clock import SystemClock
 from harken.config import Settings, link_secret
+from harken.engine import Engine
 from harken.errors import Unavailable
+from harken.history.remote import ADDRESS, RemoteHistory
 from harken.logs import structlog
+from harken.loops.sending import Sender
 from harken.running import memory
-from harken.running.bell import Bell
-from harken.running.processes import Bells, Orders, follow_parent, take_orders
+from harken.running.bell import Bell, Bells
+from harken.running.forked import Lifeline
+from harken.running.writer import Writer
+from harken.store.log import LogReader
+from harken.store.sqlite import SqliteStore
 
 log = structlog.get_logger("roles")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a process to end. Of these, children take the first, and as soon as they can."""
 
 LONGEST_WAIT = 1.0
 """Seconds between looks when nobody rings: a clock set forward is noticed so late."""
@@ -38,13 +54,24 @@ CACHE_MIB = 4
 thread has kept is void as soon as another has committed."""
 
 
-def main(role: str) -> None:
-    """Take orders and work until told to stop."""
-    memory.keep_little()
-    orders, bells = take_orders()
+class Orders(Struct):
+    """What a child is told."""
+
+    settings: Settings
+    bells: Bells
+    parent: Lifeline
+    number: int
+
+
+def main(role: str, orders: Orders) -> None:
+    """Work until told to stop, or until the parent is gone."""
     logs.set_up(orders.settings.log_level, role)
     stopping = threading.Event()
-    bell = {"history": bells.history, "engine": bells.engine, "sender": bells.sender}[role]
+    bell = {
+        "history": orders.bells.history,
+        "engine": orders.bells.engine,
+        "sender": orders.bells.sender,
+    }[role]
 
     reasons: list[str] = []
 
@@ -54,7 +81,13 @@ def main(role: str) -> None:
         stopping.set()
         bell.ring()
 
-    follow_parent(stop)
+    def asked(signal_number: int, frame: FrameType | None) -> None:
+        stop(signal.Signals(signal_number).name)
+
+    orders.parent.follow(lambda: stop("the parent is gone"))
+    signal.signal(signal.SIGTERM, asked)
+    # Whatever was sent since the fork comes now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     place = orders.settings.run / f"{role}-{orders.number}.lock"
     if not alone(place, stopping):
         return
@@ -62,11 +95,11 @@ def main(role: str) -> None:
     sys.setswitchinterval(SWITCH)
     match role:
         case "history":
-            run_history(orders.settings, bells, stopping)
+            run_history(orders.settings, orders.bells, stopping)
         case "engine":
-            run_engine(orders.settings, bells, stopping)
+            run_engine(orders.settings, orders.bells, stopping)
         case "sender":
-            run_sender(orders, bells, stopping)
+            run_sender(orders, stopping)
     log.info("stopped", reason=reasons[0])
 
 
@@ -92,7 +125,6 @@ def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> 
     from harken.history import remote
     from harken.history.duck import DuckHistory
     from harken.history.worker import Feeder
-    from harken.store.sqlite import SqliteStore
 
     store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     history = DuckHistory(
@@ -120,11 +152,6 @@ def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> 
 
 def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> None:
     """Handle the log and wake-ups."""
-    from harken.engine import Engine
-    from harken.history.remote import ADDRESS, RemoteHistory
-    from harken.running.writer import Writer
-    from harken.store.log import LogReader
-    from harken.store.sqlite import SqliteStore
 
     def connect() -> SqliteStore:
         return SqliteStore(settings.state, cache_mib=CACHE_MIB)
@@ -160,11 +187,9 @@ def run_engine(settings: Settings, bells: Bells, stopping: threading.Event) -> N
     store.close()
 
 
-def run_sender(orders: Orders, bells: Bells, stopping: threading.Event) -> None:
+def run_sender(orders: Orders, stopping: threading.Event) -> None:
     """Send what the ledger holds."""
-    from harken.loops.sending import Sender
-
-    name = f"sender-{orders.number}"
+    bells, name = orders.bells, f"sender-{orders.number}"
     sender = Sender(orders.settings, SystemClock(), name, on_outcome=bells.engine.ring)
     sender.recover()
     _work(sender.turn, sender.wait, bells.sender, stopping, memory.give_back)
@@ -209,7 +234,3 @@ def _each_second(do: Callable[[], None], stopping: threading.Event) -> None:
                 log.warning("no checkpoint", fault=str(fault))
 
     threading.Thread(target=run, daemon=True).start()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,7 +1,7 @@
 """`harken serve`: the web process, its children and its upkeep, from the first start to the last.
 
-The order matters for a quick start: the children are started before the web process imports what
-it needs itself, so that all do so at the same time.
+The order matters: the others are forked when what all share is loaded, and before the web process
+has threads; it loads the rest itself while they start.
 """
 
 import asyncio
@@ -21,13 +21,14 @@ from harken.config import Settings
 from harken.errors import BadInput, HarkenError, Unavailable
 from harken.logs import structlog
 from harken.running import memory
+from harken.running.bell import Bells
 from harken.running.folder import held
-from harken.running.processes import Bells, Family
 from harken.store.log import Log
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from harken.running.processes import Family
     from harken.running.services import Services
 
 UPKEEP_SECONDS = 3600.0
@@ -47,7 +48,10 @@ def serve(settings: Settings) -> None:
     Unavailable when it comes to an end that nobody asked for."""
     memory.keep_little()
     _check(settings)
-    with held(settings.data), listening(settings.host, settings.port, "--port") as listener:
+    with (
+        held(settings.data) as lock,
+        listening(settings.host, settings.port, "--port") as listener,
+    ):
         settings = replace(settings, port=listener.getsockname()[1])
         if settings.lmtp_port:
             # Only to say so in a line; it is opened again where mails are taken.
@@ -57,9 +61,12 @@ def serve(settings: Settings) -> None:
         _share_metrics(settings)
         if not settings.log.exists():
             Log(settings.log).close()
+        # Not sooner: what counts is told its folder when it is loaded.
+        from harken.running.processes import Family
+
         bells = Bells.new()
         family = Family(settings, bells)
-        family.start_engine()
+        family.start(mine=[lock, listener.fileno()])
         try:
             _answer(settings, bells, family, listener)
         except BaseException as fault:
@@ -113,7 +120,7 @@ def _share_metrics(settings: Settings) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.socket) -> None:
+def _answer(settings: Settings, bells: Bells, family: "Family", listener: socket.socket) -> None:
     import uvicorn
 
     from harken.history.remote import ADDRESS, RemoteHistory
@@ -126,7 +133,6 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
     try:
         _greet(services, settings)
         app = asgi(services, children=family.alive)
-        family.start_senders()
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -140,13 +146,15 @@ def _answer(settings: Settings, bells: Bells, family: Family, listener: socket.s
             timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
         )
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_loop(services, config, listener))
+            runner.run(_loop(services, config, listener, family))
     finally:
         services.close()
         history.close()
 
 
-async def _loop(services: "Services", config: "uvicorn.Config", listener: socket.socket) -> None:
+async def _loop(
+    services: "Services", config: "uvicorn.Config", listener: socket.socket, family: "Family"
+) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -165,16 +173,25 @@ async def _loop(services: "Services", config: "uvicorn.Config", listener: socket
             log.info("stopping", signal=one.name, parent_gone=os.getppid() != parent)
         server.should_exit = asked = True
 
+    def hear() -> None:
+        if not family.hear():
+            log.error("the parent of the other processes is gone")
+            server.should_exit = True
+            loop.remove_reader(family)
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(family, hear)
     followed = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         # Else it was started by `nohup`.
         followed.append(signal.SIGHUP)
     for one in followed:
-        asyncio.get_running_loop().add_signal_handler(one, stop, one)
+        loop.add_signal_handler(one, stop, one)
     beside = [asyncio.create_task(one(services)) for one in (_upkeep, _share_out)]
     try:
         await server.serve(sockets=[listener])
     finally:
+        loop.remove_reader(family)
         for task in beside:
             task.cancel()
             with suppress(asyncio.CancelledError):

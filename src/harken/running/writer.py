@@ -5,7 +5,6 @@ it back waits. This one shares with the engine what both have loaded, and no loc
 together: the writer when the engine is gone, the engine when its writer is.
 """
 
-import gc
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import msgspec
 
 from harken.errors import Unavailable
 from harken.running import memory
+from harken.running.forked import forked
 from harken.store.base import Batch, Store
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -29,15 +29,12 @@ class Writer:
         """Fork, before there are threads that hold locks; `connect` opens the store there, with the
         first batch."""
         ours, theirs = Pipe()
-        # Else the first look for garbage writes to every page that is shared.
-        gc.freeze()
-        self.pid = os.fork()
-        if not self.pid:
+
+        def run() -> None:
             ours.close()
-            try:
-                _serve(theirs, connect)
-            finally:
-                os._exit(0)
+            _serve(theirs, connect)
+
+        self.pid = forked("writer", run)
         theirs.close()
         self._engine = ours
 

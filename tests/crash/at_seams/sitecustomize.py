@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ARMED = Path(os.environ.get("KILL_AT", "/nowhere"))
-WEB = os.getppid()
-"""The parent of this child; the engine's writer, which is forked from the engine, is not told."""
+WEB = os.getpid()
+"""The web process, in all that are forked from it."""
 # "alone" lets the web process live and start the child again; "family" takes it along.
 Test = Callable[..., bool]
 
@@ -145,7 +145,29 @@ def within_a_transaction(owner: Any, seam: str) -> None:
     owner.transaction = transaction
 
 
-if "KILL_AT" in os.environ:
-    roles = {"serve": web, "history": history, "engine": engine, "sender": sender}
-    if sys.orig_argv[1:3] in (["-m", "harken"], ["-m", "harken.running.roles"]):
-        roles[sys.orig_argv[3]]()
+def begin(owner: Any, name: str, seams: Callable[..., Callable[[], None]]) -> None:
+    """Wrap the seams of a process as it begins its work."""
+    whole = getattr(owner, name)
+
+    def wrapped(*args: Any) -> None:
+        seams(*args)()
+        whole(*args)
+
+    setattr(owner, name, wrapped)
+
+
+if "KILL_AT" in os.environ and sys.orig_argv[1:4] == ["-m", "harken", "serve"]:
+    # As late as `serve` does it itself, or counters would not know their folder: see there.
+    from harken.running import serve
+
+    share = serve._share_metrics
+
+    def shared(settings: Any) -> None:
+        share(settings)
+        from harken.running import roles
+
+        children = {"history": history, "engine": engine, "sender": sender}
+        begin(roles, "main", lambda role, orders: children[role])
+
+    serve._share_metrics = shared
+    begin(serve, "_answer", lambda *_: web)
