@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from history_kit import EACH, batch_of, event
+from history_kit import EACH, batch_of, decision, event
 
 from harken.errors import Unavailable
 from harken.history import worker
@@ -115,6 +115,31 @@ def test_in_a_stream_rows_are_waited_for(
     feeder.stop()
     assert history.watermark() == 6
     assert history.commits <= commits
+    history.close()
+    store.close()
+
+
+def test_rows_that_are_committed_alone_wait_for_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of new customers, of whom history is told more than events."""
+    alone = [decision(1, 1)] * (2 * EACH)
+    batches = [batch_of(number) for number in range(1, 6)]
+    for batch in batches:
+        happened = [event(n, 1, message_id=f"m{batch.offset}-{n}") for n in range(EACH)]
+        batch.history = encode_batch(happened, alone)
+    monkeypatch.setattr(worker, "LARGE", 100)
+    monkeypatch.setattr(worker, "STREAM", 3_600.0)
+    monkeypatch.setattr(worker, "PIECE_BYTES", len(batches[0].history) + 10)
+    store = SqliteStore(tmp_path / "state.db", durable=True)
+    for batch in batches:
+        store.commit(batch)
+    history = DuckHistory(tmp_path / "history.duckdb")
+    feeder = Feeder(store, history, gather=0.01)
+    feeder.start()
+    until(lambda: history.watermark() == 5)
+    assert history.watermark() == 5, "before it is told to stop"
+    feeder.stop()
     history.close()
     store.close()
 

@@ -121,10 +121,13 @@ class Feeder:
                 return 0
             backlog, upto = Backlog(self._store), self._history.watermark()
             first = backlog.read(upto)
+            alone = False
             if first:
                 self._store.history_done(upto)
                 self._history.append(first, backlog.follow)
-            self._stream = backlog.bytes > LARGE
+                alone = backlog.pieces > 1 and self._history.watermark() == first[-1][0]
+            # Where each piece is a commit of its own, as new customers are, waiting is of no use.
+            self._stream = backlog.bytes > LARGE and not alone
             return backlog.pieces
 
 
