@@ -96,8 +96,10 @@ entry: {{schedule: {{rrule: FREQ=DAILY, starts_at: 2026-13-01T09:00}}, zone: rec
 steps: [{{message: m, channel: email, {HI}}}, {{enter: nowhere}}, {{coupon: gift}}]
 """
     assert told(tmp_path, journeys__a=journey) == [
-        "entry.schedule.starts_at: '2026-13-01T09:00' is no date; write a local date and time "
-        "without a zone: 2026-01-01T00:00",
+        (
+            "entry.schedule.starts_at: '2026-13-01T09:00' is no date; write a local date and time "
+            "without a zone: 2026-01-01T00:00"
+        ),
         "steps[1].enter: there is no journey `nowhere`",
         "steps[2].coupon: there is no coupon pool `gift`; a pool is a file coupons/NAME.yaml",
     ]
