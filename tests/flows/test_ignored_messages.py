@@ -46,6 +46,8 @@ def test_who_ignored_it_enters_a_day_after_it_was_sent(open_shop: Open) -> None:
     assert [mail.at - sent for mail in again] == [24 * 3_600_000]
     [ignored] = shop.properties("mina", "$message_ignored")
     assert (ignored["journey"], ignored["step"], ignored["within"]) == ("welcome", "hello", "1d")
+    [entered] = [one.text for one in shop.why("mina").story if one.outcome == "entered"]
+    assert entered.endswith("was neither opened nor clicked within 1 day.")
     assert (waiting(shop), shop.profile("mina").unheeded) == ([], {})
 
 

@@ -102,5 +102,7 @@ def by_machine(event: str, properties: Mapping[str, Any]) -> str:
 
 
 def named(event: str) -> list[str]:
-    """The properties that the words of an event name."""
+    """The properties that the words of an event name, here or in `ways.cause`."""
+    if event == "$message_ignored":
+        return ["step", "journey", "within"]
     return _NAMES.findall(OURS.get(event, ""))
