@@ -148,6 +148,19 @@ def test_retries_end(shop: Shop, values: dict[str, int], retries: Retries, reaso
     assert shop.row("m1").reason.startswith(reason)
 
 
+def test_what_expires_between_two_tries_says_what_the_last_one_met(shop: Shop) -> None:
+    box = Mailbox()
+    box.refuse = {"mina@example.com": "451 4.2.1 later"}
+    with real_server(box) as port:
+        delivery = shop.delivery(transport(port))
+        shop.queue(message("m1", expires_at=START + MINUTE))
+        shop.drain(delivery)
+        assert shop.row("m1").state == "queued"
+        shop.clock.advance(2 * MINUTE)
+        shop.drain(delivery)
+    assert shop.row("m1").reason == "expired; last: 451 4.2.1 later (to RCPT)"
+
+
 def test_while_smtp_is_down_mail_waits_and_goes_when_it_is_back(shop: Shop) -> None:
     port = free_port()
     shop.queue(message("m1"), message("m2"))

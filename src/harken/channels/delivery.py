@@ -309,7 +309,9 @@ class Delivery(Generic[Compiled, Links]):
     ) -> Prepared | Result:
         """The row in words, or why it ends here. One bad row fails alone."""
         if row.expires_at and now >= row.expires_at:
-            return self._result(row, "failed", "expired", now)
+            # What the last try met stands in the row while it waits for the next.
+            last = f"; last: {row.reason}" if row.reason else ""
+            return self._result(row, "failed", f"expired{last}", now)
         if self._rendering.recalled(row):
             return self._result(row, "aborted", "its broadcast was stopped", now)
         verdict = self._rendering.look(row, now) if now - row.queued_at >= WAITED else None
