@@ -59,7 +59,9 @@ class BadLines(BadInput):
 
     def __init__(self, lines: Sequence[str], more: int = 0) -> None:
         """`lines` tells of some as `line 7: ...`, `more` is how many others there are."""
-        super().__init__(f"{len(lines) + more:,} lines are wrong; nothing was changed")
+        count = len(lines) + more
+        wrong = "1 line is" if count == 1 else f"{count:,} lines are"
+        super().__init__(f"{wrong} wrong; nothing was changed")
         self.lines = (*lines, f"(and {more:,} more)") if more else tuple(lines)
 
 

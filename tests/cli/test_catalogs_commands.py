@@ -95,6 +95,11 @@ def test_what_is_wrong_is_told_by_line(shop: Running, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "line 3: x stands in line 2 already" in done.stderr
     assert "line 4: no id" in done.stderr
+    bad.write_text("id,title\nx,1,2\n")
+    assert "1 line is wrong" in shop.cli("catalogs", "import", "products", bad).stderr
+    bad.write_text("")
+    empty = shop.cli("catalogs", "import", "products", bad).stderr
+    assert "the first line names the columns; there is no `id`" in empty
     refused = shop.cli("catalogs", "remove", "products")
     assert refused.returncode == 1
     assert "workspace.yaml names 'products'" in refused.stderr

@@ -79,7 +79,8 @@ class Ask(NamedTuple):
 
     def http(self) -> dict[str, Any]:
         """As httpx takes it."""
-        headers = {"Content-Type": self.kind} if self.body else {}
+        # An empty file is sent as what it is called, too: that it is empty is then what is wrong.
+        headers = {"Content-Type": self.kind} if self.body or self.kind != JSON else {}
         if self.authorization:
             headers["Authorization"] = self.authorization
         return {
