@@ -1,20 +1,38 @@
 """A journey with an experiment, its customers, and what plain Python counts of them."""
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from driver import Shop
+from msgspec.structs import replace
 
 from harken.effects import Decision
-from harken.reports.experiments import count_all
+from harken.reports.experiments import count_all, questions_of
 from harken.reports.trials import Experiment, experiment
+from harken.segments.dialects.clickhouse import CLICKHOUSE
+from harken.segments.questions import Query
 from harken.segments.sql_writing import Asked
+
+sys.path.append(str(Path(__file__).parent.parent / "segments"))
+
+from set_engines import both
 
 VARIANTS = """
     variants:
       - {name: a, weight: 50, subject: "A", html: "<p>A</p>"}
       - {name: b, weight: 50, subject: "B", html: "<p>B</p>"}
 """
+
+COLUMNS = {
+    "events": ["ts", "profile_id", "name", "message", "props::JSON::VARCHAR AS props"],
+    "decisions": [
+        "ts", "profile_id", "journey", "outcome", "reason", "run", "step", "gate", "message",
+        "facts::VARCHAR AS facts",
+    ],
+}  # fmt: skip
+"""What experiments ask of."""
 
 ARMS = """
 SELECT profile_id, arg_max(facts->>'$.experiment.arm', ts) AS arm FROM decisions
@@ -66,15 +84,29 @@ def arms(
 
 
 def reports(shop: Shop, journey: str = "cart") -> dict[str, Experiment]:
-    """What is reported of a journey's experiments, by name."""
+    """What is reported of a journey's experiments, by name; every engine counts the same."""
     force = shop.harken.services.in_force
     asked = Asked(now=shop.now, zone=force.zone, segments={})
     live = force.journeys[journey]
-    counted = count_all(shop.history, live.source, force.trials, asked)
+    counted = count_all(questions_of(shop.history), live.source, force.trials, asked)
+    elsewhere = replace(asked, dialect=CLICKHOUSE)
+    assert count_all(in_clickhouse(shop), live.source, force.trials, elsewhere) == counted
     return {
         one.name: experiment(one, force.allocations.get(f"{journey}/{one.name}"), {})
         for one in counted
     }
+
+
+def in_clickhouse(shop: Shop) -> Query:
+    """How ClickHouse is asked, once it holds what the shop's history does."""
+    columns = both()[1].columns
+    for table, names in COLUMNS.items():
+        columns.query(f"TRUNCATE TABLE {table}")
+        rows = shop.history.query(f"SELECT {', '.join(names)} FROM {table}", limit=100_000)
+        inserted = [name.split(" AS ")[-1] for name in names]
+        for start in range(0, len(rows), 5_000):
+            columns.insert(table, inserted, rows[start : start + 5_000])
+    return columns.query
 
 
 def by_hand(decisions: list[Decision]) -> Counter[str]:

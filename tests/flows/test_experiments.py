@@ -186,6 +186,20 @@ def test_what_became_of_the_message_can_be_measured(open_shop: Open, measure: st
     assert found == {"a": odd, "b": 0}
 
 
+def test_a_goal_counts_numbers_though_others_sent_something_else(open_shop: Open) -> None:
+    goal = "goal: {event: Bought, within: 2d}"
+    journey = with_experiment()
+    assert goal in journey
+    where = "goal: {event: Bought, within: 2d, where: {total: {gte: 5}}}"
+    shop = open_shop(cart=journey.replace(goal, where))
+    users = come(shop, 0, 20)
+    shop.advance("1h")
+    for number, user in enumerate(users):
+        shop.track(user, "Bought", total=number if number % 2 else [f"{number}"])
+    shop.harken.settle()
+    assert sum(arm.converted for arm in reports(shop)["nudge"].arms) == 8
+
+
 def share_out(shop: Shop) -> bool:
     shop.harken.feeder.flush()
     changed = shop.harken.services.share_out()

@@ -24,6 +24,14 @@ CREATE TABLE IF NOT EXISTS events (
 ) ENGINE = MergeTree ORDER BY (name, ts, profile_id)
 """,
     """
+CREATE TABLE IF NOT EXISTS decisions (
+    ts Int64, profile_id Int64, origin Int64, journey LowCardinality(String), revision Int64,
+    outcome LowCardinality(String), reason LowCardinality(String), run String,
+    step LowCardinality(String), gate LowCardinality(String), message String, until Int64,
+    facts String, batch Int64
+) ENGINE = MergeTree ORDER BY (journey, ts, profile_id)
+""",
+    """
 CREATE TABLE IF NOT EXISTS profiles (
     profile_id Int64, origin Int64, user_id Nullable(String), created_at Int64, attributes String,
     dates String, reachable Array(LowCardinality(String)), consent Array(LowCardinality(String)),

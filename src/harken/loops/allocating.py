@@ -19,7 +19,7 @@ from harken.history.base import History
 from harken.inputs import Allocation, Allocations
 from harken.journeys.experiments import Trial, Weights, in_force
 from harken.journeys.kinds import Experiment
-from harken.reports.experiments import Counted, count_trial
+from harken.reports.experiments import Counted, count_trial, questions_of
 from harken.reports.rates import best
 from harken.reports.trials import contenders
 from harken.segments.sql_writing import Asked
@@ -46,7 +46,7 @@ def allocate(definitions: InForce, history: History, now: int) -> Allocations | 
             found[key] = last
             continue
         asked = Asked(now=now, zone=definitions.zone, segments=definitions.known.segments)
-        counted = count_trial(history, journey.source, trial, asked)
+        counted = count_trial(questions_of(history), journey.source, trial, asked)
         ends = _ends(experiment, counted, definitions.zone)
         found[key] = share_out(trial, experiment, counted, last, ends, now)
     return Allocations(found) if _differs(before, found) else None

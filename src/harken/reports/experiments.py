@@ -9,7 +9,8 @@ customer's messages before it, so none counts twice.
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -18,6 +19,8 @@ from harken.history.base import History
 from harken.journeys.experiments import CONTROL, TREATED, Trial, Weights
 from harken.journeys.kinds import Message
 from harken.journeys.model import Goal, Journey
+from harken.segments.dialects.base import Place
+from harken.segments.questions import Query, ask
 from harken.segments.sql_behaviour import happened
 from harken.segments.sql_writing import Asked, Statement, Writing
 from harken.values import Duration
@@ -30,35 +33,39 @@ MOST_ROWS = 100_000
 NAME = "control"
 """What the experiment is called that a journey's control group makes of the whole of it."""
 
-# `arg_max(..., ts)`: the last word on a message. Goal events go to the last message before them:
-# an ASOF join finds it for each without pairing all with all.
+# The last word on a message counts. Goal events go to the last message before them: an ASOF join
+# finds it for each without pairing all with all.
 COUNTS = """
 WITH said AS (
-    SELECT message, max(ts) AS said_at, arg_max(profile_id, ts) AS profile_id,
-        arg_max(run, ts) AS run, arg_max(outcome, ts) AS outcome,
-        arg_max(reason, ts) AS reason, arg_max({arm}, ts) AS arm
+    SELECT d.message AS message, max(d.ts) AS said_at, {last_profile} AS profile_id,
+        {last_run} AS run, {last_outcome} AS outcome, {last_reason} AS reason, {last_arm} AS arm
     FROM decisions AS d
-    WHERE journey = {journey} AND gate <> '' AND message <> '' AND {arm} IS NOT NULL{messages}
-    GROUP BY message
+    WHERE d.journey = {journey} AND d.gate <> '' AND d.message <> ''
+        AND {arm} IS NOT NULL{messages}
+    GROUP BY d.message
 ), reached AS (
     SELECT arm, profile_id, run, message, said_at FROM said
     WHERE outcome = CASE WHEN arm = {control} THEN 'control' ELSE 'passed' END
 ), hits AS (
     {hits}
 ), runs AS (
-    SELECT arm, run, any_value(profile_id) AS profile_id,
-        max(said_at) + {within} < {now} AS measured, run IN (SELECT run FROM hits) AS converted
-    FROM reached GROUP BY arm, run
+    SELECT r.arm AS arm, r.run AS run, min(r.profile_id) AS profile_id,
+        CASE WHEN max(r.said_at) + {within} < {now} THEN 'true' ELSE 'false' END AS measured,
+        CASE WHEN r.run IN (SELECT run FROM hits) THEN 'true' ELSE 'false' END AS converted
+    FROM reached AS r GROUP BY r.arm, r.run
 ), came AS (
-    SELECT arg_min({assigned}, ts) AS arm, arg_min({shares}, ts) AS shares, min(ts) AS came_at
+    SELECT {first_assigned} AS arm, {first_shares} AS shares, min(d.ts) AS came_at
     FROM decisions AS d
-    WHERE journey = {journey} AND {drawn} AND {assigned} IS NOT NULL GROUP BY profile_id
+    WHERE d.journey = {journey} AND {drawn} AND {assigned} IS NOT NULL GROUP BY d.profile_id
 )
-SELECT 'asked', arm, outcome, reason, count(*), count(DISTINCT run) FROM said GROUP BY ALL
-UNION ALL
-SELECT 'runs', arm, measured::VARCHAR, converted::VARCHAR, count(*), 0 FROM runs GROUP BY ALL
-UNION ALL SELECT 'customers', arm, '', '', count(DISTINCT profile_id), 0 FROM runs GROUP BY ALL
-UNION ALL SELECT 'assigned', arm, shares, '', count(*), min(came_at) FROM came GROUP BY ALL
+SELECT 'asked', arm, outcome, reason, CAST(count(*) AS BIGINT), CAST(0 AS BIGINT)
+    FROM said GROUP BY arm, outcome, reason
+UNION ALL SELECT 'runs', arm, measured, converted, CAST(count(*) AS BIGINT), CAST(0 AS BIGINT)
+    FROM runs GROUP BY arm, measured, converted
+UNION ALL SELECT 'customers', arm, '', '', CAST(count(DISTINCT profile_id) AS BIGINT),
+    CAST(0 AS BIGINT) FROM runs GROUP BY arm
+UNION ALL SELECT 'assigned', arm, coalesce(shares, '{{}}'), '', CAST(count(*) AS BIGINT),
+    CAST(min(came_at) AS BIGINT) FROM came GROUP BY arm, shares
 """
 GOAL_HITS = """
 SELECT DISTINCT r.arm, r.run FROM (SELECT e.profile_id, e.ts FROM {events}) AS g
@@ -115,62 +122,77 @@ class Counted(Struct, kw_only=True):
     """When the first customer came in; 0 when none has."""
 
 
-def count_trial(history: History, journey: Journey, trial: Trial, asked: Asked) -> Counted:
+def questions_of(history: History) -> Query:
+    """How history is asked: of all that an experiment has."""
+    return partial(history.query, limit=MOST_ROWS)
+
+
+def count_trial(query: Query, journey: Journey, trial: Trial, asked: Asked) -> Counted:
     """Count an experiment of the journey as of `asked.now`."""
-    step, writing = trial.step, Writing(asked)
+    step = trial.step
     measure: Measure = step.experiment.measure if step.experiment else _usual(journey)
-    control = writing.text(CONTROL)
-    if isinstance(step, Message):
-        own = "(d.facts->>'$.experiment.arm')"
-        arm = f"CASE WHEN (d.facts->>'$.held_out') = 'true' THEN {control} ELSE {own} END"
-        arm = f"CASE WHEN {own} IS NOT NULL THEN {arm} END"
-        place, drawn = f" AND d.step = {writing.text(trial.name)}", "d.gate <> ''"
-        assigned, messages = f"CASE WHEN {arm} <> {control} THEN {own} END", place
-    else:
-        arm, messages = f"d.facts->>{writing.text(_path('arms', trial.name))}", ""
-        drawn = f"d.reason = 'split' AND d.step = {writing.text(trial.name)}"
-        assigned, place = "d.facts->>'$.experiment.arm'", ""
-    sql = COUNTS.format(
-        arm=f"({arm})",
-        assigned=f"({assigned})",
-        shares="CAST(d.facts->'$.experiment.shares' AS VARCHAR)",
-        drawn=f"{drawn}{place}",
-        messages=messages,
-        **_common(journey, measure, control, writing),
-    )
     kind: Kind = "message" if isinstance(step, Message) else "split"
-    names = [CONTROL, *trial.weights]
-    return _counted(history, writing.statement(sql), trial.name, kind, journey, measure, names)
+    rows = ask(query, asked, partial(_of_trial, journey, trial, measure))
+    return _counted(rows, trial.name, kind, journey, measure, [CONTROL, *trial.weights])
 
 
-def count_holdout(history: History, journey: Journey, asked: Asked) -> Counted:
-    """Count what the control groups of the journey and of the workspace make of it."""
+def _of_trial(journey: Journey, trial: Trial, measure: Measure, asked: Asked) -> Statement:
     writing = Writing(asked)
-    arm = "(d.facts->>'$.holdout.arm')"
-    sql = COUNTS.format(
-        arm=arm,
-        assigned=arm,
-        shares="CAST(d.facts->'$.holdout.shares' AS VARCHAR)",
-        drawn="d.gate <> ''",
-        messages="",
-        **_common(journey, _usual(journey), writing.text(CONTROL), writing),
-    )
-    statement = writing.statement(sql)
+    control, name = writing.text(CONTROL), writing.text(trial.name)
+    own = _fact(writing, "experiment", "arm")
+    if isinstance(trial.step, Message):
+        held_out = f"{_fact(writing, 'held_out')} = 'true'"
+        arm = f"CASE WHEN {held_out} THEN {control} ELSE {own} END"
+        arm = f"CASE WHEN {own} IS NOT NULL THEN {arm} END"
+        messages = f" AND d.step = {name}"
+        assigned, drawn = f"CASE WHEN {arm} <> {control} THEN {own} END", f"d.gate <> ''{messages}"
+    else:
+        arm, messages = _fact(writing, "arms", trial.name), ""
+        assigned, drawn = own, f"d.reason = 'split' AND d.step = {name}"
+    shares = _fact(writing, "experiment", "shares")
+    made = _Arms(arm=arm, messages=messages, assigned=assigned, drawn=drawn, shares=shares)
+    return _statement(journey, measure, made, writing)
+
+
+def count_holdout(query: Query, journey: Journey, asked: Asked) -> Counted:
+    """Count what the control groups of the journey and of the workspace make of it."""
     measure = _usual(journey)
-    return _counted(history, statement, NAME, "journey", journey, measure, [CONTROL, TREATED])
+    rows = ask(query, asked, partial(_of_holdout, journey, measure))
+    return _counted(rows, NAME, "journey", journey, measure, [CONTROL, TREATED])
+
+
+def _of_holdout(journey: Journey, measure: Measure, asked: Asked) -> Statement:
+    writing = Writing(asked)
+    arm, shares = _fact(writing, "holdout", "arm"), _fact(writing, "holdout", "shares")
+    made = _Arms(arm=arm, messages="", assigned=arm, drawn="d.gate <> ''", shares=shares)
+    return _statement(journey, measure, made, writing)
 
 
 def _usual(journey: Journey) -> Measure:
     return "goal" if journey.goal else "clicked"
 
 
-def _path(*keys: str) -> str:
-    return "$" + "".join(f'."{key}"' for key in keys)
+def _fact(writing: Writing, *keys: str) -> str:
+    return writing.dialect.fact(Place("d.facts", keys))
 
 
-def _common(
-    journey: Journey, measure: Measure, control: str, writing: Writing
-) -> dict[str, str | int]:
+class _Arms(Struct, kw_only=True):
+    """SQL over `decisions AS d`."""
+
+    arm: str
+    """Which arm a decision on a message is of."""
+    messages: str
+    """A condition to be added: which messages."""
+    assigned: str
+    """Which arm a customer came into."""
+    drawn: str
+    """Where that is decided."""
+    shares: str
+    """The arms' shares then, as JSON."""
+
+
+def _statement(journey: Journey, measure: Measure, made: _Arms, writing: Writing) -> Statement:
+    last, first = writing.dialect.last, writing.dialect.first
     goal, within = journey.goal or Goal(event=""), _within(journey)
     if measure == "goal":
         events = happened(goal.event, goal.where, writing)
@@ -178,13 +200,26 @@ def _common(
     else:
         events = happened(f"$message_{measure}", {}, writing)
         hits = TOLD_HITS.format(events=events, within=within)
-    return {
-        "journey": writing.text(journey.journey),
-        "control": control,
-        "hits": hits,
-        "within": within,
-        "now": writing.asked.now,
-    }
+    return writing.statement(
+        COUNTS.format(
+            arm=f"({made.arm})",
+            assigned=f"({made.assigned})",
+            drawn=made.drawn,
+            messages=made.messages,
+            last_arm=last(made.arm, "d.ts"),
+            last_profile=last("d.profile_id", "d.ts"),
+            last_run=last("d.run", "d.ts"),
+            last_outcome=last("d.outcome", "d.ts"),
+            last_reason=last("d.reason", "d.ts"),
+            first_assigned=first(made.assigned, "d.ts"),
+            first_shares=first(made.shares, "d.ts"),
+            journey=writing.text(journey.journey),
+            control=writing.text(CONTROL),
+            hits=hits,
+            within=within,
+            now=writing.asked.now,
+        )
+    )
 
 
 def _within(journey: Journey) -> int:
@@ -192,8 +227,7 @@ def _within(journey: Journey) -> int:
 
 
 def _counted(
-    history: History,
-    statement: Statement,
+    rows: list[Any],
     name: str,
     kind: Kind,
     journey: Journey,
@@ -203,7 +237,6 @@ def _counted(
     arms: dict[str, Counts] = {arm: Counts(arm=arm) for arm in names}
     expected: Counter[str] = Counter()
     started_at = 0
-    rows = history.query(statement.sql, statement.params, limit=MOST_ROWS)
     for what, arm, first, second, number, other in rows:
         # One that was taken out of the file since still counts.
         counts = arms.setdefault(arm, Counts(arm=arm))
@@ -216,7 +249,7 @@ def _counted(
         else:
             counts.assigned += number
             started_at = min(started_at or other, other)
-            shares: Weights = msgspec.json.decode(first or "{}")
+            shares: Weights = msgspec.json.decode(first)
             for one, share in shares.items():
                 expected[one] += number * share / 100
     if not (arms[CONTROL].considered or arms[CONTROL].assigned):
@@ -252,11 +285,11 @@ def _run(counts: Counts, measured: bool, converted: bool, number: int) -> None:
 
 
 def count_all(
-    history: History, journey: Journey, trials: Mapping[str, Trial], asked: Asked
+    query: Query, journey: Journey, trials: Mapping[str, Trial], asked: Asked
 ) -> list[Counted]:
     """Every experiment of the journey that there is anything of: its control group's, then its
     steps' in their order."""
-    found = [count_holdout(history, journey, asked)]
+    found = [count_holdout(query, journey, asked)]
     found = [one for one in found if any(arm.considered for arm in one.arms)]
     mine = [trial for trial in trials.values() if trial.journey == journey.journey]
-    return [*found, *(count_trial(history, journey, trial, asked) for trial in mine)]
+    return [*found, *(count_trial(query, journey, trial, asked) for trial in mine)]

@@ -30,6 +30,9 @@ class Dialect(Protocol):
     def param(self, number: int) -> str:
         """The text parameter of this number, from 1."""
 
+    def fact(self, place: Place) -> str:
+        """The value at a place of a column of decisions, as text: a text itself, else its JSON."""
+
     def has_key(self, document: str, key: str) -> str:
         """Whether an object has the key (given as it is, not as SQL), be it null."""
 
@@ -92,6 +95,12 @@ class Dialect(Protocol):
 
     def bucket(self, profile_id: str, salt: str) -> str:
         """`ids.bucket`."""
+
+    def last(self, value: str, by: str) -> str:
+        """The value, of those that are not NULL, of the row that is the last by a column."""
+
+    def first(self, value: str, by: str) -> str:
+        """The same of the first row."""
 
     def count_if(self, condition: str) -> str:
         """How many rows meet the condition."""

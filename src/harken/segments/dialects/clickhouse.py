@@ -25,6 +25,11 @@ class ClickHouse:
     def param(self, number: int) -> str:
         return f"{{p{number}:String}}"
 
+    def fact(self, place: Place) -> str:
+        kind, text = _call("JSONType", place), _call("JSONExtractString", place)
+        raw = _call("JSONExtractRaw", place)
+        return f"multiIf({kind} = 'Null', NULL, {kind} = 'String', {text}, {raw})"
+
     def has_key(self, document: str, key: str) -> str:
         return f"(JSONHas({document}, {_literal(key)}) = 1)"
 
@@ -115,6 +120,12 @@ class ClickHouse:
     def bucket(self, profile_id: str, salt: str) -> str:
         digest = f"MD5(concat({salt}, ':', toString({profile_id})))"
         return f"(reinterpretAsUInt32(reverse(substring({digest}, 1, 4))) % 10000)"
+
+    def last(self, value: str, by: str) -> str:
+        return f"argMax({value}, {by})"
+
+    def first(self, value: str, by: str) -> str:
+        return f"argMin({value}, {by})"
 
     def count_if(self, condition: str) -> str:
         return f"countIf({condition})"

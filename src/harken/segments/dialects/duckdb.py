@@ -39,6 +39,10 @@ class DuckDB:
     def param(self, number: int) -> str:
         return f"${number}"
 
+    def fact(self, place: Place) -> str:
+        path = "$" + "".join(f'."{key}"' for key in place.keys)
+        return f"({place.document}->>{_literal(path)})"
+
     def has_key(self, document: str, key: str) -> str:
         return f"variant_exists({document}, {_literal(key)})"
 
@@ -138,6 +142,12 @@ class DuckDB:
     def bucket(self, profile_id: str, salt: str) -> str:
         digits = f"substr(md5({salt} || ':' || {profile_id}), 1, 8)"
         return f"(('0x' || {digits})::BIGINT % 10000)"
+
+    def last(self, value: str, by: str) -> str:
+        return f"arg_max({value}, {by})"
+
+    def first(self, value: str, by: str) -> str:
+        return f"arg_min({value}, {by})"
 
     def count_if(self, condition: str) -> str:
         return f"count(*) FILTER (WHERE {condition})"

@@ -7,7 +7,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from harken.journeys.experiments import in_force
-from harken.reports.experiments import count_all
+from harken.reports.experiments import count_all, questions_of
 from harken.reports.trials import Experiment, experiment
 from harken.segments.sql_writing import Asked
 from harken.web.api import TheApi
@@ -40,7 +40,8 @@ def show_experiments(
     segments = definitions.known.segments
     asked = Asked(now=api.now, zone=definitions.zone, segments=segments)
     found = []
-    for counted in count_all(api.services.history, journey.source, definitions.trials, asked):
+    query = questions_of(api.services.history)
+    for counted in count_all(query, journey.source, definitions.trials, asked):
         key = f"{name}/{counted.name}" if counted.kind != "journey" else ""
         trial, allocation = definitions.trials.get(key), definitions.allocations.get(key)
         shares = in_force(trial.weights, allocation)[0] if trial else {}
