@@ -6,13 +6,11 @@ All take a rule and `Asked`; `ask` runs them by `History.query` (or the ClickHou
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from harken.errors import BadInput
-from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL, UNCASTABLE
+from harken.segments.dialects.duckdb import DUCKDB, UNCASTABLE
 from harken.segments.rules import All, Any_, Rule
 from harken.segments.sql import condition
-from harken.segments.sql_writing import Asked, Statement, Writing, sure
+from harken.segments.sql_writing import Asked, Statement, Writing, careful, sure
 
 Query = Callable[[str, tuple[str, ...]], list[Any]]
 """(SQL, parameters) -> rows."""
@@ -31,7 +29,7 @@ def ask(query: Query, asked: Asked, write: Callable[[Asked], Statement]) -> list
     except BadInput as fault:
         if asked.dialect is not DUCKDB or not any(said in str(fault) for said in UNCASTABLE):
             raise
-    return query(*write(msgspec.structs.replace(asked, dialect=DUCKDB_CAREFUL)))
+    return query(*write(careful(asked)))
 
 
 def count(rule: Rule, asked: Asked) -> Statement:

@@ -8,11 +8,10 @@ from typing import Any
 
 from harken.people.traits import KEPT, SENT_KEPT, TOLD_KEPT, Trait, fitting
 from harken.segments.dialects.base import Dialect, Place
-from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL
 from harken.segments.needs import UTC
 from harken.segments.sql_behaviour import PROPS, amounts, happened, keys
 from harken.segments.sql_values import where
-from harken.segments.sql_writing import Asked, Statement, Writing
+from harken.segments.sql_writing import Asked, Statement, Writing, careful
 
 
 def trait_states(
@@ -28,8 +27,7 @@ def trait_states(
     raw one.
     """
     # A back-fill runs alone for a while; it should not fail in its midst and begin anew.
-    careful = DUCKDB_CAREFUL if dialect is DUCKDB else dialect
-    writing = Writing(Asked(now=0, zone=UTC, segments={}, dialect=careful))
+    writing = Writing(careful(Asked(now=0, zone=UTC, segments={}, dialect=dialect)))
     only = f" AND e.batch <= {int(upto)}"
     if since is not None:
         only += f" AND e.ts >= {int(since)}"

@@ -23,13 +23,12 @@ from harken.history.base import QUERY_LIMIT, Row
 from harken.logs import structlog
 from harken.loops.backfill import NOTE
 from harken.segments import questions
-from harken.segments.dialects.duckdb import DUCKDB_CAREFUL
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
 from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Rule
 from harken.segments.sql import compile_members
-from harken.segments.sql_writing import Asked, Statement
+from harken.segments.sql_writing import Asked, Statement, careful
 from harken.segments.words import describe
 from harken.web import lists
 from harken.web.catchup import caught_up
@@ -289,8 +288,7 @@ class Segments:
 
         Careful, since whoever puts it into a statement of their own cannot ask it a second time.
         """
-        asked = msgspec.structs.replace(self._asked(), dialect=DUCKDB_CAREFUL)
-        return compile_members(self.get(name).rule, asked)
+        return compile_members(self.get(name).rule, careful(self._asked()))
 
     # -- how it is asked
 
