@@ -23,14 +23,15 @@ NOW = 1_772_445_600_000
 ZONES = ("UTC", "Asia/Seoul", "America/New_York", "America/Santiago", "Australia/Lord_Howe")
 
 NUMBERS = (0, 1, 1.0, -0.0, 2.5, -3, 5, 9e12, 9.000001e12, 1e16, 1.5e21, 1e300, 2**53 + 1, 1e-7,
-           0.1, 0.2, 0.0000004, 0.0000005, -0.0000005, 123456789012345678, 12.3456789)  # fmt: skip
+           0.1, 0.2, 0.0000004, 0.0000005, -0.0000005, 123456789012345678, 12.3456789, 5e-324,
+           2**63 - 1, -(2**63), 2**63, 2**64 - 1, -9e12, 1.7976931348623157e308)  # fmt: skip
 DATES = ("2026-03-01", "2026-02-30", "2026-03-02T05:00", "2026-03-02T05:00:00Z", "2024-02-29",
          "2026-03-02T05:00:00.999999+09:00", "2026-03-01T23:59:59.5-23:59", "0001-01-01",
          "0000-01-01", "9999-12-31T23:59", "2026-03-02 05:00", "2026-3-2", "2026-03-02T24:00",
          "20260302", "2026-03-02T05", "2026-03-02T05:00:00,5", " 2026-03-01", "2026-03-01\n",
          "1899-12-31T23:59:59.999Z", "2026-03-02T05:00+0900", "1900-02-29")  # fmt: skip
 TEXTS = ("", "x", "xy", "5", "5.0", "1", "1e3", "true", "null", "[1]", '{"c":1}', "é𝄞y", "a\ny",
-         "z" * 65, "it's \\ \"q\"", "NaN", "inf", " x", "\x01y")  # fmt: skip
+         "z" * 65, "é" * 65, "it's \\ \"q\"", "NaN", "inf", " x", "\x01y", "x\0y")  # fmt: skip
 texts = st.sampled_from((*TEXTS, *DATES))
 numbers = st.sampled_from(NUMBERS)
 scalars = st.one_of(texts, numbers, st.booleans())
@@ -161,6 +162,10 @@ facts = st.sampled_from(
         {"consent": "email", "is": "opted_out"},
         {"consent": "email", "purpose": "night", "is": "implied"},
         {"near": {"latitude": 37.5, "longitude": 127.0}, "radius": 20_000},
+        {"near": {"latitude": -17.0, "longitude": -180.0}, "radius": 5_000},
+        {"near": {"latitude": 90.0, "longitude": 0.0}, "radius": 120_000},
+        {"near": {"latitude": -37.5, "longitude": -53.0}, "radius": 20_015_086},
+        {"near": {"latitude": 37.5, "longitude": 127.0}, "radius": 0.001},
         {"bucket": "salt", "from": 0, "to": 4_999},
         {"bucket": "it's"},
         {"in_segment": "buyers"},
@@ -168,6 +173,8 @@ facts = st.sampled_from(
         {"in_segment": "no longer there"},
     )
 )
+PLACES = (None, (37.56, 126.97), (35.1, 129.0), (37.5, 127.0), (-17.0, 179.99), (-17.0, -179.96),
+          (89.5, 90.0), (-90.0, 0.0))  # fmt: skip
 attributes = st.builds(lambda path, test: {"attribute": path, **test}, paths, tests)
 leaves = st.one_of(attributes, attributes, dids, dids, measures, occasions, messages, dates, facts)
 SEGMENTS: dict[str, Any] = {
@@ -238,7 +245,7 @@ def someone(draw: st.DrawFn, id: int) -> Someone:
         lists={"guests"} if draw(st.booleans()) else set(),
         reachable={"email", "webhook"} if email == "a@shop.example" else {"webhook"},
         consent=draw(st.dictionaries(purposes, choice, max_size=2)),
-        place=draw(st.sampled_from((None, (37.56, 126.97), (35.1, 129.0), (37.5, 127.0)))),
+        place=draw(st.sampled_from(PLACES)),
         happened=draw(happened),
     )
 

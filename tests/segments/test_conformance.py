@@ -22,7 +22,8 @@ from harken.segments.sql import compile_members
 from harken.segments.sql_writing import Asked, Statement
 
 KNOWN: dict[str, Rule] = {name: read(rule, Rule) for name, rule in SEGMENTS.items()}
-LATER = (0, HOUR, 3 * HOUR + 1, DAY, 60 * HOUR, 400 * DAY)
+# The end of February in a year of 28 days and in one of 29 is among them.
+LATER = (0, HOUR, 3 * HOUR + 1, DAY, 60 * HOUR, 363 * DAY, 400 * DAY, 728 * DAY, 729 * DAY)
 
 
 def by_reference(rule: dict[str, Any], crowd: list[Someone], at: World) -> set[int]:
