@@ -14,7 +14,8 @@ from harken.errors import BadInput
 from harken.files.reader import read
 from harken.history import duck_write
 from harken.numeric import ANYWHERE
-from harken.segments.questions import ask
+from harken.segments.check import MOST_CONDITIONS
+from harken.segments.questions import ask, count
 from harken.segments.rules import Rule
 from harken.segments.sql import compile_members
 from harken.segments.sql_writing import Asked
@@ -80,6 +81,17 @@ def test_what_is_no_number_is_told_from_one_from_the_moment_it_is_there(other: A
     duck.hold(mixed)
     assert all(found == right for found, right in answers(duck, mixed))
     assert duck.refused > 0
+
+
+def test_a_thousand_conditions_take_little_memory() -> None:
+    duck = Counting()
+    duck.query("SET memory_limit = '100MB'", ())
+    duck.query("SET threads = 1", ())
+    duck.add([Someone(id=id, attributes={"age": id}) for id in range(5_000)])
+    some = [{"attribute": "age", "equals": age} for age in range(MOST_CONDITIONS)]
+    rule, asked = read({"any": some}, Rule), Asked(now=NOW, zone=ZoneInfo("UTC"), segments={})
+    assert ask(duck.query, asked, lambda asked: count(rule, asked)) == [(MOST_CONDITIONS,)]
+    assert duck.refused == 0
 
 
 def test_what_went_may_have_left_more() -> None:

@@ -11,6 +11,7 @@ from set_kit import NOW
 
 from harken.errors import BadInput
 from harken.files.reader import read
+from harken.segments.check import MOST_CONDITIONS
 from harken.segments.questions import (
     ask,
     breakdown,
@@ -83,6 +84,18 @@ def test_breakdown_of_any_and_of_one(engine: Duck | Click) -> None:
     assert (inside, list(passed), list(alone)) == (60, [50, 20], [40, 10])
     ((_, inside, passed, alone),) = answer(engine, lambda asked: breakdown(rule(ADULTS), asked))
     assert (inside, list(passed), list(alone)) == (20, [20], [80])
+
+
+def test_breakdown_of_as_many_conditions_as_there_may_be(engine: Duck | Click) -> None:
+    """It grows with their number, not with its square. (ClickHouse takes no longer a statement.)"""
+    most = MOST_CONDITIONS if engine.dialect.name == "duckdb" else 100
+    for joined, test, inside in (("any", "equals", 100), ("all", "not_equals", 0)):
+        parts = [{"attribute": "age", test: age} for age in range(most)]
+        of = rule({joined: parts})
+        ((_, found, passed, alone),) = answer(engine, lambda asked, of=of: breakdown(of, asked))
+        assert found == inside
+        assert {age: count for age, count in enumerate(alone) if count} == {7: 80, 20: 20}
+        assert passed[7] == (80 if joined == "any" else 20)
 
 
 def test_members_page_by_page(engine: Duck | Click) -> None:

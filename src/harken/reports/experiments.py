@@ -20,9 +20,9 @@ from harken.journeys.experiments import CONTROL, TREATED, Trial, Weights
 from harken.journeys.kinds import Message
 from harken.journeys.model import Goal, Journey
 from harken.segments.dialects.base import Place
-from harken.segments.questions import Query, ask
+from harken.segments.questions import Query
 from harken.segments.sql_behaviour import happened
-from harken.segments.sql_writing import Asked, Statement, Writing
+from harken.segments.sql_writing import Asked, Statement, Writing, careful
 from harken.values import Duration
 
 Measure = Literal["goal", "opened", "clicked"]
@@ -132,7 +132,7 @@ def count_trial(query: Query, journey: Journey, trial: Trial, asked: Asked) -> C
     step = trial.step
     measure: Measure = step.experiment.measure if step.experiment else _usual(journey)
     kind: Kind = "message" if isinstance(step, Message) else "split"
-    rows = ask(query, asked, partial(_of_trial, journey, trial, measure))
+    rows = query(*_of_trial(journey, trial, measure, careful(asked)))
     return _counted(rows, trial.name, kind, journey, measure, [CONTROL, *trial.weights])
 
 
@@ -157,7 +157,7 @@ def _of_trial(journey: Journey, trial: Trial, measure: Measure, asked: Asked) ->
 def count_holdout(query: Query, journey: Journey, asked: Asked) -> Counted:
     """Count what the control groups of the journey and of the workspace make of it."""
     measure = _usual(journey)
-    rows = ask(query, asked, partial(_of_holdout, journey, measure))
+    rows = query(*_of_holdout(journey, measure, careful(asked)))
     return _counted(rows, NAME, "journey", journey, measure, [CONTROL, TREATED])
 
 

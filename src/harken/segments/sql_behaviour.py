@@ -203,7 +203,7 @@ def amounts(path: str, events: str, writing: Writing) -> str:
     """Rows (profile_id, ts, k): the millionths of each event's number, NULL of what is none."""
     dialect = writing.dialect
     numbers = (
-        f"SELECT e.profile_id, e.ts, {at_path(PROPS, path, dialect.number, writing)} AS x"
+        f"SELECT e.profile_id, e.ts, {at_path(PROPS, path, writing.number, writing)} AS x"
         f" FROM {events}"
     )
     whole = dialect.integer("floor(y.x * 1e6 + 0.5e0)")

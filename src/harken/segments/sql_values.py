@@ -75,7 +75,7 @@ def _comparisons(test: Test, place: Place, writing: Writing) -> Iterator[str]:
     if test.contains is not UNSET:
         yield _contains(test.contains, place, writing)
     for sign, bound in _bounds(test):
-        yield f"({dialect.number(place)}) {sign} {double(bound)}"
+        yield f"({writing.number(place)}) {sign} {double(bound)}"
     if test.regex is not UNSET:
         start = dialect.first_characters(dialect.text(place), LONGEST_TEXT)
         yield dialect.matches(start, writing.text(test.regex))
@@ -113,7 +113,7 @@ def _one_of(choices: list[Scalar], place: Place, writing: Writing) -> str:
     if texts:
         parts.append(dialect.text_in(place, texts))
     if numbers:
-        parts.append(f"({dialect.number(place)}) IN ({', '.join(map(double, numbers))})")
+        parts.append(f"({writing.number(place)}) IN ({', '.join(map(double, numbers))})")
     return f"({' OR '.join(parts)})" if parts else constant(False)
 
 

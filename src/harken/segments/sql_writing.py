@@ -6,9 +6,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from harken.segments.dialects.base import Dialect
-from harken.segments.dialects.duckdb import DUCKDB
+from harken.segments.dialects.base import Dialect, Place
+from harken.segments.dialects.duckdb import DUCKDB, DUCKDB_CAREFUL
 from harken.segments.rules import Rule
 
 
@@ -31,6 +32,11 @@ class Asked(Struct, frozen=True, kw_only=True):
     dialect: Dialect = DUCKDB
 
 
+def careful(asked: Asked) -> Asked:
+    """The same in phrases that fail on no value: for what is not asked a second time by `ask`."""
+    return replace(asked, dialect=DUCKDB_CAREFUL) if asked.dialect is DUCKDB else asked
+
+
 class Writing:
     """Collects parameters and names while a statement is written."""
 
@@ -40,11 +46,17 @@ class Writing:
         self.one_in = one_in
         """Only every so manieth customer is looked at."""
         self._texts: dict[str, int] = {}
+        self._numbers: set[Place] = set()
         self._names = 0
 
     def text(self, value: str) -> str:
         """A parameter that holds the text; equal texts share one."""
         return self.dialect.param(self._texts.setdefault(value, len(self._texts) + 1))
+
+    def number(self, place: Place) -> str:
+        """The value as a double if it is a number."""
+        self._numbers.add(place)
+        return self.dialect.number(place)
 
     def name(self) -> str:
         """A variable that nothing else in the statement is called."""
@@ -57,7 +69,7 @@ class Writing:
 
     def statement(self, sql: str) -> Statement:
         """The whole, to be run."""
-        return Statement(self.dialect.statement(sql), tuple(self._texts))
+        return Statement(self.dialect.statement(sql, self._numbers), tuple(self._texts))
 
 
 def sure(condition: str) -> str:

@@ -4,7 +4,7 @@ A value of unknown kind lies at a `Place`. The phrases about it never fail on a 
 kind, and keep kinds apart: the text "5" is not the number 5, and true is not 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -24,8 +24,9 @@ class Dialect(Protocol):
 
     name: str
 
-    def statement(self, sql: str) -> str:
-        """The whole statement, with what the engine wants around it."""
+    def statement(self, sql: str, numbers: Collection[Place]) -> str:
+        """The whole statement, with what the engine wants around it; `numbers` are the places of
+        which it asks for the number."""
 
     def param(self, number: int) -> str:
         """The text parameter of this number, from 1."""

@@ -4,7 +4,7 @@ Its JSON type takes `a.b` and `b` inside `a` for one path and drops empty object
 tell what rules tell apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from harken.clock import DATE_FORM
 from harken.people.traits import LONGEST_ID, LONGEST_KEY
@@ -18,7 +18,7 @@ class ClickHouse:
 
     name = "clickhouse"
 
-    def statement(self, sql: str) -> str:
+    def statement(self, sql: str, numbers: Collection[Place]) -> str:
         # As standard SQL has it, a row without a partner has NULLs.
         return f"{sql}\nSETTINGS join_use_nulls = 1"
 
