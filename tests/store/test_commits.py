@@ -95,7 +95,7 @@ def test_a_batch_that_was_given_is_written_though_the_engine_is_gone(place: Plac
     lock = sqlite3.connect(place.path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     place.writer.begin(whole)
-    place.writer._engine.close()
+    place.writer._give.close()
     lock.execute("ROLLBACK")
     lock.close()
     os.waitpid(place.writer.pid, 0)

@@ -8,6 +8,8 @@ together: the writer when the engine is gone, the engine when its writer is.
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from fcntl import F_SETPIPE_SZ, fcntl
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
@@ -20,6 +22,11 @@ from harken.store.base import Batch, Store
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Batch).decode
+_decode_answer = msgspec.msgpack.Decoder(tuple[str, str]).decode
+
+ROOM = 1 << 20
+"""Bytes that wait for the writer to take them: of all but the largest batches each. With less the
+engine waits, and loses its core to whoever runs meanwhile."""
 
 
 class Writer:
@@ -28,19 +35,23 @@ class Writer:
     def __init__(self, connect: Callable[[], Store]) -> None:
         """Fork, before there are threads that hold locks; `connect` opens the store there, with the
         first batch."""
-        ours, theirs = Pipe()
+        given, self._give = Pipe(duplex=False)
+        self._answers, answer = Pipe(duplex=False)
+        with suppress(OSError):  # More than this user may have: it works with less.
+            fcntl(self._give.fileno(), F_SETPIPE_SZ, ROOM)
 
         def run() -> None:
-            ours.close()
-            _serve(theirs, connect)
+            self._give.close()
+            self._answers.close()
+            _serve(given, answer, connect)
 
         self.pid = forked("writer", run)
-        theirs.close()
-        self._engine = ours
+        given.close()
+        answer.close()
 
     def begin(self, batch: Batch) -> None:
         try:
-            self._engine.send_bytes(_encode(batch))
+            self._give.send_bytes(_encode(batch))
         except OSError as fault:
             raise SystemExit("the engine's writer is gone") from fault
 
@@ -48,7 +59,7 @@ class Writer:
         """Raises Unavailable when the store is, RuntimeError for anything else, and SystemExit when
         the process is gone: whether the batch is written, only a new start can tell."""
         try:
-            failure, text = msgspec.msgpack.decode(self._engine.recv_bytes(), type=tuple[str, str])
+            failure, text = _decode_answer(self._answers.recv_bytes())
         except (EOFError, OSError) as fault:
             raise SystemExit("the engine's writer is gone") from fault
         if failure:
@@ -56,21 +67,22 @@ class Writer:
 
     def close(self) -> None:
         """Let it end, and wait for that."""
-        self._engine.close()
+        self._give.close()
         os.waitpid(self.pid, 0)
+        self._answers.close()
 
 
-def _serve(engine: Connection, connect: Callable[[], Store]) -> None:
+def _serve(given: Connection, answer: Connection, connect: Callable[[], Store]) -> None:
     # It is told to end by the engine's going: not before what that has begun is written.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Opened when it is needed: not while the engine makes the file, on the first start.
     store: Store | None = None
     while True:
         try:
-            if not engine.poll(memory.REST):
+            if not given.poll(memory.REST):
                 memory.give_back()
-                engine.poll(None)
-            body = engine.recv_bytes()
+                given.poll(None)
+            body = given.recv_bytes()
         except (EOFError, OSError):
             return
         failure = ("", "")
@@ -82,6 +94,6 @@ def _serve(engine: Connection, connect: Callable[[], Store]) -> None:
         except Exception as fault:
             failure = (type(fault).__name__, str(fault))
         try:
-            engine.send_bytes(_encode(failure))
+            answer.send_bytes(_encode(failure))
         except OSError:
             return
