@@ -24,7 +24,7 @@ from harken.errors import Unavailable
 from harken.gates.pace import load_pacer
 from harken.handle import handle
 from harken.history.base import History
-from harken.history.rows import Collector
+from harken.history.rows import Collector, pack
 from harken.inputs import (
     FOUND,
     SHARES,
@@ -377,7 +377,7 @@ class Engine:
             cancel=turn.cancel,
             messages=messages,
             feedback=turn.feedback,
-            history=turn.history.encode(),
+            history=b"",
             notes={**turn.notes, **notes, **self._stocking.given()},
             coupons=turn.coupons,
         )
@@ -391,7 +391,8 @@ class Engine:
 
         # Who is forgotten is in no cache, so nobody may ask the store for them before it knows.
         beside = more and not gone and not turn.recount and not self._careful
-        (self._commits.beside if beside else self._commits.now)(batch, done)
+        commit = self._commits.beside if beside else self._commits.now
+        commit(batch, turn.history.gathered(), done)
         self.offset, self._careful = offset, False
         if turn.recount:
             self._in_force(self.definitions, filling)
@@ -457,7 +458,7 @@ class Engine:
         wake, cancel = change.wake, change.cancel
         empty = Batch(end, [], [], [], wake, cancel, [], [], b"", notes, definitions=written)
         definitions.allocations = self.definitions.allocations
-        self._commits.now(empty, lambda: None)
+        self._commits.now(empty, [], lambda: None)
         self.offset, self._saved = end, (end, self._paced_note)
         self.broadcasts.committed(change, definitions)
         self._in_force(definitions, filling)
@@ -495,4 +496,4 @@ def _try_to_write(effects: Effects) -> None:
         documents.encode(document)
     history = Collector()
     history.add(effects)
-    history.encode()
+    pack(history.gathered())

@@ -14,7 +14,7 @@ from plain import journey, say, wait
 from harken.definition_faults import check
 from harken.definitions import InForce
 from harken.handle import handle
-from harken.history.rows import Collector
+from harken.history.rows import Collector, pack
 from harken.ids import profile_id
 from harken.ingest.protocol import Reader
 from harken.inputs import Definitions, JourneySource, Kind, Record, WakeUp, encode
@@ -199,7 +199,7 @@ def play(force: InForce, items: list[dict[str, Any]]) -> Profile:
         effects = handle(profile, inputs.pop(0), now, force)
         rows = Collector()
         rows.add(effects)
-        rows.encode()
+        pack(rows.gathered())
         for message in effects.messages:
             encode(message.context)
         for gone in effects.cancel:

@@ -8,7 +8,7 @@ from history_kit import START, event
 from harken.effects import Effects
 from harken.history.base import History
 from harken.history.duck import DuckHistory
-from harken.history.rows import Collector, Rekey, Snapshot, encode_batch
+from harken.history.rows import Collector, Rekey, Snapshot, encode_batch, pack
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 from harken.people.snapshot import snapshot_of
 
@@ -138,7 +138,7 @@ def test_the_collector_leaves_out_who_is_absorbed_later_in_the_batch(history: Hi
     collector.people([stands(1)])
     collector.add(Effects(Profile(id=3), forgotten=[3]))
     collector.people([stands(3)])
-    history.append([(1, collector.encode())])
+    history.append([(1, pack(collector.gathered()))])
     assert history.query(WHO) == [(1, "Seoul"), (3, "Seoul")]
 
 

@@ -9,7 +9,7 @@ from history_kit import decision, event
 from harken.effects import Effects
 from harken.history.columns import texts_of
 from harken.history.duck import DuckHistory
-from harken.history.rows import Collector, Page, Rekey, decode_batch, encode_batch, rows_of
+from harken.history.rows import Collector, Page, Rekey, decode_batch, encode_batch, pack, rows_of
 from harken.people.profile import Profile, Tombstone
 
 
@@ -26,10 +26,10 @@ def test_a_batch_comes_back_as_it_went_in() -> None:
 def test_merges_and_their_undoing_are_read_from_effects() -> None:
     grave = Profile(id=2, tombstone=Tombstone(into=1, at=0, how="identify"))
     collector = Collector()
-    assert collector.encode() == b""
+    assert pack(collector.gathered()) == b""
     collector.add(Effects(Profile(id=1), others=[grave], happenings=[event(0)]))
     collector.add(Effects(Profile(id=1), others=[Profile(id=2)], decisions=[decision(1)]))
-    [page] = decode_batch(collector.encode())
+    [page] = decode_batch(pack(collector.gathered()))
     assert page.rekey == [Rekey(2, 1), Rekey(2, 1, undo=True)]
     assert (len(page.happenings), len(page.decisions)) == (1, 1)
 
@@ -41,7 +41,7 @@ def test_who_is_forgotten_and_comes_back_in_one_batch_keeps_what_came_after(
     collector.add(Effects(Profile(id=1), happenings=[event(0, 1, "before"), event(0, 2, "other")]))
     collector.add(Effects(Profile(id=1), forgotten=[1], happenings=[event(1, 1, "last")]))
     collector.add(Effects(Profile(id=1), happenings=[event(2, 1, "after")]))
-    duck.append([(1, collector.encode())])
+    duck.append([(1, pack(collector.gathered()))])
     assert duck.query("SELECT name FROM events ORDER BY ts") == [("other",), ("after",)]
 
 

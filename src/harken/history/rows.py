@@ -181,8 +181,8 @@ class Page(Struct, omit_defaults=True):
     people: Rows = field(default_factory=Rows)
 
 
-class Gathering(Struct):
-    """A page before its rows are packed."""
+class Gathering(Struct, array_like=True):
+    """A page before its rows are packed: as the engine leaves it to its writer."""
 
     happenings: list[Happening] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -229,10 +229,14 @@ class Collector:
         """
         self._pages[-1].people += snapshots
 
-    def encode(self) -> bytes:
-        """The blob; empty when there is nothing for history to know."""
-        pages = [page.page() for page in self._pages if not page.empty()]
-        return _encoder.encode(pages) if pages else b""
+    def gathered(self) -> list[Gathering]:
+        """The pages that hold something."""
+        return [page for page in self._pages if not page.empty()]
+
+
+def pack(gathered: Sequence[Gathering]) -> bytes:
+    """The blob; empty when there is nothing for history to know."""
+    return _encoder.encode([page.page() for page in gathered]) if gathered else b""
 
 
 def rekeys(effects: Effects) -> list[Rekey]:
@@ -255,7 +259,7 @@ def encode_batch(
 ) -> bytes:
     """A blob of one page: the rows, then the merges, the snapshots and the forgetting."""
     gathered = Gathering(happenings, decisions, rekey or [], forget or [], people or [])
-    return _encoder.encode([gathered.page()])
+    return pack([gathered])
 
 
 def decode_batch(blob: bytes) -> list[Page]:

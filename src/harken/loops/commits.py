@@ -5,10 +5,11 @@ in the engine's cache (documents). One batch at most is under way, so batches ar
 order, and after a failure everything behind the last one that was written is handled again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
+from harken.history.rows import Gathering, pack
 from harken.inputs import WakeUp
 from harken.people.profile import Profile, decode
 from harken.store.base import Batch, Store
@@ -17,8 +18,8 @@ from harken.store.base import Batch, Store
 class Writer(Protocol):
     """Whoever commits batches beside the engine, one at a time."""
 
-    def begin(self, batch: Batch) -> None:
-        """Commit the batch beside."""
+    def begin(self, batch: Batch, rows: Sequence[Gathering]) -> None:
+        """Pack the rows for history, and commit the batch with them, beside."""
 
     def wait(self) -> None:
         """Wait until it is committed. Raises what it has failed for."""
@@ -37,20 +38,22 @@ class Commits:
         self._wake: list[WakeUp] = []
         self._documents: dict[int, bytes] = {}
 
-    def now(self, batch: Batch, done: Callable[[], None]) -> None:
-        """Commit, and call `done`. Raises also what an earlier batch has failed for."""
+    def now(self, batch: Batch, rows: Sequence[Gathering], done: Callable[[], None]) -> None:
+        """Commit with the rows for history, and call `done`. Raises also what an earlier batch has
+        failed for."""
         self.land()
+        batch.history = pack(rows)
         self._store.commit(batch)
         done()
 
-    def beside(self, batch: Batch, done: Callable[[], None]) -> None:
+    def beside(self, batch: Batch, rows: Sequence[Gathering], done: Callable[[], None]) -> None:
         """Commit beside, and then, as it lands, call `done`. Raises what an earlier batch has
         failed for."""
         if self._writer is None:
-            self.now(batch, done)
+            self.now(batch, rows, done)
             return
         self.land()
-        self._writer.begin(batch)
+        self._writer.begin(batch, rows)
         self._gone = {_place(wakeup) for wakeup in (*batch.woken, *batch.cancel)}
         self._wake, self._documents = batch.wake, dict(batch.profiles)
         self._done = done

@@ -7,7 +7,7 @@ together: the writer when the engine is gone, the engine when its writer is.
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fcntl import F_SETPIPE_SZ, fcntl
 from multiprocessing import Pipe
@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection
 import msgspec
 
 from harken.errors import Unavailable
+from harken.history.rows import Gathering, pack
 from harken.running import memory
 from harken.running.forked import forked
 from harken.store.base import Batch, Store
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Batch).decode
+_decode = msgspec.msgpack.Decoder(tuple[Batch, list[Gathering]]).decode
 _decode_answer = msgspec.msgpack.Decoder(tuple[str, str]).decode
 
 ROOM = 1 << 20
@@ -49,9 +50,15 @@ class Writer:
         given.close()
         answer.close()
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: Batch, rows: Sequence[Gathering]) -> None:
         try:
-            self._give.send_bytes(_encode(batch))
+            body = _encode((batch, rows))
+        except Exception:
+            # Rows may hold what only packing makes fit (integers of more than 64 bits).
+            batch.history = pack(rows)
+            body = _encode((batch, ()))
+        try:
+            self._give.send_bytes(body)
         except OSError as fault:
             raise SystemExit("the engine's writer is gone") from fault
 
@@ -88,7 +95,9 @@ def _serve(given: Connection, answer: Connection, connect: Callable[[], Store]) 
         failure = ("", "")
         try:
             store = store or connect()
-            store.commit(_decode(body))
+            batch, rows = _decode(body)
+            batch.history = batch.history or pack(rows)
+            store.commit(batch)
         except Unavailable as fault:
             failure = ("Unavailable", str(fault))
         except Exception as fault:
