@@ -93,6 +93,13 @@ def test_bounces_are_taken_at_the_port_of_the_return_path(tmp_path: Path) -> Non
     assert code == 0, running.told()
 
 
+def test_history_gives_way_to_events_and_mail(server: Running) -> None:
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    nice = {child.name(): child.nice() for child in children}
+    assert nice.pop("harken history") > 0
+    assert set(nice.values()) == {0}
+
+
 def test_its_children_end_with_it(tmp_path: Path) -> None:
     running = Running(tmp_path / "data").wait_until_ready()
     children = psutil.Process(running.process.pid).children(recursive=True)

@@ -46,6 +46,8 @@ COLLECT = (200_000, 50, 50)
 """After how much the processes look for garbage in cycles. Documents hold none, so what there is
 comes to little, and each time all that a batch has made is looked through: 2 ms."""
 
+GIVES_WAY = 5
+"""How nice history is: a heavy question takes every core that nobody else wants, and no other."""
 HISTORY_SECONDS = 10.0
 """How long the engine waits for what it asks of history: events wait meanwhile."""
 
@@ -126,6 +128,7 @@ def run_history(settings: Settings, bells: Bells, stopping: threading.Event) -> 
     from harken.history.duck import DuckHistory
     from harken.history.worker import Feeder
 
+    os.nice(GIVES_WAY)
     store = SqliteStore(settings.state, cache_mib=CACHE_MIB)
     history = DuckHistory(
         settings.history, memory=settings.history_memory, threads=settings.history_threads
