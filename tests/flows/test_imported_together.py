@@ -15,6 +15,7 @@ from harken.definition_faults import check
 from harken.definitions import InForce
 from harken.files import yaml
 from harken.handle import handle
+from harken.history.rows import pack
 from harken.ids import profile_id
 from harken.ingest.protocol import Reader
 from harken.inputs import Definitions, Input, JourneySource, Kind, Record, together
@@ -111,8 +112,8 @@ def outcome(turn: Turn, parked: set[Place]) -> Any:
     """All that is to be written, of wake-ups that are cancelled those that the store has."""
     cancelled = parked & {(one.due, one.profile_id, one.key) for one in turn.cancel}
     return (
-        turn.packed, turn.wake, cancelled, turn.messages, turn.decisions, turn.history.encode(),
-        turn.stated,
+        turn.packed, turn.wake, cancelled, turn.messages, turn.decisions,
+        pack(turn.history.gathered()), turn.stated,
     )  # fmt: skip
 
 
