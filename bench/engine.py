@@ -6,15 +6,17 @@ Two shapes of load: every event is another customer (each costs a document read 
 random place), and a realistic skew (a fifth of the customers do four fifths of everything, in
 sessions). The floor of each does, in the same run and on the same documents, only what no engine
 on this store can leave out: read and decode each batch's documents, encode and write them, in one
-transaction a batch. What the engine does beyond it is the ratio. With `--segments`, each shape runs
-again with that many live segments, and the ratio is to the rate without them.
+transaction a batch. What the engine does beyond it is the ratio. With `--segments`, an engine with
+that many live segments takes every piece of each shape right after one without them, so that both
+meet the machine as it is then, and the ratio is to the rate without them.
 """
 
 import argparse
 import random
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Self
 
 import msgspec
 
@@ -31,6 +33,8 @@ from harken.store.log import Log, LogReader
 from harken.store.sqlite import SqliteStore
 
 NOW = parse_time("2026-06-01T12:00:00Z") or 0
+PIECE = 40_000
+"""Events that wait in the log when an engine begins."""
 PER_MS = 12
 """Events received in a millisecond: the rate that is aimed at."""
 NAMES = ["Page Viewed", "Product Viewed", "Product Added", "Cart Viewed", "Products Searched"]
@@ -45,59 +49,76 @@ def main() -> None:
     arguments.add_argument("--profile", action="store_true", help="say where the time goes")
     given = arguments.parse_args()
     as_the_engine()
-    with scratch() as folder:
-        for shape in ("spread", "skewed"):
-            alone = run(folder / shape, shape, given.profiles, given.events, 0, given.profile)
-            if given.segments:
-                again = folder / f"{shape}-{given.segments}"
-                more = run(
-                    again, shape, given.profiles, given.events, given.segments, given.profile
-                )
+    for shape, owners_of in (("spread", spread), ("skewed", skewed)):
+        owners = owners_of(given.profiles, given.events)
+        with scratch() as folder, ExitStack() as ending:
+            # Each ends before those whose pipes it has: the last first.
+            some = [
+                ending.enter_context(Working(folder / str(segments), given.profiles, segments))
+                for segments in ((0, given.segments) if given.segments else (0,))
+            ]
+            floor = measure_floor(some[0].store, owners)
+            with profiled(given.profile):
+                for start in range(0, len(owners), PIECE):
+                    for one in some:
+                        one.handle(owners[start : start + PIECE])
+            alone, more = some[0], some[-1]
+            print(
+                f"engine {shape}: {alone.rate():,.0f} events/s over {given.profiles:,} profiles and"
+                f" 50 journeys; floor {floor:,.0f}/s; ratio {alone.rate() / floor:.2f}",
+                flush=True,
+            )
+            if more is not alone:
                 print(
-                    f"with {given.segments} live segments: {more.rate / alone.rate:.2f} of it;"
+                    f"with {given.segments} live segments: {more.rate() / alone.rate():.2f} of it;"
                     f" by processor time {alone.worked / more.worked:.2f}",
                     flush=True,
                 )
 
 
-class Run(NamedTuple):
-    """Events a second, and seconds of the processor for all of them."""
+class Working:
+    """An engine with its writer and its store of so many customers, until the `with` ends."""
 
-    rate: float
-    worked: float
+    def __init__(self, folder: Path, profiles: int, segments: int) -> None:
+        folder.mkdir()
+        self._writer = Writer(lambda: SqliteStore(folder / "state.db", cache_mib=CACHE_MIB))
+        self.store = SqliteStore(folder / "state.db", cache_mib=CACHE_MIB)
+        fill(self.store, profiles)
+        self._log = Log(folder / "log")
+        self._clock = SettableClock(NOW)
+        reader = LogReader(folder / "log")
+        self._engine = Engine(self.store, reader, self._clock, writer=self._writer)
+        self._segments = segments
+        self.taken = self.worked = 0.0
+        """Seconds, and seconds of a processor, the writer's included."""
+        self._handled = 0
+        self._chance = random.Random(3)
 
-
-def run(folder: Path, shape: str, profiles: int, events: int, segments: int, profile: bool) -> Run:
-    folder.mkdir()
-    writer = Writer(lambda: SqliteStore(folder / "state.db", cache_mib=CACHE_MIB))
-    store = SqliteStore(folder / "state.db", cache_mib=CACHE_MIB)
-    fill(store, profiles)
-    owners = spread(profiles, events) if shape == "spread" else skewed(profiles, events)
-    floor = measure_floor(store, owners)
-    clock = SettableClock(NOW)
-    with Log(folder / "log") as log:
-        engine = Engine(store, LogReader(folder / "log"), clock, writer=writer)
-        written = msgspec.msgpack.encode(definitions(segments))
-        log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, written)])
-        while engine.turn() or engine.backfill.prepare():
+    def __enter__(self) -> Self:
+        written = msgspec.msgpack.encode(definitions(self._segments))
+        self._log.append([Record(0, NOW, NOW, Kind.DEFINITIONS, written)])
+        while self._engine.turn() or self._engine.backfill.prepare():
             pass
-        write_events(log, owners)
-    clock.advance(len(owners) // PER_MS)
-    with profiled(profile):
-        began, worked = time.perf_counter(), time.process_time() + busy(writer.pid)
-        while engine.turn():
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._log.close()
+        self.store.close()
+
+    def rate(self) -> float:
+        return self._handled / self.taken
+
+    def handle(self, owners: list[int]) -> None:
+        """Handle an event of each of the customers."""
+        write_events(self._log, owners, self._handled, self._chance)
+        self._handled += len(owners)
+        self._clock.advance(len(owners) // PER_MS)
+        began, worked = time.perf_counter(), time.process_time() + busy(self._writer.pid)
+        while self._engine.turn():
             pass
-        taken = time.perf_counter() - began
-        worked = time.process_time() + busy(writer.pid) - worked
-    rate = len(owners) / taken
-    print(
-        f"engine {shape}: {rate:,.0f} events/s over {profiles:,} profiles and 50 journeys;"
-        f" floor {floor:,.0f}/s; ratio {rate / floor:.2f}",
-        flush=True,
-    )
-    writer.close()
-    store.close()
-    return Run(rate, worked)
+        self.taken += time.perf_counter() - began
+        self.worked += time.process_time() + busy(self._writer.pid) - worked
 
 
 def fill(store: SqliteStore, count: int) -> None:
@@ -149,7 +170,7 @@ def skewed(profiles: int, events: int) -> list[int]:
     """A fifth of the customers do four fifths, in sessions of about eight events, interleaved."""
     chance = random.Random(2)
     open_sessions: list[tuple[int, int]] = []
-    owners = []
+    owners: list[int] = []
     while len(owners) < events:
         if len(open_sessions) < 400:
             few = chance.random() < 0.8
@@ -166,10 +187,9 @@ def skewed(profiles: int, events: int) -> list[int]:
     return owners
 
 
-def write_events(log: Log, owners: list[int]) -> None:
-    chance = random.Random(3)
+def write_events(log: Log, owners: list[int], first: int, chance: random.Random) -> None:
     records = []
-    for number, owner in enumerate(owners):
+    for number, owner in enumerate(owners, first):
         body = {
             "type": "track",
             "event": chance.choice(NAMES) if chance.random() < 0.95 else chance.choice(RARE),
@@ -187,11 +207,7 @@ def write_events(log: Log, owners: list[int]) -> None:
         id = profile_id("user", f"user-{owner}")
         at = NOW + number // PER_MS
         records.append(Record(id, at, at, Kind.EVENT, msgspec.json.encode(body)))
-        if len(records) == 20_000:
-            log.append(records)
-            records = []
-    if records:
-        log.append(records)
+    log.append(records)
 
 
 def definitions(segments: int) -> Definitions:
