@@ -67,13 +67,14 @@ def sending(row: LedgerRow) -> Sending:
 class Shop:
     """A store, a clock and a delivery loop over some transports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sender: str = "sender-1") -> None:
+        self.sender = sender
         self.store = SqliteStore(folder / "state.db", durable=True)
         self.sandbox = Sandbox(folder / "state.db")
         self.clock = SettableClock(START)
         self.counted: Counter[tuple[str, str]] = Counter()
         self.deliveries: list[Delivery[str, str]] = []
-        self.begun = Begun(folder / "sender-1.begun")
+        self.begun = Begun(folder / f"{sender}.begun")
 
     def queue(self, *messages: Outgoing) -> None:
         self.store.commit(
@@ -91,7 +92,7 @@ class Shop:
                 channels if channels is not None else {"email": self.email(*by)},
                 RENDERING,
                 self.clock,
-                "sender-1",
+                self.sender,
                 count=lambda state, transport: self.counted.update([(state, transport)]),
                 begun=self.begun,
                 **more,

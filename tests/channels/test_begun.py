@@ -45,7 +45,7 @@ def left_by(path: Path, *ids: str, claimed: int = 4) -> None:
 
 def untouched(path: Path) -> list[str]:
     after = Begun(path)
-    found = [f"m{number}" for number in range(4) if after.untouched(row(f"m{number}"))]
+    found = [f"m{number}" for number in range(4) if after.left.untouched(row(f"m{number}"))]
     after.close()
     return found
 
@@ -59,8 +59,8 @@ def test_who_was_claimed_and_not_marked_surely_did_not_leave(path: Path) -> None
 def test_nothing_is_sure_of_what_another_version_claimed(path: Path) -> None:
     left_by(path, "m1")
     after = Begun(path)
-    assert not after.untouched(row("m0", at=CLAIMED_AT + 1))
-    assert not after.untouched(row("m0", channel="sms"))
+    assert not after.left.untouched(row("m0", at=CLAIMED_AT + 1))
+    assert not after.left.untouched(row("m0", channel="sms"))
     assert untouched(path.with_name("another.begun")) == []
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_sure_once_the_machine_was_started_anew(path: Path, tmp_path:
     boot = tmp_path / "boot"
     boot.write_text("another\n")
     after = Begun(path, boot)
-    assert not after.untouched(row("m0"))
+    assert not after.left.untouched(row("m0"))
     after.close()
     assert untouched(path) == [], "nor later, on the old machine"
 
@@ -78,7 +78,7 @@ def test_nothing_is_sure_where_no_start_of_the_machine_is_known(path: Path, tmp_
     nowhere = tmp_path / "nowhere"
     killed = Begun(path, nowhere)
     killed.claimed([row("m0")])
-    assert not Begun(path, nowhere).untouched(row("m0"))
+    assert not Begun(path, nowhere).left.untouched(row("m0"))
 
 
 def test_the_file_is_written_anew_with_what_is_open(
@@ -97,9 +97,9 @@ def test_the_file_is_written_anew_with_what_is_open(
     assert len(path.read_text().splitlines()) < 20
     killed.close()
     after = Begun(path)
-    assert after.untouched(row("m0"))
-    assert not after.untouched(row("m1"))
-    assert after.untouched(row("m2", at=CLAIMED_AT + 500))
+    assert after.left.untouched(row("m0"))
+    assert not after.left.untouched(row("m1"))
+    assert after.left.untouched(row("m2", at=CLAIMED_AT + 500))
 
 
 @contextmanager

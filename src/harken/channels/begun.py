@@ -6,6 +6,7 @@ leave, and may be sent after all. What a process wrote outlives it, not the mach
 counts only while the machine has not been started anew; it costs no fsync.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterable
@@ -23,6 +24,41 @@ Claim = tuple[int, str]
 """When (ms) rows of which channel were claimed."""
 
 
+class Left:
+    """The notes that a sender left behind; none that count when they are of another start of the
+    machine, or nobody knows of which."""
+
+    def __init__(self, path: Path, boot: Path = BOOT) -> None:
+        self.boot = _read(boot)
+        lines = _read(path).split("\n")
+        self.counts = bool(self.boot) and lines[0] == self.boot
+        self.lines = frozenset(lines if self.counts else ())
+
+    def untouched(self, row: LedgerRow) -> bool:
+        """Whether a row that the sender claimed, and holds, surely did not leave."""
+        return _line((row.handed_at, row.channel)) in self.lines and row.id not in self.lines
+
+
+def left_by_dead(lock: Path, notes: Path, boot: Path = BOOT) -> Left | None:
+    """The notes of a sender that holds the lock for as long as it lives, or None when it may live.
+
+    They are final: none of the sender's threads runs any more, and a next sender of its name only
+    settles what this one left, or adds to them.
+    """
+    try:
+        held = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # While the lock is held, none begins that might write the file anew.
+        return Left(notes, boot)
+    except OSError:
+        return None
+    finally:
+        os.close(held)
+
+
 class Begun:
     """The notes of one sender. A line is the time and channel of a claim, or a message's id."""
 
@@ -33,19 +69,12 @@ class Begun:
         """Messages that are claimed and not settled."""
         self._marked: set[str] = set()
         """Those of them that were begun."""
-        self._boot = _read(boot)
-        lines = _read(path).split("\n")
-        if not self._boot or lines[0] != self._boot:
-            lines = [self._boot]
-            path.unlink(missing_ok=True)
-        self._left = frozenset(lines)
+        self.left = Left(path, boot)
         """What an earlier process wrote."""
-        self._lines = len(lines)
+        if not self.left.counts:
+            path.unlink(missing_ok=True)
+        self._lines = len(self.left.lines)
         self._file = self._opened()
-
-    def untouched(self, row: LedgerRow) -> bool:
-        """Whether a row that an earlier process claimed surely did not leave."""
-        return _line((row.handed_at, row.channel)) in self._left and row.id not in self._left
 
     def claimed(self, rows: Iterable[LedgerRow]) -> None:
         """Rows were claimed whose messages will each be marked."""
@@ -83,7 +112,7 @@ class Begun:
         if os.fstat(file).st_size == 0:
             # On a full disk there is no first line, so that nothing in the file counts.
             with suppress(OSError):
-                os.write(file, self._boot.encode())
+                os.write(file, self.left.boot.encode())
         return file
 
     def _write(self, line: str) -> None:
@@ -95,7 +124,7 @@ class Begun:
 
     def _write_anew(self) -> None:
         claims = map(_line, set(self._open.values()))
-        lines = [self._boot, *claims, *self._marked]
+        lines = [self.left.boot, *claims, *self._marked]
         beside = self._path.with_suffix(".new")
         beside.write_text("\n".join(lines))
         beside.replace(self._path)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from harken.channels.base import Channel, Outcome, Prepared, Rendered
-from harken.channels.begun import Begun
+from harken.channels.begun import Begun, Left
 from harken.channels.lanes import Chunk, Lanes
 from harken.channels.retries import Retries
 from harken.channels.table import TABLE
@@ -76,12 +76,14 @@ class Delivery(Generic[Compiled, Links]):
         retries_of: Mapping[str, Retries] | None = None,
         count: Callable[[MessageState, str], None] = lambda state, transport: None,
         begun: Begun | None = None,
+        left_by: Callable[[str], Left | None] = lambda sender: None,
         claim: int = CLAIM,
         lease: int = LEASE,
     ) -> None:
         """`sender` names this loop in the ledger, the same after a restart. `count` is called
         with the state and the transport of each message settled; `retries_of` are those of
-        channels that have their own; `begun` is told of by channels that mark."""
+        channels that have their own; `begun` is told of by channels that mark. `left_by` has
+        the notes of another sender, or None when it is not surely dead."""
         self._store = store
         self._rendering = rendering
         self._clock = clock
@@ -90,6 +92,7 @@ class Delivery(Generic[Compiled, Links]):
         self._retries_of = retries_of or {}
         self._count = count
         self._begun = begun
+        self._left_by = left_by
         self._claim = claim
         self._lease = lease
         self._under_way = 0
@@ -104,37 +107,44 @@ class Delivery(Generic[Compiled, Links]):
         leave. Nobody can tell of the rest whether it left: it becomes `unsure`, for an operator to
         decide.
         """
-        why, rows = "stopped while sending", self._store.lost(self._sender)
-        untouched, perhaps_left = list[LedgerRow](), list[LedgerRow]()
-        for row in rows:
-            surely = self._begun is not None and self._begun.untouched(row)
-            (untouched if surely else perhaps_left).append(row)
-        self._put_back(untouched, f"its sender {why}, before this left", now)
-        return len(untouched) + self._give_up(perhaps_left, now, why)
+        left = self._begun.left if self._begun is not None else None
+        rows = self._store.lost(self._sender)
+        self._settle(self._given_up(rows, left, "stopped while sending", now))
+        return len(rows)
 
     def take_over(self, now: int) -> int:
-        """Settle likewise what other senders hold past their lease: they will not come back."""
-        return self._give_up(self._store.take_over(self._sender, now), now, "did not come back")
+        """Settle likewise what other senders hold past their lease: they will not come back.
 
-    def _give_up(self, rows: Sequence[LedgerRow], now: int, why: str) -> int:
+        One that was frozen may, and send what it held. So only of one that is dead is anything
+        queued again because it did not leave.
+        """
+
+        def settled(former: str, rows: list[LedgerRow]) -> list[Result]:
+            return self._given_up(rows, self._left_by(former), "did not come back", now)
+
+        results = self._store.take_over(self._sender, now, settled)
+        for result in results:
+            self._count(result.state, result.transport)
+        return len(results)
+
+    def _given_up(
+        self, rows: Sequence[LedgerRow], left: Left | None, why: str, now: int
+    ) -> list[Result]:
+        """What becomes of rows whose sender is gone and left these notes."""
         results = []
         for row in rows:
             lanes = self._lanes.get(row.channel)
-            if lanes is not None and lanes.channel.repeatable:
+            if left is not None and left.untouched(row):
+                results.append(self._put_off(row, f"its sender {why}, before this left", now))
+            elif lanes is not None and lanes.channel.repeatable:
                 results.append(self._result(row, "queued", f"sent again: its sender {why}", now))
             else:
                 results.append(self._result(row, "unsure", f"its sender {why}", now))
-        self._settle(results)
-        return len(results)
+        return results
 
-    def _put_back(self, rows: Sequence[LedgerRow], why: str, now: int) -> None:
-        """Queue rows again that nobody has begun."""
-        self._settle(
-            [
-                self._result(row, "queued", why, now, not_before=row.not_before, untried=True)
-                for row in rows
-            ]
-        )
+    def _put_off(self, row: LedgerRow, why: str, now: int) -> Result:
+        """Queued again, for nobody has begun it."""
+        return self._result(row, "queued", why, now, not_before=row.not_before, untried=True)
 
     def turn(self, now: int) -> int:
         """Claim what is due, settle what is finished; how many messages were claimed or settled,
@@ -183,7 +193,8 @@ class Delivery(Generic[Compiled, Links]):
         ]
         for lanes in self._lanes.values():
             lanes.waiting.clear()
-        self._put_back(waiting, "the sender stopped", self._clock.now())
+        now = self._clock.now()
+        self._settle([self._put_off(row, "the sender stopped", now) for row in waiting])
         self._finish(grace)
         for lanes in self._lanes.values():
             lanes.channel.close()

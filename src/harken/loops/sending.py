@@ -8,7 +8,7 @@ import msgspec
 
 from harken import metrics, workspace
 from harken.channels.base import Channel
-from harken.channels.begun import Begun
+from harken.channels.begun import Begun, Left, left_by_dead
 from harken.channels.closed import Closed
 from harken.channels.delivery import Delivery, Rendering
 from harken.channels.email import EmailChannel, Returns, Sending
@@ -83,6 +83,7 @@ class Sender:
             retries_of={CALL: CALL_RETRIES},
             count=self._settled,
             begun=self._begun,
+            left_by=self._left_by,
         )
 
     def recover(self) -> int:
@@ -113,6 +114,11 @@ class Sender:
         self._store.close()
         self._sandbox.close()
         self._fetching.close()
+
+    def _left_by(self, sender: str) -> Left | None:
+        # `running.roles` holds this lock for as long as its process lives.
+        settings = self._settings
+        return left_by_dead(settings.run / f"{sender}.lock", settings.data / f"{sender}.begun")
 
     def _follow_definitions(self) -> None:
         if self._store.definitions_revision() == self._in_force.written.revision:

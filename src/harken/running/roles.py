@@ -110,7 +110,8 @@ def alone(place: Path, stopping: threading.Event) -> bool:
 
     After a crash of the parent the new one's children may start while the old ones, orphans now,
     still finish what they hold: two senders of one name would take each other's mail for lost.
-    The lock is let go with the process.
+    The lock is let go with the process: who takes over a sender's mail (`channels.begun`) knows
+    by it that the sender is dead.
     """
     lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     while not stopping.is_set():

@@ -1,6 +1,6 @@
 """What the engine and the sender ask of a store: one docstring a verb. SQLite answers it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -231,8 +231,14 @@ class Store(Protocol):
     def lost(self, sender: str) -> list[LedgerRow]:
         """Messages in `handed` that `sender` left behind when it last stopped."""
 
-    def take_over(self, sender: str, now: int) -> list[LedgerRow]:
-        """Messages in `handed` whose lease has run out; from now on `sender` holds them."""
+    def take_over(
+        self, sender: str, now: int, settled: Callable[[str, list[LedgerRow]], list[Result]]
+    ) -> list[Result]:
+        """Settle messages in `handed` whose lease has run out, but for those of `sender`.
+
+        `settled` is asked for each former sender what becomes of its messages, and all is one
+        transaction: nobody ever holds what another has claimed, and may have begun.
+        """
 
     def next_message(self, channels: Sequence[str]) -> int | None:
         """When the earliest queued message of the channels may leave, or None."""

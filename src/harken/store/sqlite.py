@@ -1,6 +1,6 @@
 """The embedded store: one SQLite file, `state.db`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Literal
@@ -184,26 +184,27 @@ class SqliteStore:
             ids = _encode_json([result.id for result in results]).decode()
             held = _decode_ids(sql.execute(HELD, [sender, ids]).fetchone()[0])
             written = [result for result in results if result.id in held]
-            write_rows(sql, SETTLE, [_settled(result) for result in written])
-            outcomes = [_outcome(result) for result in written if result.state != "queued"]
-            write_rows(sql, SET_WAKEUP, outcomes)
+            _settle(sql, written)
         return [result.id for result in written]
 
     def lost(self, sender: str) -> list[LedgerRow]:
         sql = f"SELECT {LEDGER_COLUMNS} FROM messages WHERE state = 'handed' AND sender = ?"
         return [_ledger_row(row) for row in self._rows(sql, [sender])]
 
-    def take_over(self, sender: str, now: int) -> list[LedgerRow]:
-        expired = "state = 'handed' AND lease_until < ?"
-        if self._one(f"SELECT 1 FROM messages WHERE {expired}", [now]) is None:
+    def take_over(
+        self, sender: str, now: int, settled: Callable[[str, list[LedgerRow]], list[Result]]
+    ) -> list[Result]:
+        lapsed = "FROM messages WHERE state = 'handed' AND lease_until < ? AND sender <> ?"
+        if self._one(f"SELECT 1 {lapsed}", [now, sender]) is None:
             return []
         with self.database.transaction() as sql:
-            # No lease again: whoever takes a row over settles it before anything else.
-            taken = sql.execute(
-                f"UPDATE messages SET sender = ? WHERE {expired} RETURNING {LEDGER_COLUMNS}",
-                [sender, now],
-            )
-            return [_ledger_row(row) for row in taken]
+            held: dict[str, list[LedgerRow]] = {}
+            columns = f"SELECT sender, {LEDGER_COLUMNS} {lapsed}"
+            for former, *row in sql.execute(columns, [now, sender]).fetchall():
+                held.setdefault(former, []).append(_ledger_row(tuple(row)))
+            results = [one for former, rows in held.items() for one in settled(former, rows)]
+            _settle(sql, results)
+        return results
 
     def next_message(self, channels: Sequence[str] = (*SENDING, CALL)) -> int | None:
         found = [
@@ -419,6 +420,12 @@ def _erase(sql: Connection, ids: Iterable[int]) -> None:
     sql.executemany(ERASE, gone)
     coupons.erase(sql, gone)
     sql.execute("PRAGMA secure_delete = FAST")
+
+
+def _settle(sql: Connection, results: Sequence[Result]) -> None:
+    """Write outcomes of messages that are `handed`, each with its wake-up for the engine."""
+    write_rows(sql, SETTLE, [_settled(result) for result in results])
+    write_rows(sql, SET_WAKEUP, [_outcome(one) for one in results if one.state != "queued"])
 
 
 def _place(wakeup: WakeUp) -> tuple[int, int, str]:
