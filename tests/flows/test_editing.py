@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from driver import Shop
 from plain import journey, say, wait
+from receivers import receiving
 
 Open = Callable[..., Shop]
 OLD = journey(steps=wait("1h") + say("old") + wait("1h") + say("last"))
@@ -246,3 +247,72 @@ def test_a_loop_that_is_moved_says_its_messages_with_each_turn(open_shop: Open) 
     shop.apply(cart=journey(steps=turned.replace("{}", "new")), move=["cart"])
     shop.advance("2h")
     assert shop.subjects() == ["old", "new", "new"]
+
+
+COUNTED = """
+  - update: {seen: {add: 1}}
+    id: count
+  - enter: other
+    id: hand-over
+  - coupon: gift
+    id: present
+  - wait: 1h
+    id: pause
+"""
+
+
+def test_what_was_set_entered_or_given_and_used_is_not_done_again(open_shop: Open) -> None:
+    """Adding is done once, another journey entered once, a used coupon is not given anew."""
+    files = {
+        "coupons": {"gift": "mint: {prefix: G-}"},
+        "other": journey(name="other", entry_reentry="always").replace("event: Go", "api: true"),
+    }
+    above, waiting = COUNTED.split("  - wait")
+    behind = "\n  - wait" + waiting + above.lstrip("\n")
+    shop = open_shop(cart=journey(steps=COUNTED), **files)
+    enter(shop)
+    (code,) = shop.profile("mina").coupons
+    shop.track("mina", "Order Completed", coupon=code)
+    shop.apply(cart=journey(steps=behind), move=["cart"], **files)
+    shop.reopen()
+    shop.advance("2h")
+    assert shop.profile("mina").attributes["seen"] == 1
+    assert shop.subjects() == ["nudge"]
+    happened = shop.happened("mina")
+    assert (happened["$coupon_issued"], happened["$coupon_redeemed"]) == (1, 1)
+    story = shop.story("mina")
+    assert "Count was passed over: it set its attributes before the run was moved" in story
+    assert "Hand-over was passed over: it put them into its journey before" in story
+
+
+def test_a_loop_that_is_moved_sets_its_attributes_with_each_turn(open_shop: Open) -> None:
+    turned = LOOP.replace("  - go_to", "  - update: {turns: {add: 1}}\n    id: count\n  - go_to")
+    shop = open_shop(cart=journey(steps=turned))
+    enter(shop)
+    shop.advance("90m")
+    shop.apply(cart=journey(steps=turned.replace("{}", "new")), move=["cart"])
+    shop.advance("2h")
+    assert shop.profile("mina").attributes["turns"] == 3
+
+
+CALLED = """
+  - webhook: crm
+    id: score
+  - wait: 1h
+    id: pause
+"""
+
+
+def test_a_webhook_that_was_called_is_not_called_again(open_shop: Open) -> None:
+    call, waiting = CALLED.split("  - wait")
+    behind = "\n  - wait" + waiting + call.lstrip("\n")
+    with receiving((200, {"Content-Type": "application/json"}, b'{"tier": "gold"}')) as receiver:
+        hooks = f"webhooks: {{crm: {{url: '{receiver.url}', private: true}}}}\n"
+        shop = open_shop(cart=journey(steps=CALLED), workspace=hooks)
+        enter(shop)
+        shop.apply(cart=journey(steps=behind), workspace=hooks, move=["cart"])
+        shop.reopen()
+        shop.advance("2h")
+        assert len(receiver.posted) == 1
+    assert "Score was passed over: it called its webhook before" in shop.story("mina")
+    assert shop.said("mina")[-1] == "ended completed"

@@ -125,6 +125,7 @@ def forget_code(run: Run, coupon: Coupon) -> None:
     if (run.event.answers.get(coupon.step) or {}).get("code") == coupon.code:
         del run.event.answers[coupon.step]
         run.event.coupon = "" if run.event.coupon == coupon.step else run.event.coupon
+        run.done = [one for one in run.done if one != f"{IssueCoupon.key} {coupon.step}"]
 
 
 def hand_over(effects: Effects, restored: Profile, at: int) -> None:

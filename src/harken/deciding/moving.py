@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from harken.deciding.asking import message_id_of
 from harken.deciding.calling import call_id
-from harken.journeys.compile import LiveJourney
-from harken.journeys.kinds import CallWebhook, IssueCoupon, Message
+from harken.journeys.compile import LiveJourney, Node
+from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Update
 from harken.journeys.moving import place_after, place_in
 from harken.people.profile import Run
 
@@ -27,7 +27,7 @@ def move(
     place = place_in(new, old, run.step)
     if place is None and not due:
         return old
-    run.done = _done(handling, run, old)
+    run.done = _done(run, old)
     if place is None:
         place = place_after(new, old, run.step)
         run.since, run.due = run.due, 0
@@ -38,8 +38,15 @@ def move(
     return new
 
 
-def _done(handling: Handling, run: Run, old: LiveJourney) -> list[str]:
-    """The steps (kind and id) that said, gave or called something since the run last turned back.
+def note_done(run: Run, node: Node) -> None:
+    """The step is over. What the run said and called stands in `Run.sent`."""
+    lasting = isinstance(node.step, EnterJourney | IssueCoupon | Update)
+    if lasting and node.once not in run.done:
+        run.done.append(node.once)
+
+
+def _done(run: Run, old: LiveJourney) -> list[str]:
+    """The steps (kind and id) that did something since the run last turned back.
 
     The new revision may have them behind the run's place. The step at which it stands is not over.
     """
@@ -53,10 +60,7 @@ def _done(handling: Handling, run: Run, old: LiveJourney) -> list[str]:
             case _:
                 done = False
         if done and node.id != standing:
-            found.add(f"{node.step.key} {node.id}")
-    for coupon in handling.profile.coupons.values():
-        if coupon.run == run.id and coupon.at >= run.turned_at:
-            found.add(f"{IssueCoupon.key} {coupon.step}")
+            found.add(node.once)
     return sorted(found)
 
 

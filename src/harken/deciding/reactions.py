@@ -12,7 +12,7 @@ from harken.deciding.asking import ask
 from harken.deciding.calling import call
 from harken.deciding.entering import DEEPEST, enter, enter_other
 from harken.deciding.issuing import issue, let_go
-from harken.deciding.moving import move
+from harken.deciding.moving import move, note_done
 from harken.deciding.noticing import look_around
 from harken.deciding.supply import Supply
 from harken.deciding.timing import take_best_hour
@@ -405,6 +405,7 @@ class Handling:
             node = nodes[run.step]
             match self._take(run, journey, node):
                 case Go(at=at):
+                    note_done(run, node)
                     self._move(run, node.after, at)
                 case Take() as taken:
                     self._take_way(run, journey, taken, {})
@@ -424,7 +425,7 @@ class Handling:
 
     def _take(self, run: Run, journey: LiveJourney, node: Node) -> Result:
         """What becomes of a run at a step."""
-        if run.done and f"{node.step.key} {node.id}" in run.done:
+        if node.once in run.done:
             self.decide(run, "took", "done_already", step=node.id, facts={"kind": node.step.key})
             return Go(at=self.now)
         match node.step:

@@ -82,6 +82,11 @@ class Node(Struct, frozen=True, kw_only=True):
     """Of a branch: whom each arm takes. Of an exit: whom it lets out (None: everyone)."""
     awaited: tuple[Awaited, ...] = ()
 
+    @property
+    def once(self) -> str:
+        """What stands in `Run.done` when a run has done it: its kind and id."""
+        return f"{self.step.key} {self.id}"
+
 
 class Ending(Struct, frozen=True):
     """An exception, ready to be asked."""

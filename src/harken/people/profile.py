@@ -163,8 +163,9 @@ class Run(Struct, omit_defaults=True, kw_only=True, gc=False):
     """How often it has gone back to an earlier step: the same message is another one then."""
     turned_at: int = 0
     done: list[str] = field(default_factory=list)
-    """The steps (`message hello`) that said, gave or called something on revisions that it was
-    moved from, since it last turned back: not done again where the new one has them further on."""
+    """The steps (`update half`) that did something since it last turned back, which it does not do
+    again where a revision onto which it is moved has them further on. Messages and calls (`sent`)
+    stand here once it was moved."""
     arms: dict[str, str] = field(default_factory=dict)
     """By split: the arm that it went."""
     bid: Bid | None = None

@@ -101,7 +101,13 @@ RESTS = {
 """Whose hours they are."""
 
 
-DONE = {"message": "was sent", "coupon": "gave its coupon", "webhook": "called its webhook"}
+DONE = {
+    "message": "was sent",
+    "coupon": "gave its coupon",
+    "webhook": "called its webhook",
+    "update": "set its attributes",
+    "enter": "put them into its journey",
+}
 """What a step does that a run does not do twice, though it was moved."""
 
 
