@@ -104,13 +104,12 @@ def _gates(workspace: Workspace) -> CompiledWorkspace:
 
 
 def _gates_faults(journey: JourneySource, gates: CompiledWorkspace) -> Iterator[Fault]:
-    """What is wrong with what the messages of a well-formed journey tell the gates."""
-    read, _ = try_read(journey.source, Journey)
-    if read is None:
-        return
-    for path, step in walk(read.steps):
+    """What is wrong with what the messages of a journey tell the gates."""
+    rest = readable(journey.source, Journey)
+    for path, step in walk(rest.typed.steps) if rest.typed else ():
         if isinstance(step, Message):
-            yield from step_faults(step, step.purpose or read.purpose, gates, path)
+            found = step_faults(step, step.purpose or rest.typed.purpose, gates, path)
+            yield from beside(found, rest.removed)
 
 
 def _misnamed(source: dict[str, Any], kind: str, name: str) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from harken.catalogs.settings import catalog_faults
 from harken.deciding.saying import Named, compile_words
 from harken.errors import BadDefinition, Fault
-from harken.files.naming import There, names_left, naming_faults
+from harken.files.naming import There, faults_left, naming_faults
 from harken.files.reader import read
 from harken.files.remnants import Remnant, beside, readable
 from harken.gates import workspace_faults
@@ -68,7 +68,7 @@ def check(written: Definitions, *, guarded: bool = True) -> list[tuple[str, str,
         faults += [("journey", name, fault) for fault in found]
     for name, rest in broken.items():
         source = written.journeys[name]
-        also = names_left(source.source, rest, there, archived=source.archived)
+        also = faults_left(source.source, rest, there, archived=source.archived)
         faults += [("journey", name, fault) for fault in also]
     return faults
 

@@ -105,6 +105,67 @@ steps: [{{message: m, channel: email, {HI}}}, {{enter: nowhere}}, {{coupon: gift
     ]
 
 
+LACKING = ("the entry has no `key`", "the journey has no `goal`")
+ELSEWHERE = f"""steps:
+  - {{message: m, channel: email, prioriti: high, {HI}}}
+  - {{message: n, channel: email, priority: 100, {HI}, expires_after: 0s}}
+  - {{message: o, channel: email}}
+  - {{wait_for: [{{outcome: opened, message: mm}}, {{outcome: sent, message: o}}], at_most: 1h}}
+  - {{wait: 1h, id: back, foo: 1}}
+  - branch: [{{when: {{answer: o.opened, exists: true}}, then: [{{go_to: back}}]}}]
+    otherwise: [{{go_to: nope}}]
+  - {{split: s, arms: [{{name: a, weight: 50}}, {{name: b, weight: 50}}], experiment: {{}}}}
+"""
+
+
+WRONG_STEPS = {
+    "steps[0].prioriti",
+    "steps[1].priority",
+    "steps[1].expires_after",
+    "steps[2]",
+    "steps[3].wait_for[0].message",
+    "steps[3].wait_for[1].outcome",
+    "steps[4].foo",
+    "steps[5].otherwise[0].go_to",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lacking"),
+    [
+        ("journey: a\nentri: {event: Go}", [False, True]),
+        ("journey: a\nentry: {event: Go}\ntagz: [x]", [True, True]),
+        ("journey: a\nentry: {evnt: Go}", [False, True]),
+        ("journey: a\nentry: {event: Go}\ngoal: {evnt: Buy}", [True, False]),
+    ],
+)
+def test_a_fault_in_one_place_hides_none_elsewhere(
+    tmp_path: Path, wrong: str, lacking: list[bool]
+) -> None:
+    """What it took away is not told as lacking where it is needed."""
+    exceptions = "exceptions: [{event: Buy, same_key: true}]\n"
+    faults = told(tmp_path, journeys__a=f"{wrong}\n{exceptions}{ELSEWHERE}")
+    assert {one.partition(": ")[0] for one in faults if one.startswith("steps")} - {
+        "steps[6].experiment.measure"
+    } == WRONG_STEPS
+    assert [any(said in one for one in faults) for said in LACKING] == lacking
+
+
+def test_what_is_read_of_a_broken_journey_is_not_called_wrong_for_its_gaps(tmp_path: Path) -> None:
+    """Steps that are set aside may hold those to which others lead."""
+    journey = f"""journey: a
+entry: {{event: Go}}
+steps:
+  - branch: [{{when: {{attribute: c, exists: true}}, then: [{{wait: 1h, id: in}}], thn: []}}, 7]
+  - {{split: s, arms: [{{name: a, weight: x, then: [{{message: deep, channel: email, {HI}}}]}}]}}
+  - {{wait_for: [{{outcome: opened, message: deep}}], at_most: 1h}}
+  - {{go_to: in}}
+"""
+    faults = told(tmp_path, journeys__a=journey)
+    assert len(faults) == 3
+    assert not any(said in one for one in faults for said in ("no step", "no message", "no way"))
+
+
 @given(st.integers(0, 4), st.sampled_from(["in_segment", "attribute", "all", "not", "any"]))
 def test_what_is_wrong_gives_way_and_its_neighbours_stay(place: int, key: str) -> None:
     rules = [{"in_segment": f"s{number}"} for number in range(5)]

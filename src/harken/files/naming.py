@@ -1,7 +1,7 @@
-"""What journeys name that is not there."""
+"""What journeys name that is not there, and what else is wrong with one that is half read."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
 
 from harken.errors import Fault
 from harken.files.plain import plain_steps
@@ -16,12 +16,15 @@ from harken.journeys.entries import (
     SegmentEntry,
     way_in,
 )
-from harken.journeys.faults import answers_faults
+from harken.journeys.faults import journey_faults
 from harken.journeys.kinds import CallWebhook, EnterJourney, IssueCoupon, Message, Step, walk
 from harken.journeys.model import Journey
 from harken.segments.check import rule_faults
 from harken.segments.rules import Rule
 from harken.workspace import Workspace
+
+ASKED_ELSEWHERE = {"$.entry": ".same_key", "$.goal": ".measure", "$.steps": ".experiment"}
+"""Where a journey says what a key elsewhere needs: a `key`, a goal, arms to try."""
 
 
 class There(NamedTuple):
@@ -45,19 +48,37 @@ def naming_faults(journey: Journey, there: There, *, archived: bool) -> Iterator
         yield from rule_faults(rule, path, there.segments)
 
 
-def names_left(
+def faults_left(
     source: Mapping[str, Any], rest: Remnant, there: There, *, archived: bool
 ) -> list[Fault]:
-    """Likewise of a journey that is not well formed, as far as it can be read."""
+    """These and all else that is wrong with a journey that is not well formed, as far as it can be
+    read."""
     if rest.typed is None:
         return []
     found = list(naming_faults(rest.typed, there, archived=archived))
-    steps = sum(1 for _ in plain_steps(source.get("steps")))
-    renamed = any(path.endswith((".id", ".message")) for path in rest.removed)
-    if not renamed and steps == sum(1 for _ in walk(rest.typed.steps)):
-        # Else steps are called otherwise than they would be.
-        found += answers_faults(rest.typed)
-    return beside(found, rest.removed)
+    whole = _called(source) == _called(rest.plain)
+    found += journey_faults(rest.typed, whole=whole)
+    return [one for one in beside(found, rest.removed) if not _of_gap(one, rest.removed)]
+
+
+def _called(source: Mapping[str, Any]) -> list[str]:
+    """How the steps of a journey as it is written are called: by name, or by kind and place."""
+    kinds = [one.key for one in get_args(Step)]
+    found = []
+    for place, (_, step) in enumerate(plain_steps(source.get("steps"))):
+        kind = next((key for key in kinds if key in step), "")
+        name = step.get("id") if kind not in ("message", "split") else step[kind]
+        found.append(str(name or f"{kind}-{place + 1}"))
+    return found
+
+
+def _of_gap(fault: Fault, removed: Sequence[str]) -> bool:
+    """Whether it is only said because what it asks for was taken away elsewhere in the file."""
+    return any(
+        gap.startswith(root) and fault.path.endswith(end)
+        for root, end in ASKED_ELSEWHERE.items()
+        for gap in removed
+    )
 
 
 def _entry_faults(entry: Entry, there: There) -> Iterator[Fault]:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from harken.errors import Fault
 from harken.files.reader import try_read
+from harken.values import Name
 
 ANYBODY: dict[str, Any] = {"bucket": "-", "from": 0, "to": 9_999}
 INSTEAD: dict[str, dict[str, Any]] = {
@@ -12,12 +15,11 @@ INSTEAD: dict[str, dict[str, Any]] = {
     "entry": {"api": True},
 }
 """By the key of a rule or an entry: what one that is wrong gives way to."""
+STEPS = ("steps", "then", "otherwise")
 ELEMENTS: dict[str, dict[str, Any]] = {
     "all": ANYBODY,
     "any": ANYBODY,
-    "steps": {"wait": "1s"},
-    "then": {"wait": "1s"},
-    "otherwise": {"wait": "1s"},
+    **{key: {"wait_for": [{"event": "-"}], "at_most": "1s"} for key in STEPS},
     "branch": {"when": ANYBODY, "then": []},
     "wait_for": {"event": "-"},
 }
@@ -50,8 +52,11 @@ def readable(value: Any, type_: Any, *, path: str = "$") -> Remnant:
             keys = _keys(value, fault.path, path)
             if keys is None:
                 # It was taken away with another, or the whole is wrong.
-                if fault.path == path:
+                if fault.path == path and not _lacks_entry(value, type_):
                     return Remnant(None, value, removed, told)
+                if fault.path == path:
+                    value = {**value, "entry": INSTEAD["entry"]}
+                    removed.append(f"{path}.entry")
                 continue
             value = _less(value, keys)
             removed.append(fault.path)
@@ -62,6 +67,12 @@ def readable(value: Any, type_: Any, *, path: str = "$") -> Remnant:
 def beside(faults: Iterable[Fault], removed: Sequence[str]) -> list[Fault]:
     """The faults but those that say only that something was taken away."""
     return [fault for fault in faults if not any(_holds(fault.path, path) for path in removed)]
+
+
+def _lacks_entry(value: Any, type_: Any) -> bool:
+    """Whether it is a journey without the way in that it must have."""
+    needed = any(one.encode_name == "entry" for one in structs.fields(type_))
+    return needed and isinstance(value, dict) and "entry" not in value
 
 
 def _holds(outer: str, inner: str) -> bool:
@@ -106,12 +117,27 @@ def _less(value: Any, keys: list[str | int]) -> Any:
         for one in keys:
             held = held[one]
         if isinstance(key, int):
-            instead = ELEMENTS.get(str(keys[-2])) if len(keys) > 1 else None
+            instead = _stand_in(str(keys[-2]), held) if len(keys) > 1 else None
         else:
             instead = INSTEAD.get(key)
         if isinstance(key, str) or (instead is not None and held != instead):
             return _changed(value, keys, None if held == instead else instead)
         keys = keys[:-1]
+
+
+def _stand_in(key: str, held: Any) -> dict[str, Any] | None:
+    """What an element gives way to: of a step, one that others may name as they name it."""
+    instead = ELEMENTS.get(key)
+    if instead is None or key not in STEPS or not isinstance(held, dict):
+        return instead
+    if _is_name(held.get("message")):
+        return {"message": held["message"], "channel": "in_app", "default": {"text": "-"}}
+    name = held.get("split") or held.get("id")
+    return {**instead, "id": name} if _is_name(name) else instead
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and not try_read(value, Name)[1]
 
 
 def _changed(value: Any, keys: Sequence[str | int], instead: Any) -> Any:

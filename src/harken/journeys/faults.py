@@ -1,6 +1,6 @@
 """What is wrong with a journey whose parts are all well formed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
@@ -65,8 +65,11 @@ FULL = 100.000_001
 """Percent, with room for what adding decimal fractions leaves over."""
 
 
-def journey_faults(source: Journey) -> list[Fault]:
-    """Every fault of the journey by itself, without its rules and words."""
+def journey_faults(source: Journey, *, whole: bool = True) -> list[Fault]:
+    """Every fault of the journey by itself, without its rules and words.
+
+    Not `whole`, it lacks steps that its file has: whether one leads to another is not looked at.
+    """
     faults = []
     window = source.window
     if window.starts_at and window.ends_at:
@@ -89,8 +92,8 @@ def journey_faults(source: Journey) -> list[Fault]:
             faults.append(Fault(f"$.exceptions[{index}].same_key", problem))
     return [
         *faults,
-        *_steps_faults(source.steps),
-        *answers_faults(source),
+        *_steps_faults(source.steps, whole=whole),
+        *(answers_faults(source) if whole else ()),
         *_experiments_faults(source),
     ]
 
@@ -168,7 +171,7 @@ def _event_faults(
         yield Fault(path, problem)
 
 
-def _steps_faults(steps: list[Step]) -> Iterator[Fault]:
+def _steps_faults(steps: list[Step], *, whole: bool) -> Iterator[Fault]:
     placed = list(walk(steps))
     if len(placed) > MOST_STEPS:
         yield Fault("$.steps", f"has {len(placed)} steps; at most {MOST_STEPS}")
@@ -180,16 +183,20 @@ def _steps_faults(steps: list[Step]) -> Iterator[Fault]:
             other = seen[name].removeprefix("$.")
             yield Fault(path, f"another step is called `{name}` too ({other})")
         seen.setdefault(name, path)
-    messages: list[str] = [step.message for _, step in placed if isinstance(step, Message)]
     for path, step in placed:
-        yield from _step_faults(step, path, list(seen), messages)
+        yield from _step_faults(step, path)
+    if not whole:
+        return
+    messages = [step.message for _, step in placed if isinstance(step, Message)]
+    for path, step in placed:
+        yield from _leading_nowhere(step, path, list(seen), messages)
     yield from _never_run(steps, "$.steps")
     nodes = lay_out(steps, Traits())
     yield from _loops(nodes)
     yield from _too_early(nodes)
 
 
-def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> Iterator[Fault]:
+def _step_faults(step: Step, path: str) -> Iterator[Fault]:
     match step:
         case Wait(wait=UntilDate(before=before, after=after)) if before and after:
             yield Fault(f"{path}.wait", "give `before` or `after`, not both")
@@ -201,14 +208,27 @@ def _step_faults(step: Step, path: str, ids: list[str], messages: list[str]) -> 
             yield Fault(f"{path}.branch", "a branch needs at least one arm with `when` and `then`")
         case Update(update=values) if not values:
             yield Fault(f"{path}.update", "name at least one attribute")
-        case GoTo(go_to=target) if target not in ids:
-            yield Fault(f"{path}.go_to", f"there is no step `{target}`{_near(target, ids)}")
         case WaitFor():
-            yield from _wait_for_faults(step, path, messages)
+            yield from _wait_for_faults(step, path)
         case Split():
             yield from _split_faults(step, path)
         case CallWebhook(at_most=at_most) if not 0 < at_most <= LONGEST_CALL:
             yield Fault(f"{path}.at_most", "must be more than nothing and at most 1d")
+
+
+def _leading_nowhere(
+    step: Step, path: str, ids: Sequence[str], messages: Sequence[str]
+) -> Iterator[Fault]:
+    """Other steps that a step names and that are not there."""
+    match step:
+        case GoTo(go_to=target) if target not in ids:
+            yield Fault(f"{path}.go_to", f"there is no step `{target}`{_near(target, ids)}")
+        case WaitFor(wait_for=awaited):
+            for place, one in enumerate(awaited):
+                if isinstance(one, AwaitedOutcome) and one.message not in messages:
+                    problem = f"the journey has no message `{one.message}`"
+                    near = _near(one.message, messages)
+                    yield Fault(f"{path}.wait_for[{place}].message", problem + near)
 
 
 def _message_faults(step: Message, path: str) -> Iterator[Fault]:
@@ -227,19 +247,14 @@ def _message_faults(step: Message, path: str) -> Iterator[Fault]:
         yield Fault(f"{path}.hook", "only a message by `webhook` goes to a hook")
 
 
-def _wait_for_faults(step: WaitFor, path: str, messages: list[str]) -> Iterator[Fault]:
+def _wait_for_faults(step: WaitFor, path: str) -> Iterator[Fault]:
     if not step.wait_for:
         yield Fault(f"{path}.wait_for", "name at least one event to wait for")
     if step.at_most <= 0:
         yield Fault(f"{path}.at_most", "must be more than nothing")
     for place, one in enumerate(step.wait_for):
-        where = f"{path}.wait_for[{place}]"
-        match one:
-            case AwaitedEvent(event=event):
-                yield from _event_faults(event, f"{where}.event")
-            case AwaitedOutcome(message=name) if name not in messages:
-                problem = f"the journey has no message `{name}`{_near(name, messages)}"
-                yield Fault(f"{where}.message", problem)
+        if isinstance(one, AwaitedEvent):
+            yield from _event_faults(one.event, f"{path}.wait_for[{place}].event")
 
 
 def _split_faults(step: Split, path: str) -> Iterator[Fault]:
@@ -325,7 +340,7 @@ def answers_faults(source: Journey) -> Iterator[Fault]:
             yield Fault(path, f"no step `{name}` learns anything{_near(name, ids)}")
 
 
-def _near(word: str, known: list[str]) -> str:
+def _near(word: str, known: Sequence[str]) -> str:
     near = get_close_matches(word, known, n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
 
