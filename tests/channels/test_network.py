@@ -63,6 +63,13 @@ def test_settings_that_are_no_networks_are_refused(text: str) -> None:
         networks(text)
 
 
-def test_a_name_that_is_nobodys() -> None:
-    with pytest.raises(Unresolved, match="is not found"):
-        address_of("nobody.invalid", 80)
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("nobody.invalid", r"^the name nobody\.invalid is not found(: [a-z ]+)?$"),
+        ("two..dots", r"^two\.\.dots is no name of a machine$"),
+    ],
+)
+def test_a_name_that_is_nobodys_is_told_in_words(host: str, said: str) -> None:
+    with pytest.raises(Unresolved, match=said):
+        address_of(host, 80)

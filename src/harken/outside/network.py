@@ -45,8 +45,12 @@ def address_of(host: str, port: int, allowed: Networks = ()) -> str:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as fault:
-        raise Unresolved(f"the name {host} is not found: {fault}") from None
+    except UnicodeError:
+        raise Unresolved(f"{host[:100]} is no name of a machine") from None
+    except OSError as fault:
+        # That there is none needs no more words; that nobody could be asked does.
+        why = "" if fault.errno == socket.EAI_NONAME else f": {said(fault)}"
+        raise Unresolved(f"the name {host} is not found{why}") from None
     addresses = [str(one[4][0]) for one in found]
     for text in addresses:
         if not is_open(text, allowed):
