@@ -100,6 +100,11 @@ def test_what_is_wrong_is_told_by_line(shop: Running, tmp_path: Path) -> None:
     bad.write_text("")
     empty = shop.cli("catalogs", "import", "products", bad).stderr
     assert "the first line names the columns; there is no `id`" in empty
+    for text in ("id,title\n", "id,title\n,\n\n"):
+        bad.write_text(text)
+        nothing = shop.cli("catalogs", "import", "products", bad)
+        assert (nothing.returncode, "there is no item in the file" in nothing.stderr) == (1, True)
+    assert "products" in shop.cli("catalogs", "list").stdout
     refused = shop.cli("catalogs", "remove", "products")
     assert refused.returncode == 1
     assert "workspace.yaml names 'products'" in refused.stderr

@@ -70,6 +70,8 @@ def read(body: bytes, form: Form) -> Iterator[Line]:
             more += 1
     if told:
         raise BadLines(told, more)
+    if not seen:
+        raise BadInput("there is no item in the file; a file does not empty a catalog")
 
 
 def rows(lines: Iterable[Line]) -> Iterator[Row]:
