@@ -1,14 +1,18 @@
 """`harken serve`: start, refusal to start, stop."""
 
 import asyncio
+import errno
 import json
 import os
 import re
 import signal
 import smtplib
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +170,62 @@ def test_it_ends_with_who_starts_its_children(tmp_path: Path) -> None:
     finally:
         running.end()
     assert "the parent of the other processes is gone" in running.told()
+
+
+@pytest.fixture
+def no_news_of_children() -> Iterator[None]:
+    """What is started has SIGCHLD ignored: the system tells it nothing of its children's ends."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+def test_it_is_as_ever_where_its_starter_ignores_ends(
+    no_news_of_children: None, tmp_path: Path
+) -> None:
+    running = Running(tmp_path / "data")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        running.wait_until_ready()
+        [parent] = psutil.Process(running.process.pid).children()
+        [engine] = [one for one in parent.children() if one.name() == "harken engine"]
+        engine.kill()
+        engine.wait(30)
+        running.wait_until_ready()
+    finally:
+        code = running.stop()
+    assert code == 0, running.told()
+    [died] = [json.loads(line) for line in running.told().splitlines() if "process died" in line]
+    assert (died["child"], died["code"], died["role"]) == ("engine", -signal.SIGKILL, "parent")
+
+
+def test_no_room_for_another_process_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    family = Family(Settings(data=tmp_path), Bells.new())
+    monkeypatch.setattr(os, "fork", full)
+    with pytest.raises(Unavailable, match="no other process can be started: Resource"):
+        family.start()
+    family.stop()
+
+
+def test_a_parent_that_hangs_is_ended(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path;"
+        "from harken.config import Settings; from harken.running import processes;"
+        "from harken.running.bell import Bells; processes.PATIENCE = 0.1;"
+        f"settings = Settings(data=Path({str(tmp_path)!r}), senders=0);"
+        "settings.run.mkdir();"
+        "family = processes.Family(settings, Bells.new()); family.start(); family.hear();"
+        "os.kill(family._parent, signal.SIGSTOP); family.stop()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_child_that_died_is_started_again(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ def held(data: Path) -> Iterator[int]:
     """Use the folder alone, making it if it is not there.
 
     The lock is the kernel's: it ends with the process, however that ended, if no other has the
-    descriptor that is given. Raises Conflict when
-    another process has it, BadInput when the folder cannot be used.
+    descriptor that is given. Raises Conflict when another process has it, BadInput when the folder
+    cannot be used.
     """
     try:
         (data / "run").mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,14 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
 def forked(name: str, run: Callable[[], None]) -> int:
     """Fork a process that ends when `run` does; its id. Its exit code is 1 when `run` raises.
+
+    Raises OSError when the system has no room for another.
 
     For a process that has no threads yet: what another thread holds locked would stay so.
     """
@@ -21,7 +24,8 @@ def forked(name: str, run: Callable[[], None]) -> int:
     code = 1
     try:
         # What `top` and `ps -o comm` show; the command line stays that of `harken serve`.
-        Path("/proc/self/comm").write_text(f"harken {name}")
+        with suppress(OSError):  # Not every kernel of containers lets itself be told.
+            Path("/proc/self/comm").write_text(f"harken {name}")
         run()
         code = 0
     except BaseException:

@@ -15,7 +15,9 @@ from multiprocessing.connection import Connection
 
 from msgspec import msgpack
 
+from harken import logs
 from harken.config import Settings
+from harken.errors import Unavailable
 from harken.logs import structlog
 from harken.running import roles
 from harken.running.bell import Bells
@@ -29,6 +31,8 @@ STEADY = 30.0
 """A child that lived so long died of something new."""
 GRACE = 20.0
 """Seconds that a child has to finish what it is doing."""
+PATIENCE = 2 * GRACE + 5
+"""Seconds that the parent has: history gets its own after the others."""
 LOOK = 0.05
 """Seconds between looks at the children."""
 
@@ -98,14 +102,22 @@ class Family:
         self._alive = {f"{role}-{number}": False for role, number in self._roles}
 
     def start(self, mine: Sequence[int] = ()) -> None:
-        """Fork the children's parent, which starts them. Descriptors in `mine` are left to us."""
+        """Fork the children's parent, which starts them. Descriptors in `mine` are left to us.
+
+        Raises Unavailable when the system has no room for another process.
+        """
 
         def run() -> None:
             for descriptor in (self._ours.fileno(), *mine):
                 os.close(descriptor)
             self._look_after(self._theirs)
 
-        self._parent = forked("parent", run)
+        # Ignored, as it may be by whoever started us, the system would keep no process's end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            self._parent = forked("parent", run)
+        except OSError as fault:
+            raise Unavailable(f"no other process can be started: {fault.strerror}") from fault
         self._theirs.close()
 
     def alive(self) -> dict[str, bool]:
@@ -126,13 +138,20 @@ class Family:
         return True
 
     def stop(self) -> None:
-        """Ask all to finish what they are doing, and wait for it."""
+        """Ask all to finish what they are doing, and wait for it; end a parent that hangs."""
         self._ours.close()
-        if self._parent:
-            os.waitpid(self._parent, 0)
+        until = time.monotonic() + PATIENCE
+        while self._parent and os.waitpid(self._parent, os.WNOHANG) == (0, 0):
+            if time.monotonic() > until:
+                # Those that it started see it go, and follow.
+                os.kill(self._parent, signal.SIGKILL)
+                os.waitpid(self._parent, 0)
+                return
+            time.sleep(0.01)
 
     def _look_after(self, web: Connection) -> None:
         """Be the children's parent until the web process is gone, or closes its end."""
+        logs.set_up(self._settings.log_level, "parent")
         # A terminal's Ctrl-C, or a signal to all processes, is the web process's affair.
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, roles.SIGNALS)

@@ -110,7 +110,8 @@ def alone(place: Path, stopping: threading.Event) -> bool:
 
     After a crash of the parent the new one's children may start while the old ones, orphans now,
     still finish what they hold: two senders of one name would take each other's mail for lost.
-    The lock is let go with the process: who takes over a sender's mail (`channels.begun`) knows
+    The lock is let go with the process, and the engine's with its writer: what that has begun is
+    written before another engine reads. Who takes over a sender's mail (`channels.begun`) knows
     by it that the sender is dead.
     """
     lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -119,7 +120,8 @@ def alone(place: Path, stopping: threading.Event) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            stopping.wait(0.05)
+            # Not `stopping.wait`: a signal's handler sets it, which would wait for that for ever.
+            time.sleep(0.05)
     return False
 
 
