@@ -197,7 +197,7 @@ def wait_for(port: int) -> None:
 
 def cpu_seconds(process: int) -> float:
     times = psutil.Process(process).cpu_times()
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 def measure(directory: Path, seconds: float, connections: int) -> None:

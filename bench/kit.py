@@ -39,7 +39,7 @@ def called(process: psutil.Process) -> str:
 def busy(process: int) -> float:
     """Seconds that another process has had the processor, to a hundredth."""
     user, system, *_ = psutil.Process(process).cpu_times()
-    return user + system
+    return float(user + system)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from liquid import Environment
 
+from harken.channels.table import ChannelName
 from harken.clock import SystemClock
 from harken.config import Settings
 from harken.ids import derived_id
@@ -31,7 +32,7 @@ from harken.messages.liquid import HTML, Template
 from harken.messages.render import render
 from harken.outside.fetching import Fetching
 from harken.people.profile import Profile, Trigger
-from harken.values import zone
+from harken.values import Name, zone
 from harken.workspace import Workspace
 
 SUBJECT = "{{ profile.first_name | default: 'Hello' }}, your cart is waiting"
@@ -118,7 +119,11 @@ def feed() -> Iterator[str]:
 
 def compiled(body: str, files: dict[str, str]) -> CompiledMessage:
     """A message that says `body`."""
-    step = Message(message="nudge", channel="email", default=Content(subject=SUBJECT, html=body))
+    step = Message(
+        message=Name("nudge"),
+        channel=ChannelName("email"),
+        default=Content(subject=SUBJECT, html=body),
+    )
     message, faults = compile_message(
         step,
         files,

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import uvloop
 
@@ -41,7 +41,7 @@ class Taking(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's own kind is no asyncio.Transport.
-        self.transport: Any = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:

@@ -14,12 +14,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from msgspec import Struct
 
 from bench.sink import Sink
 from harken.channels.base import Prepared
@@ -32,6 +32,7 @@ from harken.clock import SystemClock
 from harken.effects import Outgoing
 from harken.ids import derived_id
 from harken.inputs import encode
+from harken.messages.render import Rendered
 from harken.store.base import Batch, LedgerRow
 from harken.store.sqlite import SqliteStore
 from harken.values import Name
@@ -48,14 +49,17 @@ HTML = (
 TEXT = "Your order is waiting, and so are we.\r\n" * 20
 
 
-class Said(Struct):
-    subject: str
-    html: str
-    text: str
-    variant: str = "default"
-    why_variant: str = ""
-    notes: list[str] = []
-    unsubscribe: str = "https://shop.example/u/t0ken"
+def said(subject: str) -> Rendered:
+    return Rendered(
+        subject=subject,
+        html=HTML,
+        text=TEXT,
+        channel="email",
+        variant="default",
+        why_variant="",
+        language="en",
+        unsubscribe="https://shop.example/u/t0ken",
+    )
 
 
 def rows(count: int) -> list[LedgerRow]:
@@ -127,8 +131,8 @@ def by_channel(made: EmailChannel, prepared: list[Prepared]) -> None:
 
 
 def by_ledger(made: EmailChannel, store: SqliteStore) -> None:
-    def render(step: str, variant: str, context: dict[str, Any], links: str) -> Said:
-        return Said(f"Hi {context['profile']['first_name']}", HTML, TEXT)
+    def render(step: str, variant: str, context: dict[str, Any], links: str) -> Rendered:
+        return said(f"Hi {context['profile']['first_name']}")
 
     rendering: Rendering[str, str] = Rendering(
         compiled=lambda journey, revision, step: step, links=lambda row: "", render=render
@@ -164,7 +168,7 @@ def main(count: int) -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signers = {"unsigned": None, "RSA-2048": Signer("shop.example", "s", pem)}
     some = rows(count)
-    prepared = [Prepared(row, Said("Your order is waiting", HTML, TEXT)) for row in some]
+    prepared = [Prepared(row, said("Your order is waiting")) for row in some]
     results: list[tuple[str, float]] = []
     with Sink() as sink:
         plain = channel(sink.port, None)
@@ -178,14 +182,12 @@ def main(count: int) -> None:
         results.append(("floor: signatures alone", rate(count, lambda: by_signature(signs, count))))
         for name, signer in signers.items():
             made = channel(sink.port, signer)
-            results.append(
-                (f"channel, {name}", rate(count, lambda m=made: by_channel(m, prepared)))
-            )
+            results.append((f"channel, {name}", rate(count, partial(by_channel, made, prepared))))
             with tempfile.TemporaryDirectory() as folder:
                 store = SqliteStore(Path(folder) / "state.db", durable=True)
                 queue(store, some)
                 made = channel(sink.port, signer)
-                done = rate(count, lambda m=made, s=store: by_ledger(m, s))
+                done = rate(count, partial(by_ledger, made, store))
                 assert store.message_states() == {}
                 store.close()
             results.append((f"ledger, {name}", done))

@@ -293,7 +293,7 @@ def test_no_file_holds_what_is(
 LINTS = {
     "ruff": ["ruff", "check", "--output-format=concise", *CODE],
     "ruff format": ["ruff", "format", "--check", *CODE],
-    "mypy": ["mypy", "src/harken"],
+    "mypy": ["mypy", "src/harken", "bench"],
 }
 
 
