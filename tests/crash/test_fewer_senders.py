@@ -1,6 +1,7 @@
 """Senders are killed, and there are fewer afterwards: what they held leaves once."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -22,6 +23,8 @@ def test_what_a_killed_sender_had_not_begun_is_sent_by_one_that_is_left(
     users = [f"u{number}" for number in range(40)]
     while mail.arrivals().total() < SENDERS:
         customers.act(users, 100)
+        # No more than it takes until each of them has its share.
+        time.sleep(0.2)
     harken.kill("all")
     mail.be("ok")
     with closing(sqlite3.connect(harken.data / "state.db")) as state, state:
