@@ -41,7 +41,7 @@ def test_codes_are_imported_given_shown_and_redeemed(shop: Running, tmp_path: Pa
     codes.write_text("code\nG-1\nG-2\nG-1\nbad code\n")
     brought = shop.cli("coupons", "import", "gift", codes)
     assert brought.returncode == 1
-    assert "2 codes added to gift, 1 were there already, 1 lines refused." in brought.stdout
+    assert "2 codes added to gift, 1 there already, 1 line refused." in brought.stdout
     assert "codes.csv:5: 'bad code': a code has 1 to 64 plain characters" in brought.stdout
     shop.send([{"type": "track", "userId": "mina", "event": "Go"}])
     shown = json.loads(shop.cli("coupons", "show", "g-1", "--json").stdout)

@@ -160,7 +160,7 @@ def test_lists_are_put_listed_and_removed(shop: Running, tmp_path: Path) -> None
     done = shop.cli("lists", "put", "guests", file)
     assert done.returncode == 1
     assert f"{file}:3: nobody: no customer has this user id" in done.stdout
-    assert "guests: 1 customers; 1 added, 0 removed, 1 lines refused." in done.stdout
+    assert "guests: 1 customer; 1 added, 0 removed, 1 line refused." in done.stdout
     assert told(shop, "segments", "count", "{in_list: guests}") == "1"
     assert shop.json("lists", "list")["lists"][0]["members"] == 1
     assert "guests is removed." in told(shop, "lists", "remove", "guests")

@@ -238,7 +238,7 @@ def test_import_of_csv_with_a_mapping(server: Running, tmp_path: Path) -> None:
     )
     done = server.cli("import", tmp_path / "orders.csv", "--mapping", tmp_path / "map.yaml",
                       "--state", tmp_path / "state")  # fmt: skip
-    assert "1 events imported." in done.stdout, done.stderr
+    assert "1 event imported." in done.stdout, done.stderr
     assert "line 3: column sum" in done.stdout
     (tmp_path / "map.yaml").write_text("evnt: x\n")
     wrong = server.cli("import", tmp_path / "orders.csv", "--mapping", tmp_path / "map.yaml")
@@ -305,7 +305,7 @@ def test_a_backup_is_restored_and_opened_without_a_server(
     file = tmp_path / "one.ndjson"
     file.write_text(f'{{"type":"track","userId":"{ada}","event":"Found"}}\n')
     taken = harken("import", file, "--data", restored, "--state", tmp_path / "state")
-    assert "1 events imported." in taken.stdout, taken.stderr
+    assert "1 event imported." in taken.stdout, taken.stderr
     assert "Found" in harken("profile", ada, "--data", restored).stdout
 
 

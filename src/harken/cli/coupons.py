@@ -45,9 +45,10 @@ def import_codes(pool: str, file: Path, /, *, connection: Connection = Connectio
         return 1 if done["refused_lines"] else 0
     for one in done["told"]:
         show.line(f"{file}:{one['line']}: {one['code']!r}: {one['problem']}", "yellow")
+    added = show.counted(done["added"], "code")
     show.line(
-        f"{done['added']} codes added to {pool}, {done['duplicates']} were there already, "
-        f"{done['refused_lines']} lines refused.",
+        f"{added} added to {pool}, {done['duplicates']:,} there already, "
+        f"{show.counted(done['refused_lines'], 'line')} refused.",
         "red" if done["refused_lines"] else "green",
     )
     return 1 if done["refused_lines"] else 0

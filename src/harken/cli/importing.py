@@ -216,10 +216,10 @@ def _report(progress: "Progress", connection: Connection, *, already: bool = Fal
     if already:
         said = "This file was imported already, and nothing was sent now (--again imports it anew):"
         show.line(said, "yellow")
-    show.line(f"{progress.sent:,} events imported.", "green")
+    show.line(f"{show.counted(progress.sent, 'event')} imported.", "green")
     if not progress.refused_count:
         return
-    show.line(f"{progress.refused_count:,} lines refused:", "red")
+    show.line(f"{show.counted(progress.refused_count, 'line')} refused:", "red")
     for one in progress.refused[:SHOWN]:
         show.line(f"  line {one.line}: {one.reason}")
     if progress.refused_count > SHOWN:

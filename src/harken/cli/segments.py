@@ -248,8 +248,8 @@ def put_list(name: str, file: Path, /, *, connection: Connection = Connection())
     for one in done["refused"]:
         show.sentence(f"{file}:{one['line']}: {one['user_id']}: {one['problem']}", "yellow")
     show.line(
-        f"{name}: {done['members']:,} customers; {done['added']:,} added, {done['removed']:,} "
-        f"removed, {done['refused_lines']:,} lines refused.",
+        f"{name}: {show.counted(done['members'], 'customer')}; {done['added']:,} added, "
+        f"{done['removed']:,} removed, {show.counted(done['refused_lines'], 'line')} refused.",
         "yellow" if done["refused_lines"] else "green",
     )
     return 1 if done["refused_lines"] else 0

@@ -76,6 +76,11 @@ def word(value: Any) -> str:
     return clean(moment(value) if isinstance(value, str) else str(value))
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 line`, `2,000 lines`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def moment(text: str) -> str:
     """A time without what nobody reads: `2026-01-31 09:00:00 UTC`; other text as it is."""
     if len(text) == 24 and text[10] == "T" and text.endswith("Z"):
