@@ -22,7 +22,7 @@ from harken.segments.questions import (
     sample,
 )
 from harken.segments.rules import Rule
-from harken.segments.sql_writing import Asked, Statement
+from harken.segments.sql_writing import APART, Asked, Statement
 
 KOREANS = {"attribute": "country", "equals": "KR"}
 ADULTS = {"attribute": "age", "gte": 18}
@@ -51,6 +51,11 @@ def engine(request: pytest.FixtureRequest) -> Duck | Click:
 def answer(engine: Duck | Click, write: Callable[[Asked], Statement]) -> list[Any]:
     asked = Asked(now=NOW, zone=ZoneInfo("UTC"), segments={}, dialect=engine.dialect)
     return [tuple(row) for row in ask(engine.query, asked, write)]
+
+
+def most_of(engine: Duck | Click) -> int:
+    """How many conditions to try. ClickHouse answers a thousand too, in half a minute."""
+    return MOST_CONDITIONS if engine.dialect.name == "duckdb" else 200
 
 
 def rule(written: dict[str, Any]) -> Rule:
@@ -87,8 +92,8 @@ def test_breakdown_of_any_and_of_one(engine: Duck | Click) -> None:
 
 
 def test_breakdown_of_as_many_conditions_as_there_may_be(engine: Duck | Click) -> None:
-    """It grows with their number, not with its square. (ClickHouse takes no longer a statement.)"""
-    most = MOST_CONDITIONS if engine.dialect.name == "duckdb" else 100
+    """It grows with their number, not with its square."""
+    most = most_of(engine)
     for joined, test, inside in (("any", "equals", 100), ("all", "not_equals", 0)):
         parts = [{"attribute": "age", test: age} for age in range(most)]
         of = rule({joined: parts})
@@ -96,6 +101,74 @@ def test_breakdown_of_as_many_conditions_as_there_may_be(engine: Duck | Click) -
         assert found == inside
         assert {age: count for age, count in enumerate(alone) if count} == {7: 80, 20: 20}
         assert passed[7] == (80 if joined == "any" else 20)
+
+
+DONE: tuple[dict[str, Any], ...] = (
+    {"did": "Buy"},
+    {"did": "Buy", "exactly": 2},
+    {"did": "Buy", "at_most": 1},
+    {"did": "Buy", "then": {"did": "Buy"}},
+    {"did": "Buy", "then_not": {"did": "Leave", "in": "1s"}},
+    {"sum": "price", "of": "Buy", "gte": 1},
+    {"sum": "price", "of": "Buy", "lte": 1},
+    {"average": "price", "of": "Buy", "gte": 1},
+    {"max": "price", "of": "Buy", "lte": 5},
+    {"distinct": "price", "of": "Buy", "gte": 1},
+    {"first": "Buy", "longer_ago": "1s"},
+    {"last": "Buy", "within": "5s", "is": {"price": {"equals": 2}}},
+    {"messages": "opened", "of_last": 1, "at_most": 0},
+)
+
+
+@pytest.mark.parametrize("done", DONE, ids=str)
+def test_what_comes_from_the_table_of_many_is_the_same(
+    engine: Duck | Click, done: dict[str, Any]
+) -> None:
+    """Beyond a few sets of customers all others come from one table."""
+    engine.hold(
+        [
+            Someone(
+                id=id,
+                happened=[
+                    Happened("Buy", NOW - 2000 * at, {"price": id % 3}) for at in range(id % 4)
+                ]
+                + [Happened("$message_sent", NOW - 8, {"message": "m"})] * (id % 2),
+            )
+            for id in range(24)
+        ]
+    )
+    others = [{"did": f"Other {number}"} for number in range(APART)]
+    for condition in (done, {"not": done}):
+        few, many = rule(condition), rule({"any": [*others, condition]})
+        found = answer(engine, lambda asked, few=few: members(few, asked, None, 99))
+        assert 0 < len(found) < 24
+        assert found == answer(engine, lambda asked, many=many: members(many, asked, None, 99))
+
+
+@pytest.mark.parametrize("joined", ["any", "all"])
+@pytest.mark.parametrize("kind", ["did", "sum"])
+def test_as_many_things_done_as_there_may_be(engine: Duck | Click, kind: str, joined: str) -> None:
+    parts = [
+        {"did": "Buy", "at_least": 1 + number}
+        if kind == "did"
+        else {"sum": "price", "of": "Buy", "gte": number}
+        for number in range(most_of(engine))
+    ]
+    of = rule({joined: parts})
+    bought = {"did": 2, "sum": 1}[kind]
+    inside = 100 if joined == "any" else 0
+    assert answer(engine, lambda asked: count(of, asked)) == [(inside,)]
+    ((_, found, passed, alone),) = answer(engine, lambda asked: breakdown(of, asked))
+    assert found == inside
+    assert list(passed[:3]) == ([100, 10, 0] if bought == 2 else [100, 0, 0])
+    assert sum(alone) == ((90 if bought == 2 else 100) if joined == "any" else 0)
+
+
+def test_clickhouse_reads_a_long_statement() -> None:
+    """Longer than the 256 KB that it reads unless it is told otherwise."""
+    _, clickhouse = both()
+    text = "x" * 400_000
+    assert clickhouse.query(f"SELECT length('{text}')", ()) == [(len(text),)]
 
 
 def test_members_page_by_page(engine: Duck | Click) -> None:

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from harken.errors import BadInput, Unavailable
 
 Row = tuple[Any, ...]
+SETTINGS = {"max_query_size": 16_000_000, "max_ast_elements": 1_000_000}
+"""What a statement may be long: one of a thousand conditions is longer than the 256 KB that
+ClickHouse reads unless told otherwise. It has to know before it reads it."""
 
 # JSON stays text: the JSON type takes `a.b` for `b` inside `a`. `batch` is the engine's batch that
 # a row came in: whoever offers a batch again deletes by it first.
@@ -81,7 +84,8 @@ class ClickHouse:
     def query(self, sql: str, params: Sequence[str] = ()) -> list[Row]:
         named = {f"p{number}": text for number, text in enumerate(params, start=1)}
         try:
-            return list(map(tuple, self._client.query(sql, parameters=named).result_rows))
+            found = self._client.query(sql, parameters=named, settings=SETTINGS)
+            return list(map(tuple, found.result_rows))
         except self._wrong as fault:
             raise BadInput(str(fault)) from None
         except self._away as fault:

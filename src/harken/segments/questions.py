@@ -3,14 +3,14 @@
 All take a rule and `Asked`; `ask` runs them by `History.query` (or the ClickHouse adapter's).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from harken.errors import BadInput
 from harken.segments.dialects.duckdb import DUCKDB, UNCASTABLE
 from harken.segments.rules import All, Any_, Rule
 from harken.segments.sql import condition
-from harken.segments.sql_writing import Asked, Statement, Writing, careful, sure
+from harken.segments.sql_writing import Asked, Statement, Writing, by_halves, careful, sure
 
 Query = Callable[[str, tuple[str, ...]], list[Any]]
 """(SQL, parameters) -> rows."""
@@ -35,7 +35,8 @@ def ask(query: Query, asked: Asked, write: Callable[[Asked], Statement]) -> list
 def count(rule: Rule, asked: Asked) -> Statement:
     """One row: how many."""
     writing = Writing(asked)
-    return writing.statement(f"SELECT count(*) FROM profiles AS p WHERE {condition(rule, writing)}")
+    where = condition(rule, writing)
+    return writing.statement(f"SELECT count(*) {writing.people()} WHERE {where}")
 
 
 def estimate(rule: Rule, asked: Asked, one_in: int = ONE_IN) -> Statement:
@@ -46,7 +47,7 @@ def estimate(rule: Rule, asked: Asked, one_in: int = ONE_IN) -> Statement:
     writing = Writing(asked, one_in)
     where = condition(rule, writing) + writing.sampled("p.profile_id")
     return writing.statement(
-        f"SELECT count(*) * {one_in}, count(*) FROM profiles AS p WHERE {where}"
+        f"SELECT count(*) * {one_in}, count(*) {writing.people()} WHERE {where}"
     )
 
 
@@ -67,7 +68,8 @@ def selection(rule: Rule, asked: Asked, but_for: tuple[str, str, int] | None = N
     if but_for is not None:
         journey, id = map(writing.text, but_for[:2])
         where += UNDECIDED.format(journey=journey, since=but_for[2], id=id)
-    return writing.statement(f"SELECT p.profile_id, true AS state FROM profiles AS p WHERE {where}")
+    people = writing.people()
+    return writing.statement(f"SELECT p.profile_id, true AS state {people} WHERE {where}")
 
 
 def breakdown(rule: Rule, asked: Asked) -> Statement:
@@ -86,22 +88,15 @@ def breakdown(rule: Rule, asked: Asked) -> Statement:
     else:
         member = f"passing = {len(parts)}"
         alone = [f"NOT {name} AND passing = {len(parts) - 1}" for name in passed]
-    passing = _added([f"CAST({name} AS INTEGER)" for name in passed])
+    numbers = [f"CAST({name} AS INTEGER)" for name in passed]
+    passing = by_halves(numbers, "+") if numbers else "0"
     count_if = writing.dialect.count_if
     return writing.statement(
         f"SELECT count(*), {count_if(member)},"
         f" [{', '.join(map(count_if, passed))}], [{', '.join(map(count_if, alone))}]"
         f" FROM (SELECT {', '.join([*passed, f'{passing} AS passing'])} FROM"
-        f" (SELECT {', '.join(['p.profile_id', *columns])} FROM profiles AS p) AS each_one) AS all_"
+        f" (SELECT {', '.join(['p.profile_id', *columns])} {writing.people()}) AS each_one) AS all_"
     )
-
-
-def _added(numbers: Sequence[str]) -> str:
-    """The sum, by halves: engines take an expression a thousand deep for a fault."""
-    if len(numbers) < 2:
-        return "".join(numbers) or "0"
-    half = len(numbers) // 2
-    return f"({_added(numbers[:half])} + {_added(numbers[half:])})"
 
 
 def members(rule: Rule, asked: Asked, after: int | None, limit: int) -> Statement:
@@ -111,7 +106,7 @@ def members(rule: Rule, asked: Asked, after: int | None, limit: int) -> Statemen
     if after is not None:
         where += f" AND p.profile_id > {int(after)}"
     return writing.statement(
-        f"SELECT p.profile_id, p.user_id FROM profiles AS p WHERE {where}"
+        f"SELECT p.profile_id, p.user_id {writing.people()} WHERE {where}"
         f" ORDER BY p.profile_id LIMIT {int(limit)}"
     )
 
@@ -119,8 +114,9 @@ def members(rule: Rule, asked: Asked, after: int | None, limit: int) -> Statemen
 def sample(rule: Rule, asked: Asked, limit: int) -> Statement:
     """Rows (profile_id, user_id) of some members, the same ones each time."""
     writing = Writing(asked)
+    where = condition(rule, writing)
     return writing.statement(
-        f"SELECT p.profile_id, p.user_id FROM profiles AS p WHERE {condition(rule, writing)}"
+        f"SELECT p.profile_id, p.user_id {writing.people()} WHERE {where}"
         f" ORDER BY p.profile_id % 1000003, p.profile_id LIMIT {int(limit)}"
     )
 
@@ -132,5 +128,5 @@ def overlap(first: Rule, second: Rule, asked: Asked) -> Statement:
     count_if = writing.dialect.count_if
     return writing.statement(
         f"SELECT {count_if('a AND NOT b')}, {count_if('a AND b')}, {count_if('b AND NOT a')}"
-        f" FROM (SELECT {a} AS a, {b} AS b FROM profiles AS p) AS each_one"
+        f" FROM (SELECT {a} AS a, {b} AS b {writing.people()}) AS each_one"
     )

@@ -37,13 +37,12 @@ from harken.segments.sql_behaviour import did, measured, messages, occasion
 from harken.segments.sql_values import attribute
 from harken.segments.sql_writing import Asked, Statement, Writing, constant, double, sure
 
-MEMBERS = "SELECT p.profile_id FROM profiles AS p WHERE {condition}"
-
 
 def compile_members(rule: Rule, asked: Asked) -> Statement:
     """The profile ids of all for whom `rule` holds, in any order."""
     writing = Writing(asked)
-    return writing.statement(MEMBERS.format(condition=condition(rule, writing)))
+    where = condition(rule, writing)
+    return writing.statement(f"SELECT p.profile_id {writing.people()} WHERE {where}")
 
 
 def condition(rule: Rule, writing: Writing, holds: bool = True) -> str:

@@ -42,9 +42,9 @@ def did(rule: Did, writing: Writing, holds: bool) -> str:
     follow = rule.then or rule.then_not
     if follow is None:
         rows = f"SELECT e.profile_id FROM {happened(rule.did, rule.where, writing, rule)}"
-        return _counted(rows, "e.profile_id", low, high, holds)
+        return _counted(rows, "e.profile_id", low, high, writing, holds)
     rows = _followed(rule, follow, writing)
-    return _counted(rows, "a.profile_id", low, high, holds)
+    return _counted(rows, "a.profile_id", low, high, writing, holds)
 
 
 def measured(rule: Sum | Average | Min | Max | Distinct, writing: Writing, holds: bool) -> str:
@@ -66,7 +66,7 @@ def measured(rule: Sum | Average | Min | Max | Distinct, writing: Writing, holds
     parts = [f"{number} >= {dialect.wide(low)}"] if low is not None else []
     parts += [f"{number} <= {dialect.wide(high)}"] if high is not None else []
     test = " AND ".join(parts) or "true"
-    return _among(
+    return writing.among(
         f"SELECT m.profile_id FROM ({rows}) AS m WHERE m.k IS NOT NULL GROUP BY m.profile_id"
         f" HAVING {f'NOT ({test})' if of_nothing else test}",
         holds is not of_nothing,
@@ -93,7 +93,7 @@ def occasion(rule: First | Last, writing: Writing, holds: bool) -> str:
         same = f"CASE WHEN {like} THEN e.ts END"
         parts.append(f"{best} = {'min' if first else 'max'}({same})")
     grouped = f" GROUP BY e.profile_id HAVING {' AND '.join(parts)}" if parts else ""
-    return _among(f"SELECT e.profile_id FROM {rows}{grouped}", holds)
+    return writing.among(f"SELECT e.profile_id FROM {rows}{grouped}", holds)
 
 
 def messages(rule: Messages, writing: Writing, holds: bool) -> str:
@@ -114,7 +114,7 @@ def messages(rule: Messages, writing: Writing, holds: bool) -> str:
         f" FROM {happened(f'$message_{rule.messages}', {}, writing)}"
     )
     passes = f"count(t.id) >= {low}" + ("" if high is None else f" AND count(t.id) <= {high}")
-    return _among(
+    return writing.among(
         f"SELECT n.profile_id FROM ({newest}) AS n LEFT JOIN ({told}) AS t"
         " ON t.profile_id = n.profile_id AND t.id = n.id"
         f" WHERE n.place <= {int(rule.of_last)} GROUP BY n.profile_id"
@@ -175,18 +175,16 @@ def _inside(value: int, low: int | None, high: int | None) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
 
 
-def _among(select: str, holds: bool) -> str:
-    return f"p.profile_id {'IN' if holds else 'NOT IN'} ({select})"
-
-
-def _counted(rows: str, column: str, low: int, high: int | None, holds: bool) -> str:
+def _counted(
+    rows: str, column: str, low: int, high: int | None, writing: Writing, holds: bool
+) -> str:
     """How many rows a customer has lies between bounds. Who has none is in no group of SQL's."""
     if low <= 0 and high is not None:
         low, high, holds = high + 1, None, not holds
     if low == 1 and high is None:
-        return _among(rows, holds)
+        return writing.among(rows, holds)
     passes = f"count(*) >= {low}" if high is None else f"count(*) BETWEEN {low} AND {high}"
-    return _among(f"{rows} GROUP BY {column} HAVING {passes}", holds)
+    return writing.among(f"{rows} GROUP BY {column} HAVING {passes}", holds)
 
 
 def _followed(rule: Did, follow: Follow, writing: Writing) -> str:
@@ -237,7 +235,7 @@ def _average(rule: Average, writing: Writing, holds: bool) -> str:
     parts = [f"{number} {sign} {double(bound)}" for sign, bound in signs if bound is not UNSET]
     having = f" HAVING {' AND '.join(parts)}" if parts else ""
     rows = amounts(rule.path, happened(rule.of, rule.where, writing, rule), writing)
-    return _among(
+    return writing.among(
         f"SELECT m.profile_id FROM ({rows}) AS m WHERE m.k IS NOT NULL"
         f" GROUP BY m.profile_id{having}",
         holds,

@@ -106,6 +106,12 @@ class Dialect(Protocol):
     def count_if(self, condition: str) -> str:
         """How many rows meet the condition."""
 
+    def bits(self, number: str) -> str:
+        """All bits that are set in any of the numbers."""
+
+    def has_bit(self, number: str, bit: int) -> str:
+        """Whether the bit (a power of two, given as it is) is set."""
+
     def integer(self, double: str) -> str:
         """A double that is whole, as a 64-bit integer."""
 

@@ -130,6 +130,12 @@ class ClickHouse:
     def count_if(self, condition: str) -> str:
         return f"countIf({condition})"
 
+    def bits(self, number: str) -> str:
+        return f"groupBitOr({number})"
+
+    def has_bit(self, number: str, bit: int) -> str:
+        return f"bitAnd({number}, {bit}) <> 0"
+
     def integer(self, double: str) -> str:
         return f"toInt64({double})"
 

@@ -165,6 +165,12 @@ class DuckDB:
     def count_if(self, condition: str) -> str:
         return f"count_if({condition})"
 
+    def bits(self, number: str) -> str:
+        return f"bit_or({number})"
+
+    def has_bit(self, number: str, bit: int) -> str:
+        return f"({number} & {bit}) <> 0"
+
     def integer(self, double: str) -> str:
         return f"({double})::BIGINT"
 
