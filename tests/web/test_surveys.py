@@ -162,6 +162,7 @@ def test_each_message_asks_anew(asking: Shop) -> None:
     [
         ({"reason": ""}, "reason", "Please answer this question."),
         ({"reason": "cost"}, "reason", "Please choose from what is offered."),
+        ({"reason": ["price", "x"]}, "reason", "Please choose from what is offered."),
         ({"topics": ["care", "none"]}, "topics", "Please choose from what is offered."),
         ({"stars": "6"}, "stars", "Please choose from what is offered."),
         ({"recommend": "-1"}, "recommend", "Please choose from what is offered."),

@@ -189,6 +189,6 @@ def _answer(question: Question, given: Sequence[str]) -> Answer | None:
         case Multiple():
             chosen = [key for key in options_of(question) if key in given]
             return chosen if len(chosen) == len(set(given)) else None
-    if given[-1] not in options_of(question):
+    if len(set(given)) > 1 or given[0] not in options_of(question):
         return None
-    return given[-1] if isinstance(question, Single) else int(given[-1])
+    return given[0] if isinstance(question, Single) else int(given[0])
