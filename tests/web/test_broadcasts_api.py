@@ -228,3 +228,13 @@ def test_a_day_that_has_begun_somewhere_is_warned_of(
     assert [f["problem"] for f in faults if f["path"] == "$.entry.schedule"] == (
         [told] * bool(told)
     )
+
+
+def test_one_that_is_stopped_says_that_zones_were_left_out(station: Shop) -> None:
+    [weekly] = station.get("/broadcasts?journey=weekly")["broadcasts"]
+    stopped = station.post(f"/broadcasts/{weekly['id']}/stop", {})
+    assert (stopped["state"], stopped["seconds_left"]) == ("stopped", 0)
+    until = weekly["last"][:16].replace("T", " ")
+    said = f"zones due after it was stopped, until {until} UTC, get nothing"
+    assert stopped["estimate"] == said
+    assert station.get(f"/broadcasts/{weekly['id']}")["broadcast"]["estimate"] == said

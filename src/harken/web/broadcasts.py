@@ -154,6 +154,8 @@ def shown(one: Broadcast, now: int) -> BroadcastShown:
 
 def _estimate(one: Broadcast, now: int) -> tuple[int | None, str]:
     """Seconds left, and in words on what that depends. Nobody knows whom later zones will have."""
+    if one.state == "stopped" and one.recipient and one.instants[-1] > one.ended:
+        return 0, f"zones due after it was stopped, until {_minute(one.instants[-1])}, get nothing"
     if one.state in OVER:
         return 0, ""
     if one.paused:
