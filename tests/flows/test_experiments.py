@@ -266,6 +266,15 @@ def test_a_winner_gets_all_who_come_new(open_shop: Open) -> None:
     assert found.verdict.startswith("Enough to decide for b")
 
 
+def test_a_winner_of_few_runs_is_not_called_too_few(open_shop: Open) -> None:
+    shop = open_shop(cart=with_experiment(THOMPSON))
+    tried(shop, 120)
+    assert share_out(shop)
+    found = reports(shop)["nudge"]
+    assert found.decided
+    assert found.verdict.startswith("Enough to decide for b, by the evidence that was asked for")
+
+
 @pytest.mark.parametrize(
     "at", ["4d", "2026-03-06T10:00"], ids=["after the first customer", "at a date"]
 )

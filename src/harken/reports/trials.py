@@ -100,7 +100,7 @@ def experiment(
     base = counted.arms[0]
     chances = _chances(counted)
     mismatch = _mismatch(counted)
-    decided, verdict = _verdict(counted, base, mismatch)
+    decided, verdict = _verdict(counted, base, mismatch, allocation)
     return Experiment(
         name=counted.name,
         kind=counted.kind,
@@ -186,7 +186,9 @@ def _allotted(allocation: Allocation | None) -> Allotted | None:
     )
 
 
-def _verdict(counted: Counted, base: Counts, mismatch: Mismatch | None) -> tuple[bool, str]:
+def _verdict(
+    counted: Counted, base: Counts, mismatch: Mismatch | None, allocation: Allocation | None
+) -> tuple[bool, str]:
     """Whether it is enough to decide, and why in a sentence."""
     if mismatch is not None and mismatch.found:
         sizes = ", ".join(
@@ -206,6 +208,11 @@ def _verdict(counted: Counted, base: Counts, mismatch: Mismatch | None) -> tuple
         return False, (
             f"A control group has nothing that could be {counted.measure}; give the journey a"
             " `goal` to compare with it."
+        )
+    if fewest.runs < FEWEST and allocation is not None and allocation.because == "evidence":
+        return True, (
+            f"Enough to decide for {allocation.winner}, by the evidence that was asked for; too few"
+            f" yet to say by how much: {fewest.arm} has {fewest.runs} runs of {FEWEST}."
         )
     if fewest.runs < FEWEST:
         return False, (
