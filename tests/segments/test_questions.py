@@ -54,7 +54,7 @@ def answer(engine: Duck | Click, write: Callable[[Asked], Statement]) -> list[An
 
 
 def most_of(engine: Duck | Click) -> int:
-    """How many conditions to try. ClickHouse answers a thousand too, in half a minute."""
+    """How many conditions to try: of a thousand ClickHouse would take half a minute or more."""
     return MOST_CONDITIONS if engine.dialect.name == "duckdb" else 200
 
 
