@@ -14,7 +14,7 @@ from harken.clock import iso
 from harken.effects import CouponChange, Effects
 from harken.gates.who import control_group
 from harken.inputs import Feedback, Redeem, WakeUp
-from harken.journeys.compile import LiveJourney, Node
+from harken.journeys.compile import LiveJourney, Node, done_as
 from harken.journeys.kinds import IssueCoupon
 from harken.journeys.steps import End, Go, Result, Take
 from harken.messages.pools import last_moment, over_at, values_of
@@ -125,7 +125,8 @@ def forget_code(run: Run, coupon: Coupon) -> None:
     if (run.event.answers.get(coupon.step) or {}).get("code") == coupon.code:
         del run.event.answers[coupon.step]
         run.event.coupon = "" if run.event.coupon == coupon.step else run.event.coupon
-        run.done = [one for one in run.done if one != f"{IssueCoupon.key} {coupon.step}"]
+        given = done_as(IssueCoupon.key, coupon.step)
+        run.done = [one for one in run.done if one != given]
 
 
 def hand_over(effects: Effects, restored: Profile, at: int) -> None:

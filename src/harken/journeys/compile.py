@@ -84,8 +84,13 @@ class Node(Struct, frozen=True, kw_only=True):
 
     @property
     def once(self) -> str:
-        """What stands in `Run.done` when a run has done it: its kind and id."""
-        return f"{self.step.key} {self.id}"
+        """What stands in `Run.done` when a run has done it."""
+        return done_as(self.step.key, self.id)
+
+
+def done_as(kind: str, id: str) -> str:
+    """How a step stands in `Run.done`: of another kind, one of the same id is another step."""
+    return f"{kind} {id}"
 
 
 class Ending(Struct, frozen=True):
