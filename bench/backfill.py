@@ -1,16 +1,22 @@
 """A new windowed segment over a million customers, while mail goes out.
 
-    ./run bench backfill [--customers 1000000] [--events 10000000] [--mails 20000]
+    ./run bench backfill [--customers 1000000] [--events 10000000] [--piece 4000]
 
-A data folder is made with that many customers and their past in history. `harken serve` runs on it
-and sends a mail for each order to an SMTP sink; the floor is the rate of doing only that. Then a
-segment on a new trait ("viewed A three times within 30 days") is applied and mails are sent until
-it is `live`: the ratio says what the back-fill costs the sender. The time is from the apply until
-the segment says that it is `live`.
+Two `harken serve` run on equal data folders with that many customers and their past in history,
+and send a mail for each order to an SMTP sink. A segment on a new trait ("viewed A three times
+within 30 days") is applied to the one. Both send pieces of so many mails in turn, each while the
+other is frozen, so that they meet the machine as it is then, until the segment is `live`: the
+ratio of their rates says what the back-fill costs the sender. The time is what the one took from
+the apply until the segment says that it is `live`, without that in which it was frozen.
 """
 
 import argparse
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
 
 import duckdb
 
@@ -49,17 +55,20 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--customers", type=int, default=1_000_000)
     arguments.add_argument("--events", type=int, default=10_000_000)
-    arguments.add_argument("--mails", type=int, default=20_000)
+    arguments.add_argument("--piece", type=int, default=4_000)
     given = arguments.parse_args()
-    with scratch() as folder:
-        make(Settings(data=folder), given.customers, given.events)
-        with Sink() as sink:
-            environment = {"HARKEN_SMTP_URL": f"smtp://127.0.0.1:{sink.port}"}
-            with Running(folder, **environment) as harken:
-                measure(harken, sink, given.customers, given.mails)
+    with scratch() as folder, Sink() as sink, ExitStack() as ending:
+        make(Settings(data=folder / "alone"), given.customers, given.events)
+        shutil.copytree(folder / "alone", folder / "filling")
+        alone, filling = [
+            ending.enter_context(Sending(folder / name, sink, given.piece))
+            for name in ("alone", "filling")
+        ]
+        measure(alone, filling, given.customers)
 
 
 def make(settings: Settings, customers: int, events: int) -> None:
+    settings.data.mkdir()
     store = SqliteStore(settings.state, cache_mib=64)
     for start in range(0, customers, 20_000):
         store.commit(batch([customer(n) for n in range(start, min(start + 20_000, customers))]))
@@ -74,39 +83,80 @@ def make(settings: Settings, customers: int, events: int) -> None:
         history.execute(PEOPLE, [SystemClock().now() - DAY])
 
 
-def measure(harken: Running, sink: Sink, customers: int, mails: int) -> None:
-    journeys = {"mail": mail_journey("Order Completed")}
-    harken.apply(journeys, workspace(sink, signed=False))
-    floors = [rate(harken, sink, 0, mails)]
-    began = time.perf_counter()
-    harken.apply(journeys, workspace(sink, signed=False), {"keen": RULE})
-    during, filled, sent = 0.0, 0.0, mails
-    rates = []
-    while not filled:
-        rates.append(rate(harken, sink, sent, mails // 4))
-        sent += mails // 4
-        if harken.api.get("/api/v1/segments/keen").json()["state"] == "live":
-            filled = time.perf_counter() - began
-    during = len(rates) / sum(1 / one for one in rates)
-    # Neighbours come and go: the floor is taken on both sides.
-    floors.append(rate(harken, sink, sent, mails))
-    floor = 2 / sum(1 / one for one in floors)
-    members = harken.api.get("/api/v1/segments/keen").json()["count"]
+class Sending:
+    """A Harken that mails, frozen but for the `with` of its turns."""
+
+    def __init__(self, folder: Path, sink: Sink, piece: int) -> None:
+        self._running = Running(folder, HARKEN_SMTP_URL=f"smtp://127.0.0.1:{sink.port}")
+        self._sink, self._piece = sink, piece
+        self._sent = 0
+        self.taken: list[float] = []
+        """Seconds of each piece."""
+
+    def __enter__(self) -> Self:
+        self._running.__enter__()
+        self.apply({})
+        # The first mails find everything cold.
+        self.send()
+        self.taken.clear()
+        self._running.freeze()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._running.thaw()
+        self._running.__exit__(*fault)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._running.thaw()
+        yield
+        self._running.freeze()
+
+    def apply(self, segments: dict[str, dict[str, Any]]) -> None:
+        journeys = {"mail": mail_journey("Order Completed")}
+        self._running.apply(journeys, workspace(self._sink, signed=False), segments)
+
+    def send(self) -> None:
+        """A piece of the mails, from the first order to the last mail accepted."""
+        before, began = self._sink.count(), time.perf_counter()
+        for first in range(self._sent, self._sent + self._piece, BATCH):
+            some = range(first, min(first + BATCH, self._sent + self._piece))
+            self._running.send([order(number) for number in some])
+        wait_for(self._sink, before + self._piece)
+        self._sent += self._piece
+        self.taken.append(time.perf_counter() - began)
+
+    def rate(self) -> float:
+        """Mails a second."""
+        return self._piece * len(self.taken) / sum(self.taken)
+
+    def segment(self) -> dict[str, Any]:
+        answer = self._running.api.get("/api/v1/segments/keen")
+        return dict(answer.raise_for_status().json())
+
+
+def measure(alone: Sending, filling: Sending, customers: int) -> None:
+    took = 0.0
+    with filling.turn():
+        began = time.perf_counter()
+        filling.apply({"keen": RULE})
+        took += time.perf_counter() - began
+    live = False
+    while not live:
+        with alone.turn():
+            alone.send()
+        with filling.turn():
+            began = time.perf_counter()
+            filling.send()
+            keen = filling.segment()
+            live = keen["state"] == "live"
+            took += time.perf_counter() - began
     print(
-        f"back-fill of {customers:,} customers ({members:,} members): {filled:.0f} s while sending"
-        f" {during:,.0f} mails/s; floor without it {floor:,.0f}/s; ratio {during / floor:.2f}",
+        f"back-fill of {customers:,} customers ({keen['count']:,} members): {took:.0f} s while"
+        f" sending {filling.rate():,.0f} mails/s; floor without it {alone.rate():,.0f}/s;"
+        f" ratio {filling.rate() / alone.rate():.2f}",
         flush=True,
     )
-
-
-def rate(harken: Running, sink: Sink, start: int, mails: int) -> float:
-    """Mails a second, from the first order to the last mail accepted."""
-    before = sink.count()
-    began = time.perf_counter()
-    for first in range(start, start + mails, BATCH):
-        harken.send([order(number) for number in range(first, min(first + BATCH, start + mails))])
-    wait_for(sink, before + mails)
-    return mails / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

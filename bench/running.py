@@ -105,15 +105,27 @@ class Running:
         """The process that started all others."""
         return self._process.pid
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are, until `thaw`."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
     def memory(self) -> dict[str, float]:
         """Resident MB by process, and what they hold together (shared pages once)."""
-        parent = psutil.Process(self._process.pid)
         sizes: dict[str, float] = {}
         total = 0.0
-        for process in (parent, *parent.children(recursive=True)):
+        for process in self._processes():
             sizes[called(process)] = process.memory_info().rss / 1e6
             total += process.memory_full_info().pss / 1e6
         return {**sizes, "resident (PSS) together": total}
+
+    def _processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children(recursive=True)]
 
 
 def mail_journey(event: str) -> dict[str, Any]:
