@@ -147,10 +147,13 @@ def _event(handling: Handling, record: Record) -> None:
             imported=record.imported,
         )
     )
-    late = received_at - trigger.at > definitions.workspace.late_after
-    handling.past = late or record.imported
+    late_after = definitions.workspace.late_after
+    late = received_at - trigger.at > late_after
     if record.imported:
+        handling.past = ("imported", {})
         return
+    if late:
+        handling.past = ("late", {"at": trigger.at, "late_after": int(late_after)})
     if trigger.name[0] == "$":
         # An `identify` starts nothing, but what it states may make `exit_when` true.
         handling.show(trigger)
@@ -158,7 +161,7 @@ def _event(handling: Handling, record: Record) -> None:
     if not late:
         handling.follow_session(trigger)
     redeem_by_event(handling, trigger)
-    handling.react(trigger, late=late)
+    handling.react(trigger)
 
 
 class Facts(NamedTuple):

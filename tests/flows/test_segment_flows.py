@@ -72,6 +72,32 @@ def test_entering_starts_a_journey(shop: Shop) -> None:
     assert shop.subjects() == ["Hello"]
 
 
+def test_whom_the_past_brings_in_starts_no_journey(shop: Shop) -> None:
+    """Else an import of years would write to all who were ever keen."""
+    shop.apply(segments={"keen": "{did: Product Viewed}"}, welcome=WELCOME)
+    for user in ("imported", "late", "now"):
+        shop.identify(user, email=f"{user}@shop.example")
+    shop.call("track", imported=True, userId="imported", event="Product Viewed")
+    shop.track("late", "Product Viewed", ago="25h")
+    shop.track("now", "Product Viewed", ago="23h")
+    for user, reason in (("imported", "imported"), ("late", "late")):
+        assert shop.segments(user) == ["keen"]
+        assert shop.profile(user).events["$segment_entered"].count == 1
+        assert shop.said(user, "welcome") == [f"not_entered {reason}"]
+    assert "it had happened at" in shop.story("late", "welcome")
+    assert [mail.to for mail in shop.mails()] == ["now@shop.example"]
+
+
+def test_whom_an_imported_fact_brings_in_starts_no_journey(shop: Shop) -> None:
+    shop.apply(segments={"keen": "{attribute: plan, equals: gold}"}, welcome=WELCOME)
+    shop.call("identify", imported=True, userId="u", traits={"email": "u@x.kr", "plan": "gold"})
+    assert shop.segments("u") == ["keen"]
+    assert shop.mails() == []
+    shop.identify("u", plan="free")
+    shop.identify("u", plan="gold")
+    assert len(shop.mails()) == 1
+
+
 def test_why_speaks_of_the_journeys_own_segment_alone(shop: Shop) -> None:
     shop.apply(segments={"keen": THRICE, "anyone": "{did: Product Viewed}"}, welcome=WELCOME)
     look(shop)

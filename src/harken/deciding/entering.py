@@ -35,15 +35,16 @@ def enter(
     journey: LiveJourney,
     event: Trigger,
     *,
-    late: bool = False,
+    past: Refusal | None = None,
     control: str = "",
 ) -> str:
     """Begin a run of the journey because of the event, or note why not: `entered` or the reason.
 
-    `control` names the experiment in whose control group the run is from the start.
+    `past` is why the event starts none, when it is of the past. `control` names the experiment in
+    whose control group the run is from the start.
     """
     key = journey.key_of(event.properties)
-    refusal = _refusal(handling, journey, event, key, late)
+    refusal = _refusal(handling, journey, event, key, past)
     if refusal is not None or key is None:
         return refuse(handling, journey, event, *(refusal or ("no_key", {})))
     profile = handling.profile
@@ -166,7 +167,11 @@ def _note(
 
 
 def _refusal(
-    handling: Handling, journey: LiveJourney, event: Trigger, key: str | None, late: bool
+    handling: Handling,
+    journey: LiveJourney,
+    event: Trigger,
+    key: str | None,
+    past: Refusal | None,
 ) -> Refusal | None:
     """Why the event does not start the journey, or None."""
     entry, profile = journey.source.entry, handling.profile
@@ -174,8 +179,8 @@ def _refusal(
         return "archived", {}
     if journey.source.state == "paused":
         return "paused", {}
-    if late:
-        return "late", {"at": event.at, "received_at": handling.received_at}
+    if past is not None:
+        return past
     if journey.name in handling.definitions.unfilled(profile.id):
         return "warming", {}
     if journey.starts_at and handling.received_at < journey.starts_at:

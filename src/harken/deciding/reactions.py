@@ -10,7 +10,7 @@ from typing import Any
 from harken.clock import SECOND
 from harken.deciding.asking import ask
 from harken.deciding.calling import call
-from harken.deciding.entering import DEEPEST, enter, enter_other
+from harken.deciding.entering import DEEPEST, Refusal, enter, enter_other
 from harken.deciding.issuing import issue, let_go
 from harken.deciding.moving import move, note_done
 from harken.deciding.noticing import look_around
@@ -79,8 +79,9 @@ class Handling:
         """How far this input is from what the customer did: chains of our own events are cut."""
         self.touched: set[str] = set()
         """The attributes that have changed."""
-        self.past = False
-        """The input tells of the past: where the customer was then is no coming to a place."""
+        self.past: Refusal | None = None
+        """Why the input starts no journey, when it tells of the past. Nor does what follows from
+        it, and where the customer was then is no coming to a place."""
         self.asked: Group = {}
         """Segments to be looked at once the input is handled."""
 
@@ -197,7 +198,7 @@ class Handling:
                 return
             if "location" in self.touched:
                 self.touched.remove("location")
-                look_around(self, silent=self.past)
+                look_around(self, silent=self.past is not None)
             asked, self.asked = self.asked, {}
             if not asked:
                 return
@@ -287,13 +288,13 @@ class Handling:
 
     # -- reactions
 
-    def react(self, event: Trigger, *, late: bool = False) -> None:
+    def react(self, event: Trigger) -> None:
         """Let every run and every journey see the event."""
         self.show(event)
         for journey in self.definitions.entries.get(event.name, ()):
             # One that does not fit is no decision about the customer: see `reports.misses`.
             if journey.fits(event.properties):
-                enter(self, journey, event, late=late)
+                enter(self, journey, event, past=self.past)
 
     def show(self, event: Trigger) -> None:
         """Let every run in flight see the event."""
