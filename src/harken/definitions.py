@@ -135,7 +135,8 @@ class InForce:
         changed = {
             name
             for name, one in self.segments.sources.items()
-            if name not in old or old[name].rule != one.rule
+            # As they are written, for to Python `equals: true` equals `equals: 1`.
+            if name not in old or repr(old[name].rule) != repr(one.rule)
         }
         while True:
             more = {

@@ -56,6 +56,7 @@ from harken.inputs import (
 from harken.people import merge as merging
 from harken.people.address import found_dead
 from harken.people.apply import apply_event, marked_before, only_counts, seen_before
+from harken.people.attributes import changed
 from harken.people.consent import apply_consent
 from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
 
@@ -192,14 +193,9 @@ def _state_changes(handling: Handling, before: Facts) -> None:
         handling.state("user_id")
     if {device.token for device in profile.devices.values()} != tokens:
         handling.state("devices")
-    if profile.attributes != attributes or profile.learned != learned:
-        changed = {
-            name
-            for now, then in ((profile.attributes, attributes), (profile.learned, learned))
-            for name in now.keys() | then.keys()
-            if now.get(name) != then.get(name)
-        }
-        handling.state("location" if "location" in changed else "attributes", *changed)
+    names = changed(attributes, profile.attributes) | changed(learned, profile.learned)
+    if names:
+        handling.state("location" if "location" in names else "attributes", *names)
 
 
 def _fill(handling: Handling, fill: Fill) -> None:

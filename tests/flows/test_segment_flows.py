@@ -300,6 +300,28 @@ def test_a_changed_rule_is_asked_of_everybody(shop: Shop) -> None:
     assert shop.moves("u") == []
 
 
+def test_true_is_not_1_also_where_one_takes_the_place_of_the_other(shop: Shop) -> None:
+    flags = {
+        "vip": "{attribute: vip, equals: true}",
+        "inside": "{attribute: plan.paid, equals: true}",
+        "listed": "{attribute: tags, contains: true}",
+    }
+    shop.apply(segments=flags)
+    shop.identify("u", vip=1, plan={"paid": 1}, tags=[1])
+    assert shop.segments("u") == []
+    shop.identify("u", vip=True, plan={"paid": True}, tags=[True])
+    assert shop.segments("u") == ["inside", "listed", "vip"]
+    ((known,),) = shop.history.query("SELECT attributes.vip::JSON::VARCHAR FROM profiles")
+    assert known == "true"
+    shop.apply(segments=flags | {"vip": "{attribute: vip, equals: 1}"})
+    assert shop.segments("u") == ["inside", "listed"]
+    ends = "journey: ends\nentry: {event: Ended}\nsteps: [{update: {vip: 1}}]"
+    shop.apply(segments=flags, ends=ends)
+    assert shop.segments("u") == ["inside", "listed", "vip"]
+    shop.track("u", "Ended")
+    assert shop.segments("u") == ["inside", "listed"]
+
+
 def test_a_rule_that_comes_back_counts_nothing_twice(shop: Shop) -> None:
     shop.apply(segments={"keen": THRICE})
     look(shop, times=2)

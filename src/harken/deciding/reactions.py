@@ -54,6 +54,7 @@ from harken.journeys.steps import (
 )
 from harken.people import sessions
 from harken.people.apply import count_event, state_attributes
+from harken.people.attributes import changed
 from harken.people.place import ZONE_FACTS
 from harken.people.profile import Profile, Run, Trigger
 from harken.segments.members import Group, LiveSegment, moves
@@ -477,14 +478,10 @@ class Handling:
         profile = self.profile
         before = dict(profile.attributes)
         state_attributes(profile, updated(step.update, run, profile, self.now))
-        changed = {
-            name
-            for name in before.keys() | profile.attributes.keys()
-            if before.get(name) != profile.attributes.get(name)
-        }
-        if changed:
-            self.state("location" if "location" in changed else "attributes", *changed)
-            now = {name: profile.attributes.get(name) for name in sorted(changed)}
+        names = changed(before, profile.attributes)
+        if names:
+            self.state("location" if "location" in names else "attributes", *names)
+            now = {name: profile.attributes.get(name) for name in sorted(names)}
             self.record("$updated", now, at=self.now, journey=run.journey, step=node.id)
 
     def _end(self, run: Run, journey: LiveJourney, reason: str, facts: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 STANDARD = (
     "first_name", "last_name", "name", "email", "phone", "language", "locale", "country", "city",
     "timezone", "birthday", "gender", "created_at", "avatar",
@@ -26,6 +28,7 @@ _SPELLINGS = {name.replace("_", ""): name for name in STANDARD} | {
     "fullname": "name",
 }
 _known: dict[str, str] = {}
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def standard_name(key: str) -> str:
@@ -66,6 +69,22 @@ def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
             stated = _standard_value(name, address.get(name))
             if stated is not None and name not in attributes:
                 attributes[name] = stated
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> set[str]:
+    """The names of attributes that are not what they were."""
+    if _same(before, now):
+        return set()
+    return {
+        name for name in before.keys() | now.keys() if not _same(before.get(name), now.get(name))
+    }
+
+
+def _same(left: Any, right: Any) -> bool:
+    """To Python `true` equals 1, also deep inside; to rules it does not."""
+    if left is right:
+        return True
+    return bool(left == right) and (isinstance(left, str) or _encode(left) == _encode(right))
 
 
 def _standard_value(name: str, value: Any) -> Any:
