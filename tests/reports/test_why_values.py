@@ -15,6 +15,7 @@ from harken.segments.rules import Test as Rule
     [
         ("cart_value is at least 100", "250", 'cart_value was the text "250" (at least 100 was'),
         ("member is true", "true", 'member was the text "true" (true was asked)'),
+        ("brand is Han", "", 'brand was the text "" (Han was asked)'),
         ("zip is 7", 7, "zip was 7, which is no text"),
         ("cart_value is at least 100", "much", "cart_value was much (at least 100 was asked)"),
         ("cart_value is at least 100", 50, "cart_value was 50 (at least 100 was asked)"),
@@ -26,9 +27,15 @@ def test_a_text_is_told_from_what_it_looks_like(rule: str, value: Any, said: str
     [line] = ask([decided("not_entered", "where", facts=facts)]).story
     assert line.text.startswith(lead + said)
     for language in ("ko", "id"):
-        quoted = f'"{value}"' if value in ("250", "true") else str(value)
+        quoted = f'"{value}"' if value in ("250", "true", "") else str(value)
         [line] = ask([decided("not_entered", "where", facts=facts)], language=language).story
         assert f"{rule.partition(' is ')[0]} {quoted}" in line.text
+
+
+def test_of_an_event_what_it_left_empty_is_not_told() -> None:
+    facts = {"event": "Page Viewed", "properties": {"path": "/", "referrer": "", "search": ""}}
+    [line] = ask([decided("entered", "event", facts=facts)]).story
+    assert line.text == "They entered, because of the event Page Viewed with path /."
 
 
 def test_a_run_is_told_by_its_key() -> None:

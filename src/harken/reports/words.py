@@ -72,14 +72,18 @@ def value(found: Any) -> str:
     if isinstance(found, list | tuple):
         return shortened(", ".join(value(part) for part in found) or "nothing")
     if isinstance(found, dict):
-        return shortened(", ".join(f"{name} {value(part)}" for name, part in found.items()))
+        said = [f"{name} {value(part)}" for name, part in found.items() if part != ""]
+        return shortened(", ".join(said) or "nothing")
     return shortened(str(found))
 
 
 def apart(found: Any) -> str:
-    """A value, in quotes when it is a text that would be taken for a number, true or false."""
+    """A value, in quotes when it is a text that would be taken for a number, true, false or none
+    at all."""
     said = value(found)
     if isinstance(found, str):
+        if not found:
+            return '""'
         try:
             taken = msgspec.json.decode(found)
         except msgspec.DecodeError:
