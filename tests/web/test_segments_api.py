@@ -278,8 +278,9 @@ def test_a_segment_is_warming_until_every_past_was_looked_through(shop: Shop) ->
         (
             {"all": [{"event_property": "a", "equals": 1}]},
             "$.rule.all[0].event_property",
-            "no event",
+            "no triggering event",
         ),
+        ({"any": [{"in_segment": "buyers"}] * 1_001}, "$.rule", "more than 1000 conditions"),
         ({"in_segment": "buyer"}, "$.rule.in_segment", "did you mean `buyers`?"),
         ({"any": [{"did": "A", "within": "soon"}]}, "$.rule.any[0].within", "duration"),
     ],

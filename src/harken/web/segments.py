@@ -18,15 +18,15 @@ from msgspec import Struct
 
 from harken.errors import BadDefinition, BadInput, Fault
 from harken.files.reader import read
-from harken.files.words import did_you_mean
 from harken.history.base import QUERY_LIMIT, Row
 from harken.logs import structlog
 from harken.loops.backfill import NOTE
 from harken.segments import questions
+from harken.segments.check import event_faults, rule_faults
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
-from harken.segments.rules import All, AnswerIs, Any_, EventProperty, InSegment, Rule
+from harken.segments.rules import All, Any_, Rule
 from harken.segments.sql import compile_members
 from harken.segments.sql_writing import Asked, Statement, careful
 from harken.segments.words import describe
@@ -34,7 +34,6 @@ from harken.web import lists
 from harken.web.catchup import caught_up
 from harken.web.names import Names
 from harken.web.problems import not_there
-from harken.web.rules import parts
 
 if TYPE_CHECKING:
     from harken.running.services import Services
@@ -142,19 +141,8 @@ class Segments:
         if isinstance(raw, str):
             return self.get(raw).rule
         rule: Rule = read(raw, Rule, path=path)
-        known = self.all()
-        faults = []
-        for place, one in parts(rule, path):
-            if isinstance(one, EventProperty):
-                problem = "no event triggers this; ask `did` with `where` what customers did"
-                faults.append(Fault(f"{place}.event_property", problem))
-            elif isinstance(one, AnswerIs):
-                problem = "only a step of a journey knows what earlier steps learned"
-                faults.append(Fault(f"{place}.answer", problem))
-            elif isinstance(one, InSegment) and one.in_segment not in known:
-                hint = did_you_mean(one.in_segment, known)
-                problem = f"there is no segment `{one.in_segment}`{hint}"
-                faults.append(Fault(f"{place}.in_segment", problem))
+        faults = rule_faults(rule, path, self._rules())
+        faults += event_faults(rule, path, "a question about everybody")
         if faults:
             raise BadDefinition(faults)
         return rule
@@ -275,8 +263,7 @@ class Segments:
 
     def traits(self) -> Traits:
         """What rules about one document need to know of everything else."""
-        rules = {name: segment.rule for name, segment in self.all().items()}
-        return Traits(rules, self._zone())
+        return Traits(self._rules(), self._zone())
 
     def has(self, rule: Rule, profile_id: int) -> bool:
         """Whether history says that the rule holds for the customer."""
@@ -293,9 +280,8 @@ class Segments:
     # -- how it is asked
 
     def _asked(self, now: int | None = None) -> Asked:
-        rules = {name: segment.rule for name, segment in self.all().items()}
         at = self._services.clock.now() if now is None else now
-        return Asked(now=at, zone=self._zone(), segments=rules)
+        return Asked(now=at, zone=self._zone(), segments=self._rules())
 
     def _ask(
         self,
@@ -309,6 +295,9 @@ class Segments:
             caught_up(self._services, patience)
         query = partial(self._services.history.query, limit=limit)
         return questions.ask(query, self._asked(now), write)
+
+    def _rules(self) -> dict[str, Rule]:
+        return {name: segment.rule for name, segment in self.all().items()}
 
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self._services.in_force.workspace.timezone)
