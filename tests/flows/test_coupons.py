@@ -182,6 +182,12 @@ def test_a_code_comes_back_when_its_message_failed(
     imported.feedback(imported.id("mina"), mail.id, outcome, hard=hard)
     assert state(imported, "G-1") == ("free" if released else "issued")
     assert len(imported.properties("mina", "$coupon_released")) == released
+    told = [one.text for one in imported.why("mina").story if "taken back" in one.text]
+    said = f"The coupon G-1 of gift was taken back from them, because the message {outcome}."
+    assert told == ([said] if released else [])
+    for language, word in (("ko", "회수했습니다"), ("id", "ditarik kembali")):
+        story = imported.why("mina", language=language).story
+        assert sum(word in one.text for one in story) == released
     imported.track("joon", "Go")
     assert codes(imported, "joon") == (["G-1"] if released else [])
     assert imported.harken.store.coupons.counts()["gift"].released == released
@@ -219,6 +225,9 @@ def test_a_code_that_no_message_told_comes_back_with_the_end_of_the_run(shop: Sh
     shop.track("nobody", "Go")
     assert state(shop, "G-1") == "free"
     assert shop.properties("nobody", "$coupon_released")[0]["why"] == "no message showed it"
+    told = shop.why("nobody")
+    assert told.answer.endswith("no e-mail address of theirs is known.")
+    assert any(one.text.endswith("from them, because no message showed it.") for one in told.story)
 
 
 def test_a_coupon_that_no_message_is_to_tell_is_kept(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harken.clock import iso
-from harken.effects import CouponChange, Effects
+from harken.effects import CouponChange, Decision, Effects
 from harken.gates.who import control_group
 from harken.inputs import Feedback, Redeem, WakeUp
 from harken.journeys.compile import LiveJourney, Node, done_as
@@ -108,15 +108,30 @@ def came_to_nothing(handling: Handling, feedback: Feedback) -> None:
         if feedback.message in coupon.shown:
             coupon.shown.remove(feedback.message)
             if not coupon.shown:
-                release(handling, coupon, feedback.at, f"the message {feedback.what}")
+                why = f"the message {feedback.what}"
+                release(handling, coupon, feedback.at, why, feedback.message)
 
 
-def release(handling: Handling, coupon: Coupon, at: int, why: str) -> None:
+def release(handling: Handling, coupon: Coupon, at: int, why: str, message: str = "") -> None:
     """Take a coupon back: an imported code is free again, a minted one is void."""
     _end(handling, coupon, "released", at)
     run = handling.profile.runs.get(coupon.run)
     if run is not None:
         forget_code(run, coupon)
+    handling.effects.decisions.append(
+        Decision(
+            at=at,
+            profile_id=handling.profile.id,
+            journey=coupon.journey,
+            revision=run.revision if run is not None else 0,
+            run=coupon.run,
+            outcome="took",
+            reason="coupon",
+            step=coupon.step,
+            message=message,
+            facts={"way": "released", "pool": coupon.pool, "code": coupon.code, "said": why},
+        )
+    )
     _tell(handling, coupon, "released", at, why=why)
 
 

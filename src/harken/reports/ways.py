@@ -130,6 +130,9 @@ def took(decision: Decision, words: Words) -> str:
         text = f"at {decision.step} they were given the coupon {facts['code']} of {facts['pool']}"
         ends = facts.get("expires_at")
         return f"{text}, good until {words.moment(ends, decision.at)}" if ends else text
+    if key == "coupon" and way == "released":
+        coupon = f"the coupon {facts['code']} of {facts['pool']}"
+        return f"{coupon} was taken back from them, because {said}"
     if key == "wait_for":
         because = f"because {said}" if said else "because nothing that it waits for came in time"
         if event := facts.get("event"):

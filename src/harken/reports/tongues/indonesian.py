@@ -72,6 +72,7 @@ SENTENCES = {
     "took.timeout": "Di {step} diambil jalan {way}, karena yang ditunggu tidak datang tepat waktu.",
     "took.split": "Percobaan {step} menempatkan pelanggan di {way}.",
     "took.coupon": "Di {step} diberikan kupon {code} dari {pool}[, berlaku sampai {expires_at}].",
+    "took.released": "Kupon {code} dari {pool} ditarik kembali.",
     "took.moved": "Perjalanan dipindahkan dari revisi {from} ke {to}.",
     "took.done_already": "{step} dilewati, karena sudah terjadi sebelum perjalanan dipindahkan.",
     "took.best_hour": "Di {step} ditunggu jam terbaik pelanggan ({best})[, {until}].",

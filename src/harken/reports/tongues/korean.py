@@ -75,6 +75,7 @@ SENTENCES = {
     "took.timeout": "{step}에서 기다리던 일이 제때 일어나지 않아 {way} 갈래로 갔습니다.",
     "took.split": "실험 {step}에서 {way} 집단에 배정되었습니다.",
     "took.coupon": "{step}에서 {pool} 쿠폰을 받았습니다: {code}[ ({expires_at}까지)].",
+    "took.released": "{pool} 쿠폰을 회수했습니다: {code}.",
     "took.moved": "진행 중인 여정이 {from}판에서 {to}판으로 옮겨졌습니다.",
     "took.done_already": "여정이 옮겨지기 전에 이미 이루어진 {step} 단계는 건너뛰었습니다.",
     "took.best_hour": "{step}에서 가장 잘 읽는 시각({best})[ {until}]까지 기다립니다.",

@@ -150,7 +150,7 @@ def _way_key(decision: Decision) -> str:
     if reason == "wait_for":
         return "took.wait_for" if facts.get("event") or facts.get("said") else "took.timeout"
     if reason == "coupon":
-        return "took.coupon" if facts.get("way") == "issued" else "took"
+        return {"issued": "took.coupon", "released": "took.released"}.get(facts["way"], "took")
     return f"took.{reason}" if reason in ALONE else "took"
 
 
