@@ -82,6 +82,7 @@ def test_what_is_right_becomes_its_type(value: object, type_: Any, typed: object
 
 SOME_RULE = describe(Rule).removeprefix("a mapping with ")
 WAYS_IN = describe(Entry).removeprefix("a mapping with ")
+A_SCALAR = "text or a whole number or a number or `true` or `false`"
 FEW_COMPARISONS = "`equals`, `not_equals`, `in`, `not_in`, `contains`, `gt` ... or `exists`"
 NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d12h"
 
@@ -115,6 +116,9 @@ NO_DURATION = "write a duration as a number and a unit (s, m, h, d, w): 30m, 1d1
         ({"a": {}}, Where, f"$.a: needs a comparison: {FEW_COMPARISONS}"),
         ({"a": None}, Where, "$.a: is empty; write a value, comparisons, or {exists: false}"),
         ({"a": []}, Where, "$.a.in: the list is empty; name at least one value"),
+        ({"a": ["x", None]}, Where, f"$.a[1]: is empty; must be {A_SCALAR}"),
+        ({"a": {"not_in": [None]}}, Where, f"$.a.not_in[0]: is empty; must be {A_SCALAR}"),
+        ({"a": {"contains": None}}, Where, f"$.a.contains: is empty; must be {A_SCALAR}"),
         ({"a": {"between": [1]}}, Where,
          "$.a.between: needs two numbers, lowest first; it has 1"),
         ({"a": {"between": [5, 1]}}, Where, "$.a.between: the lowest comes first: [1, 5]"),

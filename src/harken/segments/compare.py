@@ -145,7 +145,7 @@ def _comparisons(test: Test) -> Iterable[Passes]:
         yield _some(test.some)
 
 
-def _equals(wanted: Scalar) -> Passes:
+def _equals(wanted: Scalar | None) -> Passes:
     if wanted is None:
         return lambda value: value is UNSET
     if isinstance(wanted, str):
@@ -178,8 +178,6 @@ def _one_of(choices: list[Scalar]) -> Passes:
 
 
 def _contains(wanted: Scalar) -> Passes:
-    if wanted is None:
-        return lambda value: False
     same = _equals(wanted)
 
     def passes(value: Any) -> bool:

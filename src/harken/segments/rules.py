@@ -24,17 +24,18 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from harken.values import Duration, Name, ZoneName
 
-Scalar = str | int | float | bool | None
+Scalar = str | int | float | bool
 
 
 class Test(Struct, frozen=True, omit_defaults=True):
     """Comparisons of one value; all that are given must hold.
 
-    A missing value matches only `exists: false`. `before` and `after` take an ISO date or time.
+    A missing value matches only `exists: false` and `equals: null`. `before` and `after` take an
+    ISO date or time.
     """
 
-    equals: Scalar | UnsetType = UNSET
-    not_equals: Scalar | UnsetType = UNSET
+    equals: Scalar | UnsetType | None = UNSET
+    not_equals: Scalar | UnsetType | None = UNSET
     in_: list[Scalar] | UnsetType = field(name="in", default=UNSET)
     not_in: list[Scalar] | UnsetType = UNSET
     contains: Scalar | UnsetType = UNSET

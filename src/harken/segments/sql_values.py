@@ -92,7 +92,7 @@ def _bounds(test: Test) -> Iterator[tuple[str, float]]:
         yield "<=", test.between[1]
 
 
-def _equals(wanted: Scalar, place: Place, writing: Writing) -> str:
+def _equals(wanted: Scalar | None, place: Place, writing: Writing) -> str:
     if wanted is None:
         return f"NOT {writing.dialect.exists(place)}"
     return _one_of([wanted], place, writing)
@@ -118,8 +118,6 @@ def _one_of(choices: list[Scalar], place: Place, writing: Writing) -> str:
 
 
 def _contains(wanted: Scalar, place: Place, writing: Writing) -> str:
-    if wanted is None:
-        return constant(False)
     dialect, variable = writing.dialect, writing.name()
     same = _one_of([wanted], dialect.element(variable), writing)
     found = dialect.any_element(place, variable, sure(same))
