@@ -18,7 +18,7 @@ CODE = ("src", "tests", "bench", "examples")
 # The way of an event, as docs and folders tell it. A module imports from its own row and from the
 # rows above it, never from below; within a row of several names, freely.
 SENTENCE = (
-    ("base", "errors clock ids values numeric decoding metrics lean logs"),
+    ("base", "errors clock ids values numeric decoding metrics lean logs wal"),
     ("the machine", "config outside.client outside.network running.bell running.folder"),
     ("what is known, and what can happen", "people.profile inputs effects"),
     ("definitions", "segments.rules segments.model channels.table"),

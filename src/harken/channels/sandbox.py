@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from harken import wal
 from harken.channels.base import Outcome
 from harken.clock import Clock
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from harken.channels.dkim import Signer
     from harken.channels.smtp import Letter
 
-BUSY_TIMEOUT = 30.0
 SANDBOX_URL = "sandbox:"
 """The URL of a transport that keeps mail here."""
 
@@ -72,14 +72,14 @@ class SandboxMail(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Sandbox:
-    """The table of kept mail, in the file of the state database. Shared by threads."""
+    """The table of kept mail, in a file of its own. Shared by threads."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
+            path, timeout=wal.SECONDS, check_same_thread=False, isolation_level=None
         )
-        self._db.execute("PRAGMA journal_mode=WAL")
+        wal.switch_to(self._db)
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
         columns = [row[1] for row in self._db.execute("PRAGMA table_info(sandbox_mail)")]

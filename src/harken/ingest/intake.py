@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harken import wal
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intake (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
@@ -38,7 +40,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open `intake.db`, with its tables. The caller keeps it to one thread at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
+    wal.switch_to(db)
     db.execute("PRAGMA synchronous=NORMAL")
     db.executescript(_SCHEMA)
     return db

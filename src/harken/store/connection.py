@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from harken import wal
 from harken.errors import Unavailable
 
 AT_ONCE = 500
@@ -41,9 +42,9 @@ class Database:
         if found is None:
             # A connection is used by its own thread alone, but closed by whoever closes the store.
             found = sqlite3.connect(
-                self.path, timeout=30, isolation_level=None, check_same_thread=False
+                self.path, timeout=wal.SECONDS, isolation_level=None, check_same_thread=False
             )
-            found.execute("PRAGMA journal_mode = WAL")
+            wal.switch_to(found)
             found.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
             found.execute(f"PRAGMA cache_size = -{self._cache_mib * 1024}")
             found.execute("PRAGMA temp_store = MEMORY")
