@@ -19,7 +19,6 @@ from harken.people.traits import (
     make_trait,
     merge_states,
     millionths,
-    subtract_states,
     trait_id,
 )
 from harken.segments.rules import CalendarDays, Test
@@ -28,7 +27,7 @@ from harken.values import Duration
 NOW = 1_772_445_600_000
 KINDS: tuple[Kind, ...] = (
     "count", "times", "first", "last", "total", "min", "max", "values", "amounts", "seen",
-    "messages",
+    "items", "messages",
 )  # fmt: skip
 
 scalars = st.one_of(
@@ -52,7 +51,8 @@ happened = st.lists(
 
 
 def trait(kind: Kind, **more: Any) -> Trait:
-    return make_trait(kind, ("$message_sent", "$message_opened"), path="v", **more)
+    path = "none[].message" if kind == "items" else "v"
+    return make_trait(kind, ("$message_sent", "$message_opened"), path=path, **more)
 
 
 def state(of: Trait, events: list[Trigger], now: int = NOW) -> Any:
@@ -92,7 +92,7 @@ def test_merging_is_associative_and_commutative_and_none_is_nothing(
     assert of.merge(of.merge(a, b), c) == state(of, one + two + three)
 
 
-@pytest.mark.parametrize("kind", ["times", "values", "amounts", "seen", "messages"])
+@pytest.mark.parametrize("kind", ["times", "values", "amounts", "seen", "items", "messages"])
 @settings(max_examples=5, deadline=None)
 @given(happened, happened, happened)
 def test_the_laws_hold_beyond_what_is_kept(
@@ -121,33 +121,6 @@ def test_the_order_in_which_events_are_told_does_not_matter(
 def test_states_are_plain_messagepack(kind: Kind, events: list[Trigger]) -> None:
     found = state(trait(kind), events)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found)) == found
-
-
-@pytest.mark.parametrize("kind", ["count", "times", "total", "amounts", "seen"])
-@settings(max_examples=100, deadline=None)
-@given(happened, happened)
-def test_what_was_merged_can_be_taken_away(
-    kind: Kind, mine: list[Trigger], theirs: list[Trigger]
-) -> None:
-    of = trait(kind)
-    whole, part = state(of, mine + theirs), state(of, theirs)
-    assert subtract_states(of.id, whole, part) == state(of, mine)
-
-
-@pytest.mark.parametrize("kind", ["first", "last", "min", "max", "values"])
-def test_what_cannot_be_taken_away_stays(kind: Kind) -> None:
-    of = trait(kind)
-    theirs = [Trigger(name="Go", at=1, properties={"v": 1})]
-    whole = state(of, [Trigger(name="Go", at=5, properties={"v": 5}), *theirs])
-    assert subtract_states(of.id, whole, state(of, theirs)) == whole
-
-
-def test_messages_of_the_other_side_go_with_it() -> None:
-    whole = {"sent": {"a": 1, "b": 2}, "told": {"a": 3}}
-    part = {"sent": {"a": 1}, "told": {"a": 3}}
-    left = {"sent": {"b": 2}, "told": {}}
-    assert subtract_states("messages-x", whole, part) == left
-    assert subtract_states("messages-x", part, part) is None
 
 
 SAMPLE = [
@@ -328,4 +301,3 @@ def test_ids_tell_definitions_apart() -> None:
 
 def test_states_of_kinds_unknown_stay_as_they_are() -> None:
     assert merge_states("old", [1], [2]) == [1]
-    assert subtract_states("old", [1], [1]) == [1]

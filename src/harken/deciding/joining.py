@@ -97,8 +97,6 @@ def part(handling: Handling, tombstone: Profile, command: Unmerge, at: int) -> N
         await_dates(effects, profile, handling.definitions, handling.upto, before=dates)
     restored.session = None
     restored.segments_due = 0
-    # A first or last time cannot be subtracted: history counts for both again.
-    survivor.traits, restored.traits = {}, {}
     effects.recount = (survivor.id, restored.id)
     handling.state("merged")
     effects.others.append(restored)

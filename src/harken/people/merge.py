@@ -18,7 +18,7 @@ from harken.people.profile import (
     Tombstone,
 )
 from harken.people.sessions import MOST_PRODUCTS
-from harken.people.traits import merge_states, subtract_states
+from harken.people.traits import merge_states
 
 ALIAS = "alias"
 """`Merge.how` of those that an `alias` leads to."""
@@ -112,10 +112,8 @@ def unmerge(
     _unmerge_consent(survivor, before, restored, grave.at)
     for name, stat in restored.events.items():
         _subtract(survivor, name, stat, before.events.get(name), since.get(name))
-    for id, theirs in restored.traits.items():
-        left = subtract_states(id, survivor.traits.pop(id, None), theirs)
-        if left is not None:
-            survivor.traits[id] = left
+    # A first or last time cannot be subtracted: history counts for both again.
+    survivor.traits, restored.traits = {}, {}
     for name in restored.lists.keys() - before.lists.keys():
         survivor.lists.pop(name, None)
     # What was redeemed or has expired since the merge stays so; what a run gave since goes with it.

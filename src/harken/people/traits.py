@@ -154,15 +154,6 @@ def merge_states(id: str, left: Any, right: Any) -> Any:
     return merge(left, right) if merge else left
 
 
-def subtract_states(id: str, whole: Any, part: Any) -> Any:
-    """`whole` without what `part` brought; None when nothing is left. Best effort: of first, last,
-    min, max and values, what the part changed cannot be told any more, and stays."""
-    if whole is None or part is None:
-        return whole
-    subtract = _SUBTRACT.get(id.partition("-")[0])
-    return subtract(whole, part) if subtract else whole
-
-
 def millionths(value: Any) -> int | None:
     """A number in whole millionths, to the nearest, halves up; None of what does not count."""
     if type(value) not in NUMBERS:
@@ -395,28 +386,6 @@ def _newest(left: dict[str, int], right: dict[str, int], kept: int) -> dict[str,
     return dict(ordered[-kept:])
 
 
-def _subtract_total(whole: list[Any], part: list[Any]) -> list[Any] | None:
-    count = whole[0] - part[0]
-    return [count, fitting(int(whole[1]) - int(part[1]))] if count > 0 else None
-
-
-def _subtract_list(whole: list[Any], part: list[Any]) -> list[Any] | None:
-    left = list(whole)
-    for one in part:
-        place = bisect_left(left, one)
-        if place < len(left) and left[place] == one:
-            del left[place]
-    return left or None
-
-
-def _subtract_messages(whole: Any, part: Any) -> Any:
-    left = {
-        name: {message: at for message, at in whole[name].items() if message not in part[name]}
-        for name in ("sent", "told")
-    }
-    return left if left["sent"] or left["told"] else None
-
-
 _MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "count": lambda left, right: left + right,
     "times": _merge_times,
@@ -430,12 +399,4 @@ _MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "seen": _merge_times,
     "items": _merge_items,
     "messages": _merge_messages,
-}
-_SUBTRACT: dict[str, Callable[[Any, Any], Any]] = {
-    "count": lambda whole, part: whole - part if whole > part else None,
-    "times": _subtract_list,
-    "total": _subtract_total,
-    "amounts": _subtract_list,
-    "seen": _subtract_list,
-    "messages": _subtract_messages,
 }
