@@ -1,10 +1,13 @@
 """Uploaded lists: a file becomes who stands on the list, and makes no customers."""
 
+import threading
 from typing import Any
 
 import httpx
 import pytest
 from web_kit import PROJECT, Shop
+
+from harken.inputs import Listed
 
 
 def upload(shop: Shop, text: str | bytes, name: str = "guests") -> httpx.Response:
@@ -87,6 +90,27 @@ def test_a_file_that_cannot_be_read_is_refused(guests: Shop, body: bytes, says: 
 )
 def test_files_of_spreadsheets_are_read(guests: Shop, text: str) -> None:
     assert upload(guests, text).json()["members"] == 1
+
+
+def test_a_count_waits_until_history_has_what_the_engine_handled(guests: Shop) -> None:
+    upload(guests, "user_id\nu1\n")
+    second = int(guests.get("/people/u2")["profile_id"])
+    guests.services.collector.append_commands([(second, Listed("guests", True))]).result(10)
+    while guests.harken.engine.turn():
+        pass
+    late = threading.Timer(0.2, guests.harken.feeder.flush)
+    late.start()
+    assert guests.get("/lists/guests")["members"] == 2
+    late.join()
+
+
+def test_a_file_that_names_nobody_who_is_known_empties_no_list(guests: Shop) -> None:
+    upload(guests, "user_id\nu1\n")
+    answer = upload(guests, "user_id\n1001\n1002\n")
+    assert answer.status_code == 400
+    assert "line 2: 1001: no customer has this user id" in answer.json()["detail"]
+    assert on_list(guests, "u1")
+    assert upload(guests, "user_id\n").json()["removed"] == 1
 
 
 def test_who_was_joined_into_another_stands_there_as_the_other(guests: Shop) -> None:

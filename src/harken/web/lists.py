@@ -27,6 +27,8 @@ MOST_LISTS = 200
 LONGEST_ID = 300
 MOST_TOLD = 100
 """Refused lines that are told; the others are counted."""
+PATIENCE = 2.0
+"""Seconds that a count waits for history; then it is of what is there."""
 AT_ONCE = 5_000
 """Customers looked up, or exchanged, together."""
 COLUMN = "user_id"
@@ -88,6 +90,7 @@ def found(api: "Api", name: str) -> KeptList:
 
 def members(api: "Api") -> dict[str, int]:
     """How many customers stand on each list."""
+    caught_up(api.services, PATIENCE)
     return dict(api.services.history.query(HOW_MANY))
 
 
@@ -108,6 +111,13 @@ def replace(api: "Api", name: str, body: bytes, by: str) -> Upload:
         upload = Upload(members=0)
         api.settle()
         wanted = _customers(api, body, upload)
+        if upload.refused_lines and not wanted:
+            # Ids of another system, most likely: they must not empty a list.
+            first = upload.refused[0]
+            raise BadInput(
+                "the file names nobody who is known, so the list stays as it is;"
+                f" line {first.line}: {first.user_id}: {first.problem}"
+            )
         upload.members = len(wanted)
         _save(api, [*others, KeptList(name=name, uploaded_at=api.now, by=by)])
         _exchange(api, name, wanted, upload)
