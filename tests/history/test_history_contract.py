@@ -186,11 +186,11 @@ def test_a_merge_moves_the_past_and_can_be_undone(history: History) -> None:
     assert len(history.decisions(3, "cart")) == 1
     history.append([(2, encode_batch([event(3, 3, "d")], [], [Rekey(1, 3, undo=True)]))])
     assert history.query(NAMES) == [(1, "a"), (1, "b"), (3, "c"), (3, "d")]
-    history.restore(2)
+    history.append([(3, encode_batch([], [], [Rekey(2, 1, undo=True)]))])
     assert history.query(NAMES) == [(1, "a"), (2, "b"), (3, "c"), (3, "d")]
-    history.rekey(3, 2)
+    history.append([(4, encode_batch([], [], [Rekey(3, 2)]))])
     assert history.query(NAMES) == [(1, "a"), (2, "b"), (2, "c"), (2, "d")]
-    history.restore(3)
+    history.append([(5, encode_batch([], [], [Rekey(3, 2, undo=True)]))])
     assert history.query(NAMES) == [(1, "a"), (2, "b"), (3, "c"), (3, "d")]
 
 
@@ -209,7 +209,7 @@ def test_forgetting_erases_a_customer_and_who_was_joined_into_them(history: Hist
     assert history.query(NAMES) == [(3, "c")]
     assert history.decisions(1, "cart") == []
     history.append([(2, encode_batch([event(4, 1, "again")], []))])
-    history.forget(3)
+    history.append([(3, encode_batch([], [], forget=[3]))])
     assert history.query(NAMES) == [(1, "again")]
 
 

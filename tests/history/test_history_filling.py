@@ -68,8 +68,7 @@ def test_what_is_dropped_is_gone_and_may_be_prepared_anew(filled: History) -> No
 
 def test_the_forgotten_are_in_no_state(filled: History) -> None:
     filled.prepare_filling("counts", COUNTS, [1, "Product Viewed"])
-    filled.forget(1)
-    filled.append([(3, encode_batch([], [], forget=[2]))])
+    filled.append([(3, encode_batch([], [], forget=[1, 2]))])
     assert filled.filling(["counts"], 0, 9) == {}
 
 
@@ -119,7 +118,7 @@ QUICKER = SLOW.replace("30000", "3000")
 def test_who_is_forgotten_while_it_is_prepared_is_in_no_state(duck: DuckHistory) -> None:
     duck.append([(1, encode_batch([event(0, 1), event(1, 2)], []))])
     slow = Slow(duck, QUICKER)
-    duck.forget(1)
+    duck.append([(2, encode_batch([], [], forget=[1]))])
     assert slow.answer is None
     assert slow.end() == 1
     assert list(duck.filling(["slow"], 0, 9)) == [2]

@@ -144,8 +144,7 @@ def test_the_collector_leaves_out_who_is_absorbed_later_in_the_batch(history: Hi
 
 def test_who_is_forgotten_has_no_row(history: History) -> None:
     history.append([(1, encode_batch([], [], people=[stands(1), stands(2)]))])
-    history.append([(2, encode_batch([], [], forget=[1]))])
-    history.forget(2)
+    history.append([(2, encode_batch([], [], forget=[1, 2]))])
     assert history.query(WHO) == []
 
 

@@ -40,6 +40,8 @@ class History(Protocol):
     def append(self, batches: Batches, more: Callable[[int], Batches] = no_more) -> None:
         """Take batches durably and all or none.
 
+        A merge in them gives one customer's past to the other, an undone one gives it back, and of
+        who is forgotten every row is erased, in what was prepared too.
         A batch that was taken before (its number is not above the watermark) is left out, so a
         batch may be offered again after a crash. `more` is asked for those that follow a number,
         a few at a time, for as long as history wants to write them together with the first.
@@ -101,15 +103,6 @@ class History(Protocol):
 
     def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
         """A customer's latest events of one name, newest first."""
-
-    def rekey(self, absorbed: int, survivor: int) -> None:
-        """Give the past of `absorbed` to `survivor`, for a merge. Undone by `restore`."""
-
-    def restore(self, absorbed: int) -> None:
-        """Give back to `absorbed` what `rekey` took from it (and what it had absorbed itself)."""
-
-    def forget(self, profile_id: int) -> None:
-        """Erase every row of the customer, in what was prepared too."""
 
     def prune(self, before: int) -> int:
         """Erase rows that happened before this time; answers how many."""

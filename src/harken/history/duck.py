@@ -28,7 +28,6 @@ from harken.history.base import (
     no_more,
 )
 from harken.history.export import export
-from harken.history.rows import Rekey
 
 MINE = "profile_id IN (SELECT unnest($1::BIGINT[])) AND ts < $2"
 FLOOR = f"""
@@ -191,19 +190,6 @@ class DuckHistory(History):
 
     def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
         return [answers.event(row) for row in self._rows(OF_NAME, [profile_id, event_name, limit])]
-
-    def rekey(self, absorbed: int, survivor: int) -> None:
-        with self._transaction() as cursor:
-            duck_write.move(cursor, [Rekey(absorbed, survivor)])
-
-    def restore(self, absorbed: int) -> None:
-        with self._transaction() as cursor:
-            duck_write.restore(cursor, absorbed)
-
-    def forget(self, profile_id: int) -> None:
-        with self._transaction() as cursor:
-            self._note_forgotten([profile_id])
-            duck_write.forget(cursor, profile_id)
 
     def prune(self, before: int) -> int:
         with self._transaction() as cursor:
@@ -379,11 +365,6 @@ class DuckHistory(History):
                 self._broken = True
                 raise
 
-    def _note_forgotten(self, profile_ids: Sequence[int]) -> None:
-        """What is being prepared does not see who is forgotten now."""
-        if self._preparing is not None:
-            self._preparing.forgotten += profile_ids
-
     def _take(
         self, batches: Batches, more: Callable[[int], Batches], *, mend: bool = False
     ) -> None:
@@ -414,7 +395,9 @@ class DuckHistory(History):
     def _write(self, pages: Sequence[duck_write.NumberedPage], upto: int, before: int = 0) -> None:
         """Write pages within the transaction, but for the events taken before."""
         self._appended, self._reached = monotonic(), upto
-        self._note_forgotten([id for _, page in pages for id in page.forget])
+        if (preparing := self._preparing) is not None:
+            # It does not see who is forgotten now.
+            preparing.forgotten += [id for _, page in pages for id in page.forget]
         duck_write.take(self._writer, pages, before)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:

@@ -176,15 +176,6 @@ class RemoteHistory(History):
     def latest(self, profile_id: int, event_name: str, limit: int) -> list[Happening]:
         return self._ask("latest", [profile_id, event_name, limit], list[Happening])
 
-    def rekey(self, absorbed: int, survivor: int) -> None:
-        self._ask("rekey", [absorbed, survivor], type(None))
-
-    def restore(self, absorbed: int) -> None:
-        self._ask("restore", [absorbed], type(None))
-
-    def forget(self, profile_id: int) -> None:
-        self._ask("forget", [profile_id], type(None))
-
     def prune(self, before: int) -> int:
         return self._ask("prune", [before], int)
 
