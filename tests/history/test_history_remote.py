@@ -109,7 +109,7 @@ def test_only_verbs_of_history_are_answered(duck: DuckHistory, tmp_path: Path) -
     with pytest.raises(BadInput, match="close"):
         remote._ask("close", [], object)
     with pytest.raises(Unavailable, match="TypeError"):
-        remote._ask("forget", [], object)
+        remote._ask("prune", [], object)
     with pytest.raises(BadInput):
         remote.query("SELECT ?", [object()])
     assert remote.watermark() == 0
