@@ -377,6 +377,25 @@ def test_an_export_that_cannot_be_is_refused(
     assert people.get("/exports")["exports"] == []
 
 
+def test_what_a_segment_asks_is_told_apart_also_by_way_of_another(people: Shop) -> None:
+    asks = people.app.rest.state.api.segments.asks
+    inner = {"segment": "inner", "rule": {"attribute": "country", "equals": "KR"}}
+    outer = {"segment": "outer", "rule": {"all": [{"in_segment": "inner"}]}}
+    other = {"segment": "other", "rule": {"attribute": "country", "equals": "KR"}}
+
+    def apply(*segments: dict[str, Any], **workspace: Any) -> list[str]:
+        named = {one["segment"]: one for one in segments}
+        people.apply({**PROJECT, "segments": named, "workspace": workspace})
+        return [asks("outer"), asks("other")]
+
+    before = apply(inner, outer, other)
+    assert apply(inner, outer, other) == before
+    more = apply({**inner, "rule": {"attribute": "country", "equals": "ID"}}, outer, other)
+    assert (more[0] != before[0], more[1] == before[1]) == (True, True)
+    there = apply(inner, outer, other, timezone="Asia/Seoul")
+    assert not set(there) & set(before)
+
+
 def test_all_of_it_needs_a_secret_key(people: Shop) -> None:
     for path in ("/segments", "/segments/korean", "/segments/korean/members", "/lists", "/exports"):
         assert people.ask("GET", f"/api/v1{path}", key=None).status_code == 401

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -74,6 +75,10 @@ PEOPLE = {
 }
 
 
+RULES = defaultdict(lambda: "one rule")
+"""What each segment asks."""
+
+
 def members(segment: str, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
     if segment == "gone":
         raise NotFound("there is no segment 'gone'")
@@ -89,6 +94,7 @@ def opened(data: Path, *, private: bool = True, delays: Sequence[float] = QUICK)
         SettableClock(NOW),
         b"ours",
         members,
+        RULES.__getitem__,
         lambda ids: {id: PEOPLE[id] for id in ids},
         private=private,
         delays=delays,
@@ -148,6 +154,28 @@ def test_a_last_batch_comes_also_when_those_to_come_have_left(
     assert ended(exports, exports.add(wish(receiver.url, "shrinking"))).members == 4
     assert receiver.members() == [["u1", "u2"], ["u3", "u4"], []]
     assert [body["data"]["last"] for _, body in receiver.got] == [False, False, True]
+
+
+def test_no_members_by_two_rules_go_by_the_name_of_one_segment(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the rule was changed while Harken was down."""
+    receiver.answers = [204, *[503] * 20]
+    first = opened(tmp_path, delays=(SECONDS,))
+    first.start()
+    made = first.add(wish(receiver.url))
+    while not first.get(made.id).trouble:
+        threading.Event().wait(0.01)
+    first.close()
+    receiver.answers = []
+    monkeypatch.setitem(RULES, "all", "another")
+    second = opened(tmp_path)
+    second.start()
+    failed = ended(second, made)
+    assert (failed.state, failed.members) == ("failed", 2)
+    assert "was changed while its members were sent" in failed.trouble
+    assert ended(second, second.add(wish(receiver.url))).state == "done"
+    second.close()
 
 
 def test_a_batch_is_signed_as_standard_webhooks_has_it(

@@ -65,6 +65,7 @@ class Api:
             services.clock,
             link_secret(services.settings.data),
             self.segments.page_of,
+            self.segments.asks,
             services.store.profiles,
             private=services.settings.private_webhooks,
         )

@@ -61,6 +61,8 @@ class Export(Struct, kw_only=True, omit_defaults=True):
     """Paths of attributes that go along."""
     hashed: list[str] = field(default_factory=list)
     """Attributes that go along as SHA-256 of the trimmed text in lower case."""
+    rule: str = ""
+    """A hash of what the segment asked when the first batch was made; empty before."""
     state: Literal["waiting", "running", "done", "failed", "stopped"] = "waiting"
     after: int = -1
     """Everybody up to this profile id was delivered."""
@@ -80,14 +82,17 @@ class Exports:
         clock: Clock,
         secret: bytes,
         members: Page,
+        rule: Callable[[str], str],
         profiles: Callable[[Sequence[int]], dict[int, Profile]],
         *,
         private: bool,
         delays: Sequence[float] = DELAYS,
     ) -> None:
-        """`private` allows addresses that are not public."""
+        """`rule` is a hash of what a segment asks; it raises as `members` does. `private` allows
+        addresses that are not public.
+        """
         self._path, self._clock, self._secret = path, clock, secret
-        self._members, self._profiles = members, profiles
+        self._members, self._rule, self._profiles = members, rule, profiles
         self._private, self._delays = private, delays
         self._change = threading.Condition()
         self._closing = False
@@ -191,6 +196,7 @@ class Exports:
             found = self._patiently(one, ask)
             if found is None:
                 return
+            one = self._of_one_rule(one)
             some, last = found[: one.batch], len(found) <= one.batch
             # Who was to follow may have left the segment: then an empty batch says that it is over.
             delivered = self._deliver(one, some, last=last)
@@ -201,6 +207,19 @@ class Exports:
             if last:
                 self._end(one.id, "done", "")
                 return
+
+    def _of_one_rule(self, one: Export) -> Export:
+        """The export with its rule. Raises Conflict when it is another one than at the beginning.
+
+        Else the receiver would have some members by the one and some by the other, and call both
+        the segment.
+        """
+        rule = self._rule(one.segment)
+        if one.rule not in ("", rule):
+            raise Conflict(
+                f"what {one.segment} asks was changed while its members were sent; export it again"
+            )
+        return replace(one, rule=rule)
 
     def _deliver(self, one: Export, some: Sequence[Member], *, last: bool) -> Export | None:
         """Post a batch; the export as it stands then. None when it was stopped meanwhile."""

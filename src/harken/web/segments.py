@@ -19,6 +19,7 @@ from msgspec import Struct
 from harken.errors import BadDefinition, BadInput, Fault
 from harken.files.reader import read
 from harken.history.base import QUERY_LIMIT, Row
+from harken.ids import derived_id
 from harken.logs import structlog
 from harken.loops.backfill import NOTE
 from harken.segments import questions
@@ -26,7 +27,7 @@ from harken.segments.check import event_faults, rule_faults
 from harken.segments.filling import Filling
 from harken.segments.model import Segment
 from harken.segments.needs import Traits
-from harken.segments.rules import All, Any_, Rule
+from harken.segments.rules import All, Any_, InSegment, Rule
 from harken.segments.sql import compile_members
 from harken.segments.sql_writing import Asked, Statement, careful
 from harken.segments.words import describe
@@ -34,6 +35,7 @@ from harken.web import lists
 from harken.web.catchup import caught_up
 from harken.web.names import Names
 from harken.web.problems import not_there
+from harken.web.rules import parts
 
 if TYPE_CHECKING:
     from harken.running.services import Services
@@ -206,6 +208,20 @@ class Segments:
     def page_of(self, name: str, after: int, limit: int) -> list[Member]:
         """Members of a segment in force, as `page` has them. Raises NotFound."""
         return self.page(self.get(name).rule, after, limit)
+
+    def asks(self, name: str) -> str:
+        """A hash of what a segment asks, by way of others too, and the zone. Raises NotFound."""
+        self.get(name)
+        rules = self._rules()
+        asked: dict[str, Rule] = {}
+        left = [name]
+        while left:
+            one = left.pop()
+            if one in rules and one not in asked:
+                asked[one] = rules[one]
+                inner = [part for _, part in parts(rules[one])]
+                left += [part.in_segment for part in inner if isinstance(part, InSegment)]
+        return derived_id(self._zone().key, msgspec.json.encode(asked, order="sorted").decode())
 
     def pages(self, rule: Rule) -> Iterator[list[Member]]:
         """All members, a page at a time, as of one moment in all that time alone changes."""
