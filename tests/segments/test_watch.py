@@ -34,6 +34,7 @@ from harken.files.reader import read
 from harken.people.apply import count_event
 from harken.people.profile import Profile, Trigger
 from harken.segments.calendar import local, midnight
+from harken.segments.compare import instant
 from harken.segments.live import Traits, compile_rule
 from harken.segments.reads import reads
 from harken.segments.rules import Rule
@@ -232,6 +233,18 @@ def test_a_whole_year_ahead_holds_for_ever(zone: str) -> None:
     watch = compile_watch(read(written, Rule), Traits())
     profile = Profile(id=1, attributes={"date": "2000-02-29"})
     assert all(watch(profile, NOW + day * DAY)[0] for day in range(0, 1_500, 7))
+
+
+@pytest.mark.parametrize(
+    ("born", "out"), [("2000-03-01", "2027-03-02"), ("2000-02-01", "2028-02-02")]
+)
+def test_365_days_ahead_are_a_day_short_of_a_year_with_a_leap_day(born: str, out: str) -> None:
+    written = {"attribute": "date", "anniversary": {"in_next": 365, "timezone": "UTC"}}
+    watch = compile_watch(read(written, Rule), Traits())
+    profile = Profile(id=1, attributes={"date": born})
+    left = instant(out)
+    assert watch(profile, NOW) == (True, left)
+    assert watch(profile, left) == (False, left + DAY)
 
 
 @pytest.mark.parametrize(
