@@ -131,7 +131,8 @@ def test_members_leave_for_a_webhook(shop: Running) -> None:
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200 if self.path == "/in" else 410)
+            busy = self.path == "/busy" and len(got) == 2
+            self.send_response(503 if busy else 410 if self.path == "/out" else 200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -142,6 +143,7 @@ def test_members_leave_for_a_webhook(shop: Running) -> None:
     url = f"http://127.0.0.1:{server.server_port}"
     try:
         done = shop.json("segments", "export", "korean", f"{url}/in", "--attribute", "email")
+        busy = shop.cli("segments", "export", "korean", f"{url}/busy")
         refused = shop.cli("segments", "export", "korean", f"{url}/out")
     finally:
         server.shutdown()
@@ -150,6 +152,8 @@ def test_members_leave_for_a_webhook(shop: Running) -> None:
     assert done["signing_secret"].startswith("whsec_")
     members = {one["user_id"]: one["attributes"] for one in got[0]["data"]["members"]}
     assert members["u1"] == {"email": "u1@mail.example"}
+    assert (busy.returncode, len(got)) == (0, 4)
+    assert busy.stderr == "harken: 127.0.0.1 answered 503; try 2 in 1 s\n"
     assert (refused.returncode, "answered 410" in refused.stdout) == (1, True)
     assert "done" in told(shop, "segments", "exports")
 

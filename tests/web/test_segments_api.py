@@ -176,6 +176,13 @@ def test_segments_are_listed_and_shown(people: Shop) -> None:
     assert people.ask("GET", "/api/v1/segments/none").status_code == 404
 
 
+@pytest.mark.parametrize("name", ["count", "estimate", "breakdown", "preview", "overlap"])
+def test_a_segment_may_be_called_as_a_question(people: Shop, name: str) -> None:
+    people.apply({**PROJECT, "segments": {name: {"segment": name, "rule": RULE}}})
+    assert people.get(f"/segments/{name}")["name"] == name
+    assert people.ask("DELETE", f"/api/v1/segments/{name}").status_code == 405
+
+
 def test_a_segment_says_who_refers_to_it(people: Shop) -> None:
     vip = {"segment": "vip", "rule": {"all": [{"in_segment": "buyers"}]}}
     people.apply({**PROJECT, "segments": {**SEGMENTS, "vip": vip}})

@@ -349,7 +349,8 @@ def test_a_public_address_may_be_posted_to() -> None:
 @pytest.mark.parametrize(
     "url",
     ["ftp://x.example/", "x.example", "http://", "https://me:secret@x.example/", "http://[::",
-     "file:///etc/passwd", "https://x.example/" + "a" * 2000],
+     "file:///etc/passwd", "https://x.example/" + "a" * 2000, "https://x.example:65979/",
+     "https://x.example:0/"],
 )  # fmt: skip
 def test_what_is_no_address_of_a_webhook_is_refused(exports: Exports, url: str) -> None:
     with pytest.raises(BadInput):

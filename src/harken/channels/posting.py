@@ -65,7 +65,9 @@ def checked_url(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except (httpx.InvalidURL, UnicodeError, ValueError) as wrong:
         raise BadInput(f"the url cannot be read: {wrong}") from None
-    if url.scheme not in ("http", "https") or not url.host or len(text) > LONGEST_URL:
+    # Beyond 16 bits a port wraps: it would be another one.
+    nowhere = not url.host or (url.port is not None and not 0 < url.port < 1 << 16)
+    if url.scheme not in ("http", "https") or nowhere or len(text) > LONGEST_URL:
         raise BadInput(
             f"{text[:100]!r} is no address of a webhook; write https://host/path,"
             f" at most {LONGEST_URL} characters"

@@ -307,9 +307,12 @@ def written_rule(text: str) -> Any:
 
 
 def _follow(client: Client, made: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The export once it has ended."""
-    found = made
+    """The export once it has ended; what troubles it meanwhile is told."""
+    found, told = made, ""
     while found["state"] in ("waiting", "running"):
+        if found["trouble"] not in ("", told):
+            told = found["trouble"]
+            print(f"harken: {told}", file=sys.stderr, flush=True)
         time.sleep(LOOK_EVERY)
         found = client.get(f"/exports/{quoted(found['id'])}")
     return found
