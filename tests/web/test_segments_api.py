@@ -339,6 +339,34 @@ def test_a_new_installation_warns_of_no_names(shop: Shop) -> None:
     assert shop.post("/segments/count", {"rule": rule}) == {"count": 0}
 
 
+def test_it_is_told_which_segments_look_further_back_than_history_is_kept(people: Shop) -> None:
+    """Counts, members and exports come from history, which forgets what was before."""
+    rules: dict[str, dict[str, Any]] = {
+        "far": {"did": "Order Completed", "within": "60d"},
+        "days": {"did": "Order Completed", "within": {"days": 41, "timezone": "UTC"}},
+        "ever": {"all": [{"sum": "revenue", "of": "Order Completed", "gte": 5}]},
+        "old": {"did": "Order Completed", "between": ["2020-01-01", "2020-02-01"]},
+        "lapsed": {"last": "Order Completed", "longer_ago": "14d"},
+        "near": {"did": "Order Completed", "within": "40d"},
+        "fresh": {"last": "Order Completed", "within": "7d"},
+        "korean": {"attribute": "country", "equals": "KR"},
+    }
+    segments = {name: {"segment": name, "rule": rule} for name, rule in rules.items()}
+    project = {"segments": segments, "workspace": {"retention": {"history": "40d"}}}
+    told = {
+        one["name"]: (one["path"], one["problem"].partition(" (")[0])
+        for one in people.post("/definitions/apply", project)["faults"]
+        if "history" in one["problem"]
+    }
+    assert told.pop("old")[0] == "$.rule"
+    assert told == {
+        "far": ("$.rule", "looks back 60d, but history is kept for 40d"),
+        "days": ("$.rule", "looks back 41d, but history is kept for 40d"),
+        "ever": ("$.rule.all[0]", "looks at all time, but history is kept for 40d"),
+        "lapsed": ("$.rule", "looks at all time, but history is kept for 40d"),
+    }
+
+
 def test_check_plan_and_apply_warn_of_names_too(people: Shop) -> None:
     wrong = {"segment": "typos", "rule": {"did": "Order Complete"}}
     project = {**PROJECT, "segments": {**SEGMENTS, "typos": wrong}}

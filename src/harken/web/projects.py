@@ -24,9 +24,11 @@ from harken.journeys.occurrences import following
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.segments.model import Segment
+from harken.values import Duration
 from harken.web.api import Api
-from harken.web.rules import definitions_in
+from harken.web.rules import EVER, definitions_in, looks_back, parts
 from harken.web.samples import latest_triggers
+from harken.workspace import Workspace
 
 SAMPLE = 500
 """Latest triggers that a message is tried on."""
@@ -164,6 +166,27 @@ def _given_by(definition: Segment | Journey) -> Iterator[str]:
     for _, step in walk(definition.steps) if isinstance(definition, Journey) else ():
         if isinstance(step, Update):
             yield from step.update
+
+
+def beyond_history(written: Definitions, workspace: Workspace, now: int) -> list[Found]:
+    """Conditions of segments that look further back than history is kept, as warnings.
+
+    A customer's document still knows; whoever asks about everybody asks history.
+    """
+    kept = workspace.retention.history
+    found = []
+    for kind, name, definition in definitions_in(written) if kept is not None else ():
+        for path, one in parts(definition) if kind == "segment" else ():
+            back = looks_back(one, now)
+            if back is None or kept is None or back <= kept:
+                continue
+            how_far = f"back {Duration(back)}" if back < EVER else "at all time"
+            problem = (
+                f"looks {how_far}, but history is kept for {kept} (`retention.history`): counts,"
+                " members, exports and broadcasts will not know what was before"
+            )
+            found.append(found_in(kind, name, Fault(path, problem, warning=True)))
+    return found
 
 
 def past_times(draft: InForce, changes: Sequence[Change], now: int) -> list[Found]:

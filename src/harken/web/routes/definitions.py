@@ -21,6 +21,7 @@ from harken.web.projects import (
     Found,
     ProjectBody,
     Warnings,
+    beyond_history,
     compiled,
     faults_of,
     found_in,
@@ -183,7 +184,11 @@ def _drafted(api: Api, request: Asked, data: ProjectBody) -> Draft:
     warnings = NOTHING
     if sound:
         draft = compiled(api, written)
-        faults += [*unknown_names(api, written, data), *past_times(draft, changes, api.now)]
+        faults += [
+            *unknown_names(api, written, data),
+            *past_times(draft, changes, api.now),
+            *beyond_history(written, draft.workspace, api.now),
+        ]
         missing = lacking(draft.workspace, os.environ)
         faults += [found_in("workspace", "", fault) for fault in missing]
         warnings = warnings_of(api, draft, changes)
