@@ -1,6 +1,8 @@
 """Who may ask, how errors look, and what the process says of itself."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from web_kit import PROJECT, SECRET, WRITE, Shop
@@ -148,3 +150,33 @@ def test_logs_name_no_person(open_shop: Shop, capsys: pytest.CaptureFixture[str]
     assert "/api/v1/people/{person_id}" in logged
     for secret in ("u1@mail", "Minji", "people/u1", "user_id=u1", SECRET):
         assert secret not in logged
+
+
+def test_a_request_without_a_body_is_told_so(shop: Shop) -> None:
+    answer = shop.ask(
+        "POST", "/api/v1/segments/count", headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == ["the request has no body; it takes JSON"]
+
+
+def test_who_hangs_up_while_asking_is_no_fault_of_the_server(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    path, key = "/api/v1/sql", f"Bearer {SECRET}".encode()
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "root_path": "",
+        "query_string": b"", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        "headers": [(b"authorization", key), (b"content-type", b"application/json")],
+    }  # fmt: skip
+    asyncio.run(shop.app(scope, receive, send))  # type: ignore[arg-type]
+    told = capsys.readouterr()
+    logged = told.out + told.err
+    assert ("client_left" in logged, "request_failed" in logged) == (True, False)

@@ -5,7 +5,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    ValidationException,
+)
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import ParameterKwarg
 from litestar.typing import FieldDefinition
@@ -140,7 +144,10 @@ def headers_of(error: Exception) -> dict[str, str]:
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything that programs ask."""
     problem = problem_of(error, request)
-    if problem.status == 503:
+    if left(error):
+        # Nobody hears the answer, and it is no fault of ours.
+        log.info("client_left")
+    elif problem.status == 503:
         log.warning("request_not_served", fault=str(error))
     elif problem.status >= 500:
         log.error("request_failed", status=problem.status, exc_info=error)
@@ -152,6 +159,11 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         media_type=MEDIA_TYPE,
         headers=headers_of(error),
     )
+
+
+def left(error: Exception) -> bool:
+    """Whether who asked hung up before all of the request had come."""
+    return isinstance(error, InternalServerException) and "client disconnected" in error.detail
 
 
 def request_id(request: Request[Any, Any, Any]) -> str:
@@ -170,6 +182,9 @@ def _told(each: Any, asked: Mapping[str, FieldDefinition]) -> str:
         if get_origin(one.annotation) is Literal:
             known = ", ".join(map(str, get_args(one.annotation)))
     where = " ".join(word for word in (getattr(source, "value", source), key) if word)
+    if each.get("message") == "'data'":
+        # Litestar's own lookup failed: there is no body to be read.
+        return "the request has no body; it takes JSON"
     said = in_words(str(each.get("message", "")), known)
     return f"{where}: {said}" if where else said
 
