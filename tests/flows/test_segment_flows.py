@@ -331,6 +331,23 @@ def test_a_rule_that_comes_back_counts_nothing_twice(shop: Shop) -> None:
     assert shop.segments("u") == ["keen"]
 
 
+def test_what_a_rule_asks_for_is_not_forgotten_for_many_other_events(shop: Shop) -> None:
+    """Of a document's many names of events those go that nobody asks for."""
+    rules = {
+        "buyer": "{did: Bought}",
+        "once": "{did: Bought, exactly: 1}",
+        "new": "{first: Bought}",
+    }
+    shop.apply(segments=rules | {"stays": "{all: [{did: Bought}, {attribute: x, equals: 1}]}"})
+    shop.track("u", "Bought")
+    shop.advance("1s")
+    viewed = (f"Viewed {number}" for number in range(1_001))
+    shop.request([shop.item("track", userId="u", event=name, properties={}) for name in viewed])
+    shop.identify("u", x=1)
+    assert shop.segments("u") == ["buyer", "new", "once", "stays"]
+    assert len(shop.profile("u").events) == 1_000
+
+
 def test_a_trait_that_nobody_needs_leaves_the_document(shop: Shop) -> None:
     shop.apply(segments={"keen": THRICE})
     look(shop)

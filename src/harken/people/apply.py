@@ -24,7 +24,8 @@ SEEN_IDS = 10_000
 ANONYMOUS_IDS = 100
 """Anonymous ids kept; the oldest are forgotten (identity itself keeps them all)."""
 EVENT_NAMES = 1_000
-"""Event names counted; the ones unused for longest are forgotten."""
+"""Event names counted; of those that no rule asks for, the ones unused for longest are forgotten.
+"""
 DEVICES = 50
 GROUPS = 200
 ATTRIBUTES = 1_000
@@ -144,7 +145,8 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
     stat = profile.events.get(event.name)
     if stat is None:
         if len(profile.events) >= EVENT_NAMES:
-            del profile.events[min(profile.events, key=lambda name: profile.events[name].last)]
+            spare = [name for name in profile.events if name not in traits] or profile.events
+            del profile.events[min(spare, key=lambda name: profile.events[name].last)]
         profile.events[event.name] = EventStat(1, event.at, event.at)
     else:
         stat.count += 1

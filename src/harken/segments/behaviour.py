@@ -38,6 +38,7 @@ def compile_did(rule: Did, traits: Traits) -> Check:
         return _enough(traits.of_span("times", rule.did, rule), int(rule.within), low)
     anywhen = rule.within is None and rule.between is None
     if anywhen and high is None and not rule.where and not followed:
+        traits.ask_totals(rule.did)
         return _ever(rule.did, low)
     count = occurrences(rule, traits)
     return lambda profile, event, now: in_range(count(profile, now))
@@ -69,6 +70,7 @@ def occurrences(rule: Did, traits: Traits) -> Callable[[Profile, int], int]:
         id = traits.of_span("count", rule.did, rule)
         return lambda profile, now: profile.traits.get(id, 0)
     name = rule.did
+    traits.ask_totals(name)
 
     def ever(profile: Profile, now: int) -> int:
         stat = profile.events.get(name)
@@ -210,6 +212,7 @@ def occasion_time(rule: First | Last, traits: Traits) -> Callable[[Profile], int
         id = traits.of_occasion(rule, like=False)
         return lambda profile: profile.traits.get(id)
     name, first = (rule.first, True) if isinstance(rule, First) else (rule.last, False)
+    traits.ask_totals(name)
 
     def ever(profile: Profile) -> int | None:
         stat = profile.events.get(name)

@@ -56,6 +56,10 @@ class Traits:
                 self.by_event.setdefault(event, []).append(trait)
         return id
 
+    def ask_totals(self, event: str) -> None:
+        """Note that a rule asks how often the event was, ever, or when: documents keep that."""
+        self.by_event.setdefault(event, [])
+
     def of_span(self, kind: Kind, event: str, span: Span, path: str = "") -> str:
         """The trait of the events of a span."""
         between = dates(span)
