@@ -8,6 +8,7 @@ from history_kit import decision, event
 
 from harken.errors import BadInput, Unavailable
 from harken.history.base import History
+from harken.history.duck import MAKING, DuckHistory
 from harken.history.rows import encode_batch
 from harken.people.profile import Profile
 from harken.people.snapshot import snapshot_of
@@ -47,3 +48,20 @@ def test_a_folder_that_cannot_be_made_is_told(history: History, tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="could not be exported"):
         history.export(str(tmp_path / "file" / "below"))
+
+
+def test_an_export_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What a killed one left, a copy of all history among it, goes with the next."""
+    history = DuckHistory(tmp_path / "history.duckdb")
+    left = tmp_path / "exports" / f"{MAKING}killed"
+    left.mkdir(parents=True)
+    (left / "history.duckdb").write_bytes(b"copy")
+    # The last table that is written: all others are when it fails.
+    history._writer.execute("ALTER TABLE segment_sizes RENAME TO away")
+    with pytest.raises(Unavailable, match="segment_sizes"):
+        history.export(str(tmp_path / "exports" / "mine"))
+    assert list((tmp_path / "exports").iterdir()) == []
+    history._writer.execute("ALTER TABLE away RENAME TO segment_sizes")
+    history.export(str(tmp_path / "exports" / "mine"))
+    assert [one.name for one in (tmp_path / "exports").iterdir()] == ["mine"]
+    history.close()

@@ -1,5 +1,6 @@
 """History in one DuckDB file. One process holds it; others ask that one (`remote`)."""
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,8 @@ QUIET = 2.0
 """Seconds without rows after which nothing comes in."""
 COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 COPY_SECONDS = 600
+MAKING = ".exporting-"
+"""Begins the name of the folder in which an export is made, beside its own."""
 
 
 class Preparing:
@@ -247,11 +250,18 @@ class DuckHistory(History):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise BadInput(f"{folder} is not empty; name a new folder")
         try:
-            target.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=target, prefix=".") as making:
-                copy = Path(making) / "history.duckdb"
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in target.parent.glob(f"{MAKING}*"):
+                # Of an export that was killed: as large as history.
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=MAKING) as making:
+                copy, files = Path(making) / "history.duckdb", Path(making) / "files"
+                files.mkdir(mode=0o700)
                 self.backup(str(copy))
-                return export(copy, target, self._memory, self._threads)
+                rows = export(copy, files, self._memory, self._threads)
+                # All of it or nothing: half an export looks like a whole one.
+                files.replace(target)
+                return rows
         except OSError as fault:
             raise Unavailable(f"history could not be exported: {fault}") from fault
 

@@ -61,5 +61,9 @@ def write(copy: Path, folder: Path, memory: str, threads: int) -> dict[str, int]
 
 
 if __name__ == "__main__":
-    found = write(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    try:
+        found = write(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    except duckdb.Error as fault:
+        # What follows shows the place in our own SQL.
+        sys.exit(str(fault).partition("\n")[0])
     print(msgspec.json.encode(found).decode())
