@@ -143,6 +143,13 @@ def test_a_batch_that_is_json_only_to_python_is_mended(server: Server) -> None:
     assert [event.properties for event in server.events()] == [{"a": None}, None, None]
 
 
+def test_ids_of_more_than_64_bits_stay_apart_in_a_batch_that_is_mended(server: Server) -> None:
+    ids = [2**64 - 1, 2**64 - 2]
+    items = [EVENT | {"userId": id, "properties": {"a": float("nan")}} for id in ids]
+    post(server, "/v1/batch", json.dumps({"batch": items}).encode())
+    assert [event.user_id for event in server.events()] == [str(id) for id in ids]
+
+
 def test_gzip(server: Server) -> None:
     packed = gzip.compress(json.dumps({"batch": [EVENT] * 3}).encode())
     assert post(server, "/v1/batch", packed, content_encoding="gzip").status_code == 200

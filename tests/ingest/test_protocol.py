@@ -12,6 +12,7 @@ from harken import clock
 from harken.ids import profile_id
 from harken.ingest.protocol import (
     Accepted,
+    Context,
     Envelope,
     Event,
     Reader,
@@ -76,12 +77,13 @@ def test_blocked_ids_are_taken_out(blocked: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"), [(17, "17"), (17.0, "17"), (1.5, "1.5"), (2**60, str(2**60))]
+    ("given", "wanted"),
+    [(17, "17"), (17.0, "17"), (1.5, "1.5"), (2**60, str(2**60)), (2**63 + 1, str(2**63 + 1))],
 )
 def test_a_number_as_id_becomes_its_text(given: float, wanted: str) -> None:
-    accepted, event = one(track(userId=given, anonymousId=5, messageId=7))
+    accepted, event = one(track(userId=given, anonymousId=5, messageId=given))
     assert (accepted.user_id, event.user_id) == (wanted, wanted)
-    assert (event.anonymous_id, event.message_id) == ("5", "7")
+    assert (event.anonymous_id, event.message_id) == ("5", wanted)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,12 @@ def test_mended(text: bytes, value: object) -> None:
     body = b'{"type":"track","userId":"u","event":"E","messageId":"m","properties":{"a":%s}}' % text
     _, event = one(body)
     assert event.properties == {"a": value}
+
+
+@pytest.mark.parametrize("part", [field.encode_name for field in msgspec.structs.fields(Context)])
+def test_any_part_of_context_may_be_wrong(part: str) -> None:
+    _, event = one(track(context={part: 5}))
+    assert event.context == Context()
 
 
 def test_a_wrong_part_of_context_costs_only_that_part() -> None:

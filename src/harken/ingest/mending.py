@@ -10,6 +10,7 @@
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ DEPTH = 32
 _INT64 = 1 << 63
 _TEXTS = ("userId", "anonymousId", "previousId", "groupId", "messageId")
 _CONTEXT_TEXTS = ("locale", "timezone", "ip", "userAgent")
-_CONTEXT_OBJECTS = ("device", "app", "os", "library", "page", "campaign", "traits")
+_CONTEXT_OBJECTS = ("device", "app", "os", "library", "page", "campaign", "traits", "location")
 _HALVES = re.compile("[\ud800-\udfff]")
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 _LONG = b"0" * 19
@@ -40,10 +41,7 @@ def mend(body: bytes, common: dict[str, dict[str, Any]]) -> bytes:
     event = load(body)
     if not isinstance(event, dict):
         raise ValueError(f"an event is an object, not {_called(event)}")
-    event = _clean(event, 0)
-    for key in _TEXTS:
-        if isinstance(event.get(key), int | float) and not isinstance(event[key], bool):
-            event[key] = _number(event[key])
+    event = clean(event)
     if isinstance(event.get("context"), dict):
         event["context"] = _context(event["context"])
     for key, values in common.items():
@@ -88,9 +86,12 @@ def clean_top(envelope: dict[str, Any]) -> dict[str, Any]:
     return {key: item if key == "batch" else _clean(item, 1) for key, item in envelope.items()}
 
 
-def clean(value: Any) -> Any:
-    """`value` with all but its nesting mended; raises ValueError when it nests too deep."""
-    return _clean(value, 0)
+def clean(event: Any) -> Any:
+    """An event with all but its context mended; raises ValueError when it nests too deep."""
+    if isinstance(event, dict):
+        # First: an integer of more than 64 bits as a float would be another one's id too.
+        event = {key: _id(item) if key in _TEXTS else item for key, item in event.items()}
+    return _clean(event, 0)
 
 
 def _clean(value: Any, depth: int) -> Any:
@@ -120,8 +121,10 @@ def _text(value: str) -> str:
     return _HALVES.sub("\ufffd", value.replace("\0", ""))
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+def _id(value: Any) -> Any:
+    if isinstance(value, float) and isfinite(value):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value) if type(value) is int else value
 
 
 def _nothing(_: str) -> None:
