@@ -11,9 +11,14 @@ from typing import Any, Protocol
 from harken.errors import BadInput, Unavailable
 
 Row = tuple[Any, ...]
-SETTINGS = {"max_query_size": 16_000_000, "max_ast_elements": 1_000_000}
+SETTINGS = {
+    "max_query_size": 16_000_000,
+    "max_ast_elements": 1_000_000,
+    "query_plan_max_optimizations_to_apply": 1_000_000,
+}
 """What a statement may be long: one of a thousand conditions is longer than the 256 KB that
-ClickHouse reads unless told otherwise. It has to know before it reads it."""
+ClickHouse reads unless told otherwise, and is planned in more steps than it would take. It has to
+know before it reads it."""
 
 # JSON stays text: the JSON type takes `a.b` for `b` inside `a`. `batch` is the engine's batch that
 # a row came in: whoever offers a batch again deletes by it first.

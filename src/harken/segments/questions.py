@@ -81,22 +81,28 @@ def breakdown(rule: Rule, asked: Asked) -> Statement:
     writing = Writing(asked)
     parts = rule.all if isinstance(rule, All) else rule.any if isinstance(rule, Any_) else [rule]
     columns = [f"{sure(condition(part, writing))} AS c{at}" for at, part in enumerate(parts)]
-    passed = [f"c{index}" for index in range(len(parts))]
-    # By how many pass: to name all the others beside each would make a statement of their square.
-    if isinstance(rule, Any_):
-        member, alone = "passing > 0", [f"{name} AND passing = 1" for name in passed]
-    else:
-        member = f"passing = {len(parts)}"
-        alone = [f"NOT {name} AND passing = {len(parts) - 1}" for name in passed]
+    passed = [f"c{at}" for at in range(len(parts))]
     numbers = [f"CAST({name} AS INTEGER)" for name in passed]
-    passing = by_halves(numbers, "+") if numbers else "0"
+    places = [f"{at} * {number}" for at, number in enumerate(numbers)]
+    counted = [*passed, f"{_sum(numbers)} AS passing", f"{_sum(places)} AS places"]
+    # Which one decides is told once a customer. To ask it for each condition would make a
+    # statement of their square, for engines put the sums in place of their names.
+    if isinstance(rule, Any_):
+        member, decided, which = "passing > 0", 1, "places"
+    else:
+        member, decided = f"passing = {len(parts)}", len(parts) - 1
+        which = f"{sum(range(len(parts)))} - places"
+    alone = writing.dialect.tally(f"CASE WHEN passing = {decided} THEN {which} END", len(parts))
     count_if = writing.dialect.count_if
     return writing.statement(
-        f"SELECT count(*), {count_if(member)},"
-        f" [{', '.join(map(count_if, passed))}], [{', '.join(map(count_if, alone))}]"
-        f" FROM (SELECT {', '.join([*passed, f'{passing} AS passing'])} FROM"
+        f"SELECT count(*), {count_if(member)}, [{', '.join(map(count_if, passed))}], {alone}"
+        f" FROM (SELECT {', '.join(counted)} FROM"
         f" (SELECT {', '.join(['p.profile_id', *columns])} {writing.people()}) AS each_one) AS all_"
     )
+
+
+def _sum(numbers: list[str]) -> str:
+    return by_halves(numbers, "+") if numbers else "0"
 
 
 def members(rule: Rule, asked: Asked, after: int | None, limit: int) -> Statement:

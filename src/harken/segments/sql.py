@@ -35,7 +35,7 @@ from harken.segments.rules import (
 )
 from harken.segments.sql_behaviour import did, measured, messages, occasion
 from harken.segments.sql_values import attribute
-from harken.segments.sql_writing import Asked, Statement, Writing, constant, double, sure
+from harken.segments.sql_writing import Asked, Statement, Writing, by_halves, constant, double, sure
 
 
 def compile_members(rule: Rule, asked: Asked) -> Statement:
@@ -76,7 +76,7 @@ def condition(rule: Rule, writing: Writing, holds: bool = True) -> str:
 
 def _joined(rules: list[Rule], writing: Writing, holds: bool, *, both: bool) -> str:
     parts = [condition(rule, writing, holds) for rule in rules]
-    return f"({(' AND ' if both else ' OR ').join(parts)})" if parts else constant(both)
+    return f"({by_halves(parts, 'AND' if both else 'OR')})" if parts else constant(both)
 
 
 Fact = Attribute | EventProperty | AnswerIs | InList | Reachable | ConsentIs | Near | Bucket

@@ -106,6 +106,9 @@ class Dialect(Protocol):
     def count_if(self, condition: str) -> str:
         """How many rows meet the condition."""
 
+    def tally(self, number: str, count: int) -> str:
+        """A list of how many rows have the number 0, 1, ... up to so many numbers."""
+
     def bits(self, number: str) -> str:
         """All bits that are set in any of the numbers."""
 

@@ -130,6 +130,9 @@ class ClickHouse:
     def count_if(self, condition: str) -> str:
         return f"countIf({condition})"
 
+    def tally(self, number: str, count: int) -> str:
+        return f"arrayMap(n -> sumMap(map(coalesce({number}, -1), 1))[n], range({count}))"
+
     def bits(self, number: str) -> str:
         return f"groupBitOr({number})"
 

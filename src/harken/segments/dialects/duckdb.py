@@ -165,6 +165,9 @@ class DuckDB:
     def count_if(self, condition: str) -> str:
         return f"count_if({condition})"
 
+    def tally(self, number: str, count: int) -> str:
+        return f"list_transform(range({count}), lambda n: coalesce(histogram({number})[n], 0))"
+
     def bits(self, number: str) -> str:
         return f"bit_or({number})"
 
