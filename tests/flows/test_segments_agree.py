@@ -2,9 +2,10 @@
 
 The whole engine on a virtual clock: events in any order and from anywhere, late, imported or sent
 twice, merges by operators and by alias, their undoing, consent, lists, bounces, erasures, new rules
-told of the past while events keep coming or Harken starts again, and time passing. What it says of
-each customer is held against one SQL statement a segment over the column history, which
-`tests/segments/test_conformance.py` holds against a slow and obvious reference.
+told of the past while events keep coming or Harken starts again, history that is away for a while,
+and time passing. What it says of each customer is held against one SQL statement a segment over the
+column history, which `tests/segments/test_conformance.py` holds against a slow and obvious
+reference.
 """
 
 import json
@@ -22,6 +23,7 @@ sys.path.append(str(Path(__file__).parent.parent / "segments"))
 
 from set_kit import PLACES, SEGMENTS, objects, rules, texts
 
+from harken.errors import Unavailable
 from harken.inputs import Forget, Listed
 from harken.segments.questions import ask
 from harken.segments.sql import compile_members
@@ -51,16 +53,32 @@ moves = st.one_of(
     ),
     st.tuples(st.just("forget"), users),
     st.tuples(st.just("reopen")),
+    st.tuples(st.just("go_away")),
+    st.tuples(st.just("come_back")),
     st.tuples(st.just("advance"), st.sampled_from(("1s", "1h", "1d", "3d", "363d", "400d"))),
 )
 segment_rules = rules.filter(lambda rule: "event_property" not in json.dumps(rule))
+
+
+class Town(Shop):
+    """A shop whose history may be away, while all else goes on."""
+
+    away = False
+
+    def work(self) -> None:
+        try:
+            super().work()
+        except Unavailable:
+            assert self.away
+            # History was asked when nothing else was left to do.
+            assert not self.harken.engine.turn()
 
 
 class Story:
     """A shop to which things happen."""
 
     def __init__(self, folder: Path) -> None:
-        self.shop = Shop(folder)
+        self.shop = Town(folder)
         self.sent: list[dict[str, Any]] = []
         self.merged: list[tuple[str, int]] = []
 
@@ -106,7 +124,8 @@ class Story:
             self.merged.append((survivor, ids[1]))
 
     def unmerge(self) -> None:
-        if self.merged:
+        # Refused while history is away, which knows what is whose.
+        if self.merged and not self.shop.away:
             survivor, absorbed = self.merged.pop()
             known = self.shop.harken.store.profiles([absorbed]).get(absorbed)
             grave = None if known is None else known.tombstone
@@ -130,7 +149,22 @@ class Story:
         self.shop.command(user, Forget("an operator"))
 
     def reopen(self) -> None:
+        away, self.shop.away = self.shop.away, False
         self.shop.reopen()
+        if away:
+            self.go_away()
+
+    def go_away(self) -> None:
+        """History cannot be reached."""
+        if not self.shop.away:
+            self.shop.harken.history.close()
+            self.shop.away = True
+
+    def come_back(self) -> None:
+        if self.shop.away:
+            self.shop.harken.history._open()
+            self.shop.away = False
+            self.shop.work()
 
     def advance(self, by: str) -> None:
         self.shop.advance(by)
@@ -145,7 +179,9 @@ class Story:
         self.shop.work()
 
     def agrees(self) -> None:
-        """The documents say what history says."""
+        """The documents say what history says, as soon as it is there."""
+        if self.shop.away:
+            return
         history, force = self.shop.history, self.shop.harken.engine.definitions
         known = {name: one.rule for name, one in force.segments.sources.items()}
         asked = Asked(now=self.shop.now, zone=force.zone, segments=known)
@@ -193,6 +229,8 @@ def test_documents_and_history_agree(
             for move in end:
                 story.happens(move)
                 story.agrees()
+            story.come_back()
+            story.agrees()
             assert story.shop.failures() == []
         finally:
             story.shop.close()
