@@ -1,6 +1,7 @@
 """Whatever is well formed is handled: odd values, huge numbers, deep objects, odd definitions."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -246,6 +247,36 @@ def test_odd_values_pass_through_the_whole_of_it(open_shop: Open, value: object)
     shop.identify("joon", email="joon@shop.example")
     shop.advance("3d")
     assert len(shop.mails("joon@shop.example")) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, 1),
+        ("many", 1),
+        (True, 1),
+        (2, 3),
+        (2.5, 3.5),
+        (2**64 - 1, 2.0**64),
+        (1e20, 1e20),
+        (-1e300, -1e300),
+    ],
+)
+def test_what_is_added_to_may_be_anything(open_shop: Open, before: object, after: object) -> None:
+    shop = open_shop(cart=journey(steps="\n  - update: {points: {add: 1}}\n" + say()))
+    shop.identify("mina", email="mina@shop.example", points=before)
+    shop.track("mina", "Go")
+    found = shop.profile("mina").attributes["points"]
+    assert (found, type(found)) == (after, type(after))
+    assert shop.subjects() == ["nudge"]
+
+
+def test_a_sum_is_never_infinite(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(steps="\n  - update: {points: {add: 1.0e+308}}\n" + say()))
+    shop.identify("mina", email="mina@shop.example", points=1e308)
+    shop.track("mina", "Go")
+    assert shop.profile("mina").attributes["points"] == sys.float_info.max
+    assert shop.subjects() == ["nudge"]
 
 
 def _raw(**fields: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Each looks at a run and answers with what is to become of it; `deciding.reactions` carries it out.
 """
 
+import sys
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,6 +36,9 @@ from harken.values import TimeOfDay
 
 TURN = 10 * SECOND
 """A run goes back no sooner after it last did: a wait that is over at once must not spin."""
+LARGEST = sys.float_info.max
+EXACT = 2.0**53
+"""Beyond it a float is not every whole number."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -166,10 +170,7 @@ def updated(
     for name, value in values.items():
         match value:
             case Add(add=more):
-                before = profile.attribute(name)
-                is_number = isinstance(before, int | float) and not isinstance(before, bool)
-                total = (before if is_number else 0) + more
-                found[name] = int(total) if total == int(total) else total
+                found[name] = _sum(profile.attribute(name), more)
             case TimeNow():
                 found[name] = iso(now)
             case Removed():
@@ -177,6 +178,14 @@ def updated(
             case _:
                 plain[name] = value
     return found | given(plain, run)
+
+
+def _sum(before: Any, more: float) -> int | float:
+    """A whole number where that is exact: a document holds none of more than 64 bits, nor history
+    an infinite one."""
+    is_number = isinstance(before, int | float) and not isinstance(before, bool)
+    total = max(-LARGEST, min(float(before if is_number else 0) + more, LARGEST))
+    return int(total) if abs(total) <= EXACT and total.is_integer() else total
 
 
 def wait_ends(step: Wait, run: Run, profile: Profile, default: ZoneInfo) -> int:
