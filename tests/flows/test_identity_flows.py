@@ -130,6 +130,17 @@ def test_runs_of_a_journey_that_is_always_open_all_go_on(open_shop: Open) -> Non
     assert len(shop.mails()) == 2
 
 
+def test_runs_that_one_customer_had_at_a_time_all_go_on(open_shop: Open) -> None:
+    shop = open_shop(cart=journey(entry_reentry="{after: 1h}", steps=wait("1d") + say()))
+    visit(shop, "?a")
+    shop.advance("1h")
+    visit(shop, "?a")
+    customer(shop, anonymous="?a")
+    shop.advance("1d")
+    assert len(shop.mails()) == 2
+    assert "ended merged" not in shop.said("mina")
+
+
 def test_reentry_remembers_entries_of_both(open_shop: Open) -> None:
     shop = open_shop(cart=journey())
     visit(shop, "?a")

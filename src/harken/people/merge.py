@@ -213,13 +213,14 @@ def _merge_sessions(mine: Session | None, theirs: Session | None) -> Session | N
 
 def _merge_runs(survivor: Profile, absorbed: Profile, both: Callable[[Run], bool]) -> list[Run]:
     """Take the absorbed runs over; the ones that end because their twin began first."""
-    ended = []
+    ended, mine = [], dict(survivor.runs)
     for run in absorbed.runs.values():
-        twin = None if both(run) else _twin(run, survivor.runs)
+        # Only those of the other side: `after` lets one customer have several at a time.
+        twin = None if both(run) else _twin(run, mine)
         if twin is None:
             survivor.runs[run.id] = run
         elif run.entered_at < twin.entered_at:
-            del survivor.runs[twin.id]
+            del survivor.runs[twin.id], mine[twin.id]
             survivor.runs[run.id] = run
             ended.append(twin)
         else:
