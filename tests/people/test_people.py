@@ -61,6 +61,15 @@ def test_attributes(stated: dict[str, Any], kept: dict[str, Any]) -> None:
     assert attributes == kept
 
 
+def test_who_moves_is_known_by_the_new_address() -> None:
+    attributes: dict[str, Any] = {}
+    for city, country in (("Ulsan", "kr"), ("Osaka", "jp")):
+        apply_traits(attributes, {"address": {"city": city, "country": country}})
+    assert (attributes["city"], attributes["country"]) == ("Osaka", "JP")
+    apply_traits(attributes, {"City": None, "address": {"city": "Kobe"}})
+    assert "city" not in attributes
+
+
 def test_null_takes_an_attribute_away() -> None:
     attributes: dict[str, Any] = {"plan": "paid", "first_name": "Mina"}
     apply_traits(attributes, {"plan": None, "firstName": None})

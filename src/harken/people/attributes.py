@@ -53,7 +53,7 @@ def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
 
     The standard attributes are kept as text (country and e-mail in their usual case, so that
     rules and policy packs meet one spelling); the Segment spec's `address` also states city and
-    country when they are not stated by themselves.
+    country where the same call does not state them by themselves.
     """
     for key, value in traits.items():
         name = standard_name(key)
@@ -65,9 +65,10 @@ def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
             attributes[name] = value
     address = traits.get("address")
     if isinstance(address, dict):
+        themselves = {standard_name(key) for key in traits}
         for name in ("city", "country"):
             stated = _standard_value(name, address.get(name))
-            if stated is not None and name not in attributes:
+            if stated is not None and name not in themselves:
                 attributes[name] = stated
 
 
