@@ -6,6 +6,7 @@ import pytest
 from driver import Shop
 from plain import journey, say, wait
 
+from harken.channels.table import address_of
 from harken.clock import DAY
 from harken.ids import profile_id
 from harken.inputs import Forget
@@ -380,3 +381,39 @@ def test_whom_an_operator_joined_is_not_joined_again_by_a_shared_device(open_sho
     assert shop.id("mina") != shop.id("joon")
     assert shop.profile("mina").events["Go"].count == 1
     assert shop.profile("joon").events["Go"].count == 1
+
+
+def on_device(shop: Shop, user: str | None, id: str, **more: object) -> None:
+    anonymous = None if user else "?a"
+    shop.track(user, "Go", anonymous=anonymous, context={"device": {"id": id, **more}})
+
+
+def test_a_device_that_does_not_say_its_token_keeps_it(open_shop: Open) -> None:
+    shop = open_shop()
+    on_device(shop, "mina", "phone", type="ios", token="T1")
+    on_device(shop, "mina", "phone")
+    assert address_of(shop.profile("mina"), "push") == "T1"
+    on_device(shop, "mina", "phone", token=None)
+    assert address_of(shop.profile("mina"), "push") == ""
+
+
+def test_of_a_device_that_both_had_a_merge_keeps_the_latest_token(open_shop: Open) -> None:
+    shop = open_shop()
+    on_device(shop, "mina", "phone", type="ios", token="old")
+    shop.advance("1d")
+    on_device(shop, None, "phone", type="ios", token="new")
+    customer(shop, "mina", "?a")
+    assert address_of(shop.profile("mina"), "push") == "new"
+
+
+def test_a_device_goes_back_with_its_owner_though_it_was_used_meanwhile(open_shop: Open) -> None:
+    shop = open_shop()
+    customer(shop, "mina")
+    on_device(shop, "joon", "phone", type="ios", token="T1")
+    joon = shop.id("joon")
+    shop.merge("mina", "joon")
+    shop.advance("1h")
+    on_device(shop, "joon", "phone", type="ios", token="T2")
+    shop.unmerge("mina", joon)
+    assert address_of(shop.profile("mina"), "push") == ""
+    assert address_of(shop.profile("joon"), "push") == "T2"

@@ -206,13 +206,15 @@ def _learn(profile: Profile, event: Event, context: Context, record: Record) -> 
 
 
 def _learn_device(profile: Profile, device: dict[str, Any], now: int) -> None:
+    """What is not said of a device, as its token until it has asked for one, stays as it was."""
     id = _text(device.get("id"))
     if id:
+        known = profile.devices.get(id, Device(id=id))
         profile.devices[id] = Device(
             id=id,
-            type=_text(device.get("type")),
-            token=_text(device.get("token")),
-            model=_text(device.get("model")),
+            type=_text(device.get("type", known.type)),
+            token=_text(device.get("token", known.token)),
+            model=_text(device.get("model", known.model)),
             last_seen=now,
         )
         if len(profile.devices) > DEVICES:

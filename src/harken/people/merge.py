@@ -67,7 +67,8 @@ def merge(
     survivor.anonymous_ids = anonymous_ids[-ANONYMOUS_IDS:]
     survivor.created_at = min(survivor.created_at or now, absorbed.created_at or now)
     survivor.seen_at = max(survivor.seen_at, absorbed.seen_at)
-    survivor.devices = {**absorbed.devices, **survivor.devices}
+    devices = [*absorbed.devices.values(), *survivor.devices.values()]
+    survivor.devices = {one.id: one for one in sorted(devices, key=lambda one: one.last_seen)}
     survivor.groups = _latest(survivor.groups, absorbed.groups)
     _merge_consent(survivor, absorbed)
     survivor.unreachable = {**absorbed.unreachable, **survivor.unreachable}
@@ -106,9 +107,8 @@ def unmerge(
     survivor.anonymous_ids = [id for id in survivor.anonymous_ids if id not in theirs]
     users = {restored.user_id, *restored.former_user_ids}.difference(before.former_user_ids)
     survivor.former_user_ids = [id for id in survivor.former_user_ids if id not in users]
-    for channel, device in restored.devices.items():
-        if channel not in before.devices and survivor.devices.get(channel) == device:
-            del survivor.devices[channel]
+    for id in restored.devices.keys() - before.devices.keys():
+        restored.devices[id] = survivor.devices.pop(id, restored.devices[id])
     _unmerge_consent(survivor, before, restored, grave.at)
     for name, stat in restored.events.items():
         _subtract(survivor, name, stat, before.events.get(name), since.get(name))
