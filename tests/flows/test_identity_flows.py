@@ -417,3 +417,46 @@ def test_a_device_goes_back_with_its_owner_though_it_was_used_meanwhile(open_sho
     shop.unmerge("mina", joon)
     assert address_of(shop.profile("mina"), "push") == ""
     assert address_of(shop.profile("joon"), "push") == "T2"
+
+
+def test_what_was_changed_since_a_merge_stays_though_python_calls_it_equal(
+    open_shop: Open,
+) -> None:
+    shop = open_shop()
+    customer(shop, "mina")
+    customer(shop, "joon", vip=1)
+    joon = shop.id("joon")
+    shop.merge("mina", "joon")
+    shop.identify("mina", vip=True)
+    shop.unmerge("mina", joon)
+    assert shop.profile("mina").attributes["vip"] is True
+    assert shop.profile("joon").attributes["vip"] == 1
+
+
+def test_undone_a_merge_leaves_nothing_of_the_other_side(open_shop: Open) -> None:
+    shop = open_shop()
+    customer(shop, "joon")
+    shop.call("group", userId="joon", groupId="staff")
+    joon = shop.id("joon")
+    shop.feedback(joon, "m", "bounced", channel="email", address="joon@shop.example", hard=True)
+    shop.advance("1d")
+    customer(shop, "mina")
+    first = shop.profile("mina").created_at
+    shop.merge("mina", "joon")
+    assert shop.profile("mina").created_at < first
+    shop.unmerge("mina", joon)
+    mina, joon_again = shop.profile("mina"), shop.profile("joon")
+    assert (mina.created_at, mina.groups, mina.unreachable) == (first, {}, {})
+    assert joon_again.groups.keys() == {"staff"}
+    assert joon_again.unreachable.keys() == {"email"}
+
+
+def test_an_event_that_came_before_a_merge_was_undone_counts_once(open_shop: Open) -> None:
+    shop = open_shop()
+    visit(shop, "?a")
+    customer(shop, "mina", "?a")
+    [visitor] = shop.profile("mina").absorbed
+    visit(shop, "?a", id="again")
+    shop.unmerge("mina", visitor)
+    visit(shop, "?a", id="again")
+    assert shop.profile("?a").events["Go"].count == 1

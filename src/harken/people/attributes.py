@@ -74,14 +74,14 @@ def apply_traits(attributes: dict[str, Any], traits: dict[str, Any]) -> None:
 
 def changed(before: dict[str, Any], now: dict[str, Any]) -> set[str]:
     """The names of attributes that are not what they were."""
-    if _same(before, now):
+    if same(before, now):
         return set()
     return {
-        name for name in before.keys() | now.keys() if not _same(before.get(name), now.get(name))
+        name for name in before.keys() | now.keys() if not same(before.get(name), now.get(name))
     }
 
 
-def _same(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any) -> bool:
     """To Python `true` equals 1, also deep inside; to rules it does not."""
     if left is right:
         return True

@@ -6,6 +6,7 @@ from typing import Any
 from harken.clock import DAY
 from harken.people import profile as documents
 from harken.people.apply import ANONYMOUS_IDS, merge_seen
+from harken.people.attributes import same
 from harken.people.consent import KEPT, stricter
 from harken.people.hours import joined, parted
 from harken.people.place import zone_facts
@@ -71,7 +72,7 @@ def merge(
     survivor.devices = {one.id: one for one in sorted(devices, key=lambda one: one.last_seen)}
     survivor.groups = _latest(survivor.groups, absorbed.groups)
     _merge_consent(survivor, absorbed)
-    survivor.unreachable = {**absorbed.unreachable, **survivor.unreachable}
+    survivor.unreachable = {**loses.unreachable, **wins.unreachable}
     _merge_behaviour(survivor, absorbed)
     joined = {**absorbed.absorbed, **survivor.absorbed, absorbed.id: now}
     survivor.absorbed = dict(sorted(joined.items(), key=lambda one: one[1])[-ABSORBED:])
@@ -101,6 +102,11 @@ def unmerge(
     restored = documents.decode(grave.absorbed_before)
     survivor.attributes = _without(survivor.attributes, before.attributes, restored.attributes)
     survivor.learned = _without(survivor.learned, before.learned, restored.learned)
+    survivor.groups = _without(survivor.groups, before.groups, restored.groups)
+    survivor.unreachable = _without(survivor.unreachable, before.unreachable, restored.unreachable)
+    if survivor.created_at == restored.created_at:
+        # Of whom nobody had heard before an alias named them, the merge is the first.
+        survivor.created_at = before.created_at or grave.at
     if survivor.user_id == restored.user_id and before.user_id != restored.user_id:
         survivor.user_id = before.user_id
     theirs = set(restored.anonymous_ids) - set(before.anonymous_ids)
@@ -144,6 +150,8 @@ def unmerge(
     for gone in (restored.id, *restored.absorbed):
         survivor.absorbed.pop(gone, None)
     restored.seen_at = max(restored.seen_at, now)
+    # What either sent while both were one may be sent again by whichever it was.
+    restored.seen = survivor.seen
     return restored
 
 
@@ -237,7 +245,7 @@ def _without(now: dict[str, Any], before: dict[str, Any], theirs: dict[str, Any]
     """`now` less what came from the other side; a value that it had replaced comes back."""
     left = dict(now)
     for key, value in theirs.items():
-        if left.get(key) != value:
+        if key not in left or not same(left[key], value):
             continue
         if key in before:
             left[key] = before[key]
