@@ -136,6 +136,6 @@ def test_merging_and_parting_leaves_both_as_they_were() -> None:
     restored = unmerge(left, tombstone, {}, NOW + 20)
     restored.seen_at = NOW + 2
     # What was seen stays seen on both sides: forgetting it could count a retry twice.
-    left.seen = documents.decode(before[0]).seen
+    left.seen, restored.seen = (documents.decode(one).seen for one in before)
     assert (left.events, restored.events) == tuple(documents.decode(b).events for b in before)
     assert restored == documents.decode(before[1])
