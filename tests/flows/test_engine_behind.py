@@ -116,6 +116,22 @@ def test_a_second_wait_does_not_overtake_the_log(
     assert shop.mails() == []
 
 
+def test_a_session_that_goes_on_in_the_log_does_not_end(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RECORDS", 1)
+    shop = open_shop()
+    shop.track("mina", "Product Added")
+    for minutes, user, event in ((20, "mina", "Look"), (15, "other", "Look"), (5, "mina", "Buy")):
+        later(shop, minutes)
+        unhandled(shop, event, user)
+    later(shop, 20)
+    shop.work()
+    shop.advance("1h")
+    [ended] = shop.properties("mina", "$session_ended")
+    assert ended["events"] == {"Product Added": 1, "Look": 1, "Buy": 1}
+
+
 def test_a_commit_that_fails_uses_up_no_slots(
     open_shop: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

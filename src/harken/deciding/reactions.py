@@ -266,7 +266,8 @@ class Handling:
         if session is None or session.due > self.now:
             return
         over = session.last + self.definitions.workspace.sessions.after
-        if over <= self.now:
+        # Not by `now`: the log may be behind, and hold an event from within the session.
+        if over <= self.upto:
             self._end_session()
         else:
             session.due = over
