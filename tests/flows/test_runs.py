@@ -109,7 +109,7 @@ def test_one_run_for_each_value_of_the_key_at_a_time(open_shop: Open) -> None:
     cart = journey(entry_reentry="always", entry_key="order", steps=wait("1h") + say())
     shop = open_shop(cart=cart)
     customer(shop)
-    for order in ("a", "b", "a", 7, 7):
+    for order in ("a", "b", "a", 7, 7.0):
         shop.track("mina", "Go", order=order)
     assert sorted(run.key for run in shop.profile("mina").runs.values()) == ["7", "a", "b"]
     shop.advance("1h")

@@ -138,6 +138,9 @@ class LiveJourney(Struct, frozen=True, kw_only=True):
         value = lookup(properties, path)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None
+        if isinstance(value, float) and value.is_integer():
+            # Some languages write every number as 7.0.
+            value = int(value)
         return str(value) or None
 
     def ends(self, run: Run, event: Trigger) -> bool:
