@@ -29,6 +29,26 @@ def test_an_exception_equal_to_the_trigger_debounces(open_shop: Open) -> None:
     assert shop.said("mina").count("ended exception") == 4
 
 
+def test_a_late_one_equal_to_the_trigger_ends_no_run_for_none(open_shop: Open) -> None:
+    shop = open_shop(
+        cart=journey(
+            "Cart",
+            entry_where="{open: true}",
+            steps=wait("2h") + say(),
+            exceptions="[{event: Cart}]",
+        )
+    )
+    customer(shop)
+    shop.track("mina", "Cart", open=True)
+    shop.track("mina", "Cart", open=True, ago="25h")
+    shop.advance("2h")
+    assert len(shop.mails()) == 1
+    customer(shop, "joon")
+    shop.track("joon", "Cart", open=True)
+    shop.track("joon", "Cart", open=False, ago="25h")
+    assert shop.said("joon") == ["entered event", "ended exception"]
+
+
 def test_of_runs_by_key_only_the_one_of_the_same_value_is_debounced(open_shop: Open) -> None:
     cart = journey(
         "Cart Updated",

@@ -309,7 +309,7 @@ class Handling:
         journey = self.journey_of(run)
         if journey is None or not (event.name in journey.heard or run.sent or journey.exit_when):
             return
-        if journey.ends(run, event):
+        if journey.ends(run, event) and not self._begins_nothing(journey, event):
             # The customer is free to enter again, whatever `reentry` says.
             self.profile.entries.get(run.journey, {}).pop(run.key, None)
             facts = {"event": event.name, "at": event.at, "properties": event.properties}
@@ -327,6 +327,14 @@ class Handling:
             if way is not None:
                 run.event.answers[node.id] = event.properties
                 self.go_on(run, journey, Take(way, self.upto), {"event": event.name})
+
+    def _begins_nothing(self, journey: LiveJourney, event: Trigger) -> bool:
+        """Whether it is the journey's own event, and tells of the past: what would end a run for
+        another one to begin ends none, for none would."""
+        entry = journey.source.entry
+        return (
+            self.past is not None and event.name == entry.event and journey.fits(event.properties)
+        )
 
     def go_on(
         self, run: Run, journey: LiveJourney, how: Go | Take, facts: dict[str, Any] | None = None
