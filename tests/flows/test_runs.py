@@ -227,6 +227,11 @@ def test_exit_steps_let_some_out(open_shop: Open) -> None:
         ('{event_property: date, before: 1d, at: "09:00"}', "Asia/Seoul", "2026-03-10 09:00"),
         ('{event_property: day, at: "09:00"}', "America/New_York", "2026-03-12 09:00"),
         ('{event_property: day, after: 1w, at: "09:00"}', "Asia/Seoul", "2026-03-19 09:00"),
+        ("{event_property: day}", "America/New_York", "2026-03-12 00:00"),
+        ("{event_property: day, before: 12h}", "America/New_York", "2026-03-11 12:00"),
+        ('{event_property: summer, before: 1d, at: "09:00"}', "Europe/Berlin", "2026-03-29 09:00"),
+        ("{event_property: summer, before: 1d}", "UTC", "2026-03-28 22:30"),
+        ('{event_property: least, before: 3000d, at: "09:00"}', "UTC", "2026-03-02 10:00"),
         ("{event_property: past}", "UTC", "2026-03-02 10:00"),
         ("{event_property: missing}", "UTC", "2026-03-02 10:00"),
         ("{event_property: odd}", "UTC", "2026-03-02 10:00"),
@@ -238,6 +243,8 @@ def test_waits(open_shop: Open, what: str, zone: str, sent: str) -> None:
     shop = open_shop(cart=journey(steps=wait(what) + say()))
     customer(shop, timezone=zone)
     dates = {"date": "2026-03-10T15:00:00Z", "day": "2026-03-12", "past": "2020-01-01"}
+    # Half past midnight of the 30th in Berlin, of whose day before one hour is missing.
+    dates |= {"summer": "2026-03-29T22:30:00Z", "least": "0001-01-01T00:00:00Z"}
     shop.track("mina", "Go", odd=12, **dates)
     shop.advance("30d")
     assert [mail.at for mail in shop.mails()] == [instant(sent, zone)]

@@ -77,7 +77,7 @@ class UntilDate(Struct, frozen=True, omit_defaults=True, kw_only=True):
     before: Duration | None = None
     after: Duration | None = None
     at: TimeOfDay | None = None
-    """The local time on that day; without it, the property's own time."""
+    """The local time on that day; without it, the property's own time, of a bare date 00:00."""
 
 
 class BestHour(Struct, frozen=True):

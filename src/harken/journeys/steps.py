@@ -4,13 +4,13 @@ Each looks at a run and answers with what is to become of it; `deciding.reaction
 """
 
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Struct
 
-from harken.clock import SECOND, from_local, iso, parse_time, to_datetime
+from harken.clock import SECOND, from_datetime, from_local, iso, parse_time, to_datetime
 from harken.inputs import Allocation
 from harken.journeys.compile import ABORTED, Node, Way
 from harken.journeys.experiments import Drawn, draw, remember, weights_of
@@ -220,14 +220,17 @@ def _date_in_event(wait: UntilDate, run: Run, zone: ZoneInfo) -> int:
     """The date in the triggering event; when it has none, the wait is already over."""
     value = lookup(run.event.properties, wait.event_property)
     at = parse_time(value) if isinstance(value, str) else None
-    if value is UNSET or at is None:
+    if not isinstance(value, str) or at is None:
         return run.since
-    at += (wait.after or 0) - (wait.before or 0)
-    if wait.at is None:
-        return at
-    local = to_datetime(at, zone).replace(tzinfo=None)
-    if isinstance(value, str) and len(value) == len("2026-01-31"):
-        # A bare date names a day in the customer's life, not an instant in UTC.
-        local = to_datetime(at).replace(tzinfo=None)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return from_local(midnight + timedelta(minutes=wait.at), zone)
+    shift = (wait.after or 0) - (wait.before or 0)
+    # A bare date names a day in the customer's life, not an instant in UTC.
+    bare = len(value) == len("2026-01-31")
+    if wait.at is None and not bare:
+        return at + shift
+    # On the clock on the wall: a day before is the day before, however long that day is.
+    wall = from_datetime(to_datetime(at, None if bare else zone).replace(tzinfo=UTC)) + shift
+    local = to_datetime(wall).replace(tzinfo=None)
+    if wait.at is not None:
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        local = midnight + timedelta(minutes=wait.at)
+    return from_local(local, zone)
