@@ -10,6 +10,7 @@ from harken.channels.table import address_of
 from harken.clock import DAY
 from harken.ids import profile_id
 from harken.inputs import Forget
+from harken.people.consent import standing
 
 Open = Callable[..., Shop]
 
@@ -460,3 +461,21 @@ def test_an_event_that_came_before_a_merge_was_undone_counts_once(open_shop: Ope
     shop.unmerge("mina", visitor)
     visit(shop, "?a", id="again")
     assert shop.profile("?a").events["Go"].count == 1
+
+
+def test_who_wanted_nothing_at_all_is_not_written_to_as_somebody_else(open_shop: Open) -> None:
+    shop = open_shop()
+    customer(shop, "mina")
+    customer(shop, "joon")
+    joon = shop.id("joon")
+    shop.consent("joon", "opted_out", channel="all")
+    shop.advance("1h")
+    shop.consent("mina", "opted_in")
+    own = shop.profile("mina").consent
+    shop.merge("mina", "joon")
+    choice = standing(shop.profile("mina"), "email", "marketing")
+    assert choice is not None
+    assert choice.state == "opted_out"
+    shop.unmerge("mina", joon)
+    assert shop.profile("mina").consent == own
+    assert shop.profile("joon").consent.keys() == {"all:marketing"}

@@ -10,7 +10,7 @@ from harken.ingest.protocol import decode_event
 from harken.inputs import Kind, Record
 from harken.people.apply import apply_event
 from harken.people.attributes import apply_traits, standard_name
-from harken.people.consent import apply_consent, consent_for, stricter
+from harken.people.consent import apply_consent, consent_for, standing, stricter, stricter_choices
 from harken.people.place import zone_of
 from harken.people.profile import ConsentChange, Profile
 
@@ -141,6 +141,31 @@ def test_the_latest_choice_holds(changes: list[ConsentChange], holds: str | None
     found = consent_for(profile, "email", "marketing")
     assert (found.state if found else None) == holds
     assert len(profile.consent_log) == len(changes)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "holds"),
+    [
+        ([change("opted_in", 10)], [change("opted_out", 5, "all")], "opted_out"),
+        ([change("opted_in", 10, "all")], [change("opted_out", 5)], "opted_out"),
+        ([change("opted_in", 10)], [change("opted_in", 5, "all")], "opted_in"),
+        ([change("opted_in", 10, "all")], [change("opted_out", 5, "sms")], "opted_in"),
+        ([change("opted_out", 5), change("opted_in", 10, "all")], [], "opted_in"),
+        ([change("opted_in", 10)],
+         [change("opted_out", 1, "all"), change("opted_in", 5)], "opted_in"),
+    ],
+)  # fmt: skip
+def test_of_two_the_stricter_choice_holds_for_whichever_channels_it_was_made(
+    mine: list[ConsentChange], theirs: list[ConsentChange], holds: str
+) -> None:
+    left, right = Profile(id=1), Profile(id=2)
+    for profile, changes in ((left, mine), (right, theirs)):
+        for one in changes:
+            apply_consent(profile, one)
+    for both in (stricter_choices(left, right), stricter_choices(right, left)):
+        found = standing(Profile(id=1, consent=both), "email", "marketing")
+        assert (found and found.state) == holds
+        assert all(key == f"{one.channel}:{one.purpose}" for key, one in both.items())
 
 
 def test_the_stricter_choice_and_of_equals_the_later() -> None:

@@ -1,5 +1,7 @@
 """Consent per channel and purpose, and the ledger of its changes."""
 
+from msgspec.structs import replace
+
 from harken.people.profile import ConsentChange, Profile
 
 PURPOSES = ("marketing", "transactional", "night")
@@ -54,3 +56,19 @@ def stricter(left: ConsentChange, right: ConsentChange) -> ConsentChange:
     if ranks[0] != ranks[1]:
         return left if ranks[0] > ranks[1] else right
     return left if left.at >= right.at else right
+
+
+def stricter_choices(left: Profile, right: Profile) -> dict[str, ConsentChange]:
+    """The choices by `channel:purpose` when two profiles become one: of what stood with each the
+    stricter, also where one had chosen for the channel and the other for all."""
+    found = {**right.consent, **left.consent}
+    for key in sorted(found, key=lambda key: not key.startswith(f"{ALL}:")):
+        channel, _, purpose = key.partition(":")
+        mine, theirs = standing(left, channel, purpose), standing(right, channel, purpose)
+        if mine is None or theirs is None:
+            continue
+        wins, every = stricter(mine, theirs), found.get(f"{ALL}:{purpose}")
+        # The later choice decides: one for all that is not so strict must not be later.
+        at = wins.at if every is None or channel == ALL else max(wins.at, every.at)
+        found[key] = replace(wins, channel=channel, at=at)
+    return found

@@ -7,7 +7,7 @@ from harken.clock import DAY
 from harken.people import profile as documents
 from harken.people.apply import ANONYMOUS_IDS, merge_seen
 from harken.people.attributes import same
-from harken.people.consent import KEPT, stricter
+from harken.people.consent import KEPT, stricter_choices
 from harken.people.hours import joined, parted
 from harken.people.place import zone_facts
 from harken.people.profile import (
@@ -115,7 +115,7 @@ def unmerge(
     survivor.former_user_ids = [id for id in survivor.former_user_ids if id not in users]
     for id in restored.devices.keys() - before.devices.keys():
         restored.devices[id] = survivor.devices.pop(id, restored.devices[id])
-    _unmerge_consent(survivor, before, restored, grave.at)
+    _unmerge_consent(survivor, before, restored)
     for name, stat in restored.events.items():
         _subtract(survivor, name, stat, before.events.get(name), since.get(name))
     # A first or last time cannot be subtracted: history counts for both again.
@@ -160,9 +160,7 @@ def _latest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
 
 
 def _merge_consent(survivor: Profile, absorbed: Profile) -> None:
-    for key, change in absorbed.consent.items():
-        mine = survivor.consent.get(key)
-        survivor.consent[key] = change if mine is None else stricter(mine, change)
+    survivor.consent = stricter_choices(survivor, absorbed)
     survivor.consent_log = sorted(
         [*survivor.consent_log, *absorbed.consent_log], key=lambda change: change.at
     )[-KEPT:]
@@ -254,14 +252,10 @@ def _without(now: dict[str, Any], before: dict[str, Any], theirs: dict[str, Any]
     return left
 
 
-def _unmerge_consent(survivor: Profile, before: Profile, restored: Profile, at: int) -> None:
+def _unmerge_consent(survivor: Profile, before: Profile, restored: Profile) -> None:
     """Choices made since the merge stay; the other side's go."""
-    for key, change in restored.consent.items():
-        if survivor.consent.get(key) == change and change.at <= at:
-            if key in before.consent:
-                survivor.consent[key] = before.consent[key]
-            else:
-                del survivor.consent[key]
+    together = stricter_choices(before, restored)
+    survivor.consent = _without(survivor.consent, before.consent, together)
     survivor.consent_log = [c for c in survivor.consent_log if c not in restored.consent_log]
 
 
