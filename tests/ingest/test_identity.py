@@ -162,6 +162,17 @@ def test_an_operator_merges_and_undoes_it(house: House) -> None:
     assert house.lines()[-1] == anonymous("a")
 
 
+def test_who_was_joined_by_way_of_another_is_not_parted_alone(house: House) -> None:
+    house.send(("b", None, "a"), ("c", None, "b"))
+    house.undo(user("c"), user("a"))
+    house.send(("a", None))
+    assert house.lines()[-1] == user("c")
+    house.undo(user("c"), user("b"))
+    house.undo(user("b"), user("a"))
+    house.send(("a", None), ("b", None), ("c", None))
+    assert house.lines()[-3:] == [user("a"), user("b"), user("c")]
+
+
 def test_a_merge_undone_is_not_done_again_by_itself(house: House) -> None:
     house.send((None, "a"), ("u", "a"))
     house.undo(user("u"), anonymous("a"))

@@ -220,6 +220,24 @@ def test_a_merge_and_its_undoing(open_shop: Shop) -> None:
     )
 
 
+def test_who_was_joined_by_way_of_another_is_taken_out_after_them(open_shop: Shop) -> None:
+    numbers = {}
+    for user in ("u2", "u3"):
+        open_shop.customer(user, **{f"of_{user}": 1})
+        numbers[user] = open_shop.get(f"/people/{user}")["profile_id"]
+    open_shop.post("/people/u2/merge", {"absorb": "u3"})
+    open_shop.post("/people/u1/merge", {"absorb": "u2"})
+    wish = {"profile": numbers["u3"]}
+    answer = open_shop.ask("POST", "/api/v1/people/u1/unmerge", json=wish)
+    assert answer.status_code == 409
+    assert f"profile:{numbers['u2']}: take that one out first" in answer.json()["detail"]
+    open_shop.post("/people/u1/unmerge", {"profile": numbers["u2"]})
+    open_shop.post("/people/u2/unmerge", wish)
+    for user, own in (("u2", "of_u2"), ("u3", "of_u3")):
+        found = open_shop.get(f"/people/{user}")["attributes"]
+        assert {name for name in found if name.startswith("of_")} == {own}
+
+
 def test_a_merge_can_be_undone_for_thirty_days(open_shop: Shop) -> None:
     open_shop.customer("u2")
     other = open_shop.get("/people/u2")["profile_id"]

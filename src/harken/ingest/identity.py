@@ -215,11 +215,10 @@ class Identities:
     def command(self, profile: int, command: Command) -> list[tuple[int, Command]]:
         """Plan what an operator's command changes here; the profile and command to be logged.
 
-        A merge of a profile into itself leads to nothing.
+        A merge of a profile into itself leads to nothing, nor does the undoing of one that is not.
         """
         if isinstance(command, Unmerge):
-            self._part(command.absorbed, profile)
-            return [(profile, command)]
+            return [(profile, command)] if self._part(command.absorbed, profile) else []
         survivor = self.root(profile)
         if isinstance(command, Merge):
             return [*self._join(command.absorbed, survivor, None, command.how)]
@@ -227,17 +226,22 @@ class Identities:
             self._erase(survivor)
         return [(survivor, command)]
 
-    def _part(self, absorbed: int, survivor: int) -> None:
-        row = self._db.execute(
-            "SELECT anonymous FROM redirects WHERE absorbed = ?", (absorbed,)
-        ).fetchone()
-        unsaved = self._redirects.get(absorbed) or self._unsaved_redirects.get(absorbed)
-        anonymous = unsaved.anonymous if unsaved else row[0] if row else None
+    def _part(self, absorbed: int, survivor: int) -> bool:
+        """Whether the one was joined straight into the other, and is not any more."""
+        found = self._redirects.get(absorbed) or self._unsaved_redirects.get(absorbed)
+        if found is None:
+            asked = "SELECT survivor, anonymous FROM redirects WHERE absorbed = ?"
+            row = self._db.execute(asked, (absorbed,)).fetchone()
+            found = Redirect(*row) if row else Redirect(0)
+        if found.survivor != survivor:
+            return False
+        anonymous = found.anonymous
         self._redirects[absorbed] = Redirect(0, anonymous)
         if anonymous is not None:
             owner = self._owner(anonymous)
             still = owner.profile if owner and self.root(owner.profile) != survivor else 0
             self._owners[anonymous] = Owner(still, apart=True)
+        return True
 
     def _erase(self, profile: int) -> None:
         """Forget which identifiers led to the profile: they may name someone new."""

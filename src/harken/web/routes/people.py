@@ -280,6 +280,10 @@ def unmerge_people(api: TheApi, request: Asked, person_id: PersonId, data: Unmer
         raise Conflict(f"profile:{absorbed} is not joined into this customer")
     if api.now - merged_at > UNDO:
         raise Conflict("a merge can be undone for 30 days; this one is older")
+    grave = api.services.store.profiles([absorbed])[absorbed].tombstone
+    if grave is not None and grave.into != survivor.id:
+        told = f"profile:{absorbed} came into this customer with profile:{grave.into}"
+        raise Conflict(f"{told}: take that one out first")
     since = api.services.history.events_since(survivor.id, merged_at)
     api.command([(survivor.id, Unmerge(absorbed, _by(request), since))])
     return person_of(api, api.person(f"profile:{survivor.id}"))
