@@ -317,6 +317,9 @@ def test_answers(
         (("250 ok", "452 4.2.2 full", "503 nobody"), "temporary", False),
         (("250 ok", "550 5.1.1 unknown", "503 nobody"), "permanent", True),
         (("250 ok", "550 5.7.1 relaying denied", "554 nobody"), "permanent", False),
+        (("250 ok", "550 5.1.8 Sender address rejected", "554 nobody"), "permanent", False),
+        (("250 ok", "550 5.1.1 Blocked, see spamhaus.org: spam", "554 x"), "permanent", False),
+        (("250 ok", "550 5.2.1 mailbox disabled", "554 nobody"), "permanent", True),
         (
             ("250 ok", "550-5.1.1 The account\r\n550 5.1.1 does not exist", "503 x"),
             "permanent",

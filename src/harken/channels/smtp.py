@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from harken.channels.base import Outcome
 from harken.channels.replies import Broken, Replies, Reply
+from harken.channels.statuses import is_dead
 from harken.errors import BadInput
 
 SUBMISSION_PORT = 587
@@ -374,8 +375,9 @@ class Connection:
             return Outcome(state="temporary", reason=reason)
         # 503 to DATA says that the two of us lost step, nothing of the mail.
         if reply.code >= 500 and not (verb == "DATA" and reply.code == 503):
-            # X.1.x says that the address is wrong (RFC 3463 3.2); of MAIL that is our own.
-            dead = verb != "MAIL" and reply.enhanced.startswith("5.1.")
+            # What is said of an address to MAIL is about our own. To RCPT it may be, too: many servers
+            # refuse a sender no sooner (5.1.7, 5.1.8), and that must not suppress everybody.
+            dead = verb != "MAIL" and is_dead(reply.enhanced, reply.text)
             return Outcome(state="permanent", reason=reason, dead=dead)
         return Outcome(state="temporary", reason=reason)
 
