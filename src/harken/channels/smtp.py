@@ -375,8 +375,8 @@ class Connection:
             return Outcome(state="temporary", reason=reason)
         # 503 to DATA says that the two of us lost step, nothing of the mail.
         if reply.code >= 500 and not (verb == "DATA" and reply.code == 503):
-            # What is said of an address to MAIL is about our own. To RCPT it may be, too: many servers
-            # refuse a sender no sooner (5.1.7, 5.1.8), and that must not suppress everybody.
+            # What is said of an address to MAIL is about our own. To RCPT it may be, too: many
+            # servers refuse a sender no sooner (5.1.8), and that must not suppress everybody.
             dead = verb != "MAIL" and is_dead(reply.enhanced, reply.text)
             return Outcome(state="permanent", reason=reason, dead=dead)
         return Outcome(state="temporary", reason=reason)
