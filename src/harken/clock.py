@@ -118,7 +118,7 @@ def from_local(naive: datetime, zone: ZoneInfo) -> int:
 @lru_cache(maxsize=64)
 def iso(ms: int) -> str:
     """`ms` as RFC 3339 in UTC with milliseconds: 2026-01-31T09:00:00.000Z."""
-    return to_datetime(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return to_datetime(ms).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_time(text: str) -> int | None:

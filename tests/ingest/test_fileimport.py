@@ -113,6 +113,8 @@ def test_refused_lines_are_listed_with_their_reason(tmp_path: Path) -> None:
     [
         ("u,x,2026-01-01", "column amount: 'x' is no number"),
         ("u,1,yesterday", "column at: 'yesterday' is no time of the form ISO 8601"),
+        ("u,1,0001-01-01", "column at: '0001-01-01' is no time of the form ISO 8601"),
+        ("u,1,9999-12-31", "column at: '9999-12-31' is no time of the form ISO 8601"),
         (",1,2026-01-01", "$.userId: neither `userId` nor `anonymousId` identifies anyone"),
     ],
 )

@@ -215,6 +215,13 @@ def test_clock_skew(
     assert accepted[0].timestamp == wanted
 
 
+@pytest.mark.parametrize("text", ["0476-09-04T05:00:00.007Z", "2026-01-31T09:00:00.000Z"])
+def test_times_are_written_as_they_are_read(text: str) -> None:
+    at = clock.parse_time(text)
+    assert at is not None
+    assert clock.iso(at) == text
+
+
 def test_a_missing_message_id_is_derived_from_the_content() -> None:
     said = {"type": "track", "userId": "u", "event": "E", "timestamp": "2026-01-01T00:00:00Z"}
     silent = {"type": "track", "userId": "u", "event": "E"}

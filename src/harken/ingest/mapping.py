@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
@@ -12,7 +13,7 @@ from msgspec import Struct, field
 from harken import clock
 from harken.errors import BadInput
 from harken.ingest.lines import Line
-from harken.values import ZoneName, zone
+from harken.values import ZoneName
 
 
 class Column(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -160,19 +161,20 @@ def _value(column: Column, row: dict[str, str]) -> object:
 
 
 def _instant(mapping: Mapping, column: Column, text: str) -> int:
-    problem = f"column {column.column}: {text[:40]!r} is no time of the form"
     try:
-        if column.format in ("seconds", "milliseconds"):
-            return int(float(text) * (clock.SECOND if column.format == "seconds" else 1))
-        if column.format is None:
-            at = datetime.fromisoformat(text)
-        else:
-            at = datetime.strptime(text, column.format)
+        found = _moment(mapping, column.format, text)
+        if clock.EARLIEST <= found <= clock.LATEST:
+            return found
     except (ValueError, OverflowError):
-        raise ValueError(f"{problem} {column.format or 'ISO 8601'}") from None
+        pass
+    form = column.format or "ISO 8601"
+    raise ValueError(f"column {column.column}: {text[:40]!r} is no time of the form {form}")
+
+
+def _moment(mapping: Mapping, form: str | None, text: str) -> int:
+    if form in ("seconds", "milliseconds"):
+        return int(float(text) * (clock.SECOND if form == "seconds" else 1))
+    at = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
     if at.tzinfo is not None:
         return clock.from_datetime(at)
-    local = zone(mapping.timezone)
-    if local is None:
-        raise ValueError(f"there is no time zone {mapping.timezone!r}")
-    return clock.from_local(at, local)
+    return clock.from_local(at, ZoneInfo(mapping.timezone))
