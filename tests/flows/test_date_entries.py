@@ -287,6 +287,18 @@ def test_a_server_that_was_down_on_the_day_lets_in_late(open_shop: Open) -> None
     assert dates(shop) == [(instant("2027-03-10 09:00"), "date:cart")]
 
 
+def test_a_server_that_was_down_on_the_day_shifts_neither_waits_nor_the_next_year(
+    open_shop: Open,
+) -> None:
+    cart = on_date("date: birthday, yearly: true, reentry: {after: 365d}", steps=wait("1h") + say())
+    shop = open_shop(cart=cart)
+    customer(shop, birthday="1990-03-05")
+    shop.clock.set(instant("2026-03-05 09:30"))
+    shop.work()
+    shop.at("2027-03-06 00:00")
+    assert times(shop) == [instant("2026-03-05 10:00"), instant("2027-03-05 10:00")]
+
+
 def test_a_merge_keeps_one_date_and_parting_gives_each_its_own(open_shop: Open) -> None:
     shop = open_shop(cart=BIRTHDAY)
     customer(shop, "mina", birthday="1990-03-10")

@@ -54,7 +54,7 @@ def enter(
         revision=journey.revision,
         key=key,
         entered_at=_entry_time(handling, event),
-        since=handling.received_at,
+        since=handling.upto,
         # What a run learns stands with its event, and several may begin with the same one.
         event=replace(event, answers={}, coupon=""),
         depth=handling.depth,
@@ -76,8 +76,8 @@ def enter(
 
 
 def _entry_time(handling: Handling, event: Trigger) -> int:
-    """From when re-entry is measured: a schedule that slipped must not shift tomorrow's."""
-    return event.at if event.name == SCHEDULED else handling.received_at
+    """From when re-entry is measured: what slipped must not shift tomorrow's."""
+    return event.at if event.name == SCHEDULED else handling.upto
 
 
 def _facts_of(event: Trigger) -> dict[str, Any]:
