@@ -16,6 +16,7 @@ from harken.errors import BadInput
             Server(host="mail.example", port=25, user="u@x", password="p:/", tls="require",
                    verify=False, helo="me.example"),
         ),
+        ("smtp://почта.example", Server(host="почта.example", port=587)),
         ("smtp://[::1]:2525?starttls=no", Server(host="::1", port=2525, tls="no")),
     ],
 )  # fmt: skip
@@ -26,7 +27,9 @@ def test_urls(url: str, server: Server) -> None:
 
 @pytest.mark.parametrize(
     "url", ["", "mail.example:25", "http://x", "smtp://", "smtp://u:secret@x:port",
-            "smtp://u:secret@x?tls=yes", "smtp://u:secret@x?starttls=maybe"],
+            "smtp://u:secret@x?tls=yes", "smtp://u:secret@x?starttls=maybe",
+            "smtp://u:secret%D0%BF@x", "smtp://u:secret@x?helo=%D0%BF", "smtp://u:secret@x..y",
+            "smtp://u:secret@x?helo=a%0D%0Ab", f"smtp://u:secret@{'x' * 64}"],
 )  # fmt: skip
 def test_a_bad_url_is_refused_without_showing_the_password(url: str) -> None:
     with pytest.raises(BadInput) as error:

@@ -86,6 +86,8 @@ def parse_url(url: str) -> Server:
     wrong = set(options) - {"starttls", "verify", "ca", "helo"}
     if wrong or options.get("starttls", "auto") not in ("require", "auto", "no"):
         raise BadInput("an SMTP URL takes starttls=require|auto|no, verify=no, ca=FILE, helo=NAME")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    _check_writable(parts.hostname, user, password, options.get("helo", ""))
     implicit = parts.scheme == "smtps"
     tls: Literal["implicit", "require", "auto", "no"] = "auto"
     if implicit:
@@ -97,13 +99,23 @@ def parse_url(url: str) -> Server:
     return Server(
         host=parts.hostname,
         port=port or (IMPLICIT_TLS_PORT if implicit else SUBMISSION_PORT),
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
+        user=user,
+        password=password,
         tls=tls,
         verify=options.get("verify") != "no",
         ca=options.get("ca"),
         helo=options.get("helo"),
     )
+
+
+def _check_writable(host: str, *texts: str) -> None:
+    """Refuse what smtplib could not write: it would say so only when a mail is to leave."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise BadInput(f"the SMTP server's name {host[:80]!r} is none") from None
+    if not all(text.isascii() and text.isprintable() for text in texts):
+        raise BadInput("user, password and helo of an SMTP URL are printable ASCII")
 
 
 class _BoundedReplies:
