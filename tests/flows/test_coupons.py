@@ -139,6 +139,15 @@ def test_an_order_redeems_the_coupon_that_it_names(minted: Shop) -> None:
     assert (row.state, row.reference, row.amount) == ("redeemed", "o-1", 80.0)
 
 
+def test_an_order_may_name_a_code_of_digits_as_a_number(imported: Shop) -> None:
+    imported.harken.store.coupons.add("gift", ["20261", "1"])
+    for user in ("mina", "joon"):
+        imported.track(user, "Go")
+    imported.track("mina", "Order Completed", coupon=20261)
+    imported.track("joon", "Order Completed", coupon=True)
+    assert [state(imported, code) for code in ("20261", "1")] == ["redeemed", "issued"]
+
+
 def test_what_came_before_the_end_counts_and_what_comes_after_does_not(minted: Shop) -> None:
     minted.track("mina", "Go")
     [code] = codes(minted, "mina")

@@ -185,9 +185,10 @@ def redeem_by_event(handling: Handling, event: Trigger) -> None:
     if event.name != wanted.event or not handling.profile.coupons:
         return
     code = lookup(event.properties, wanted.code)
-    if not isinstance(code, str):
+    if isinstance(code, bool) or not isinstance(code, str | int):
         return
-    found = code.strip()
+    # Codes of digits alone are numbers to some shops.
+    found = str(code).strip()
     found = found if found in handling.profile.coupons else found.upper()
     reference = lookup(event.properties, wanted.reference)
     amount = lookup(event.properties, wanted.amount)
