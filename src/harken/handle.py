@@ -264,8 +264,9 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
     handling.received_at = record.received_at
     match decode_command(record.body):
         case Consent(changes=changes):
-            for change in changes:
-                _consent(handling, change)
+            if not _unknown(handling):
+                for change in changes:
+                    _consent(handling, change)
         case Feedback() as feedback:
             if _unknown(handling) or _told_before(handling, feedback):
                 return

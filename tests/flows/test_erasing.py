@@ -50,6 +50,7 @@ def test_an_old_link_brings_nobody_back(open_shop: Open) -> None:
     message = shop.harken.store.messages(limit=1)[0].id
     shop.command("mina", Forget("an operator"))
     shop.command(id, Feedback(message, "opened", shop.now))
+    shop.consent("mina", "opted_out")
     shop.clock.set(shop.now + DAY)
     shop.work()
     assert shop.profiles() == []
