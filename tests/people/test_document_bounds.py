@@ -94,9 +94,34 @@ def test_attributes_have_a_size_and_standard_ones_always_room() -> None:
     happen(profile, type="identify", traits={"email": "mina@shop.example", "blob99": "x" * 30_000})
     assert profile.attributes["email"] == "mina@shop.example"
     assert "blob99" not in profile.attributes
+    traits = {"email": None, "blob99": "x" * 30_000}
+    happen(profile, type="identify", traits=traits)
+    assert "email" not in profile.attributes, "what is taken away takes no room"
+    happen(profile, type="identify", traits={"email": "mina@shop.example"})
     happen(profile, type="identify", traits=dict.fromkeys(f"blob{n}" for n in range(20)))
     happen(profile, type="identify", traits={"plan": "paid"})
     assert profile.attributes == {"email": "mina@shop.example", "plan": "paid"}
+
+
+def test_what_two_had_of_everything_is_not_twice_as_much_in_one() -> None:
+    both = [Profile(id=1, user_id="u"), Profile(id=2)]
+    for profile in both:
+        for number in range(EVENT_NAMES):
+            name = f"{profile.id}-{number}"
+            context = {"device": {"id": name}, "traits": {f"trait{name}": number}}
+            happen(profile, NOW + profile.id, event=name, messageId=name, context=context)
+            happen(profile, NOW + number, type="group", groupId=name, messageId=f"g{name}")
+    merge(*both, NOW, "identify", asked={"1-7"})
+    survivor = both[0]
+    assert len(survivor.events) == EVENT_NAMES
+    assert "1-7" in survivor.events
+    assert len(survivor.groups) == GROUPS
+    assert {id[0] for id in survivor.devices} == {"2"}, "the latest"
+    assert len(survivor.devices) == DEVICES
+    assert survivor.attributes == {f"trait1-{number}": number for number in range(ATTRIBUTES)}
+    happen(survivor, type="identify", traits={"trait1-0": "new", "trait1-1": None})
+    assert survivor.attributes["trait1-0"] == "new"
+    assert "trait1-1" not in survivor.attributes
 
 
 def test_a_thousand_merges_into_one() -> None:

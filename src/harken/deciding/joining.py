@@ -37,7 +37,8 @@ def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     effects.cancel += standing(absorbed)
     before = [expected(one, handling.definitions) for one in (survivor, absorbed)]
     mine = {run.id: run.due for run in survivor.runs.values()}
-    tombstone, ended = merging.merge(survivor, absorbed, at, how, partial(at_any_time, handling))
+    both, asked = partial(at_any_time, handling), handling.definitions.traits
+    tombstone, ended = merging.merge(survivor, absorbed, at, how, both, asked)
     for run in ended:
         if run.id in mine:
             effects.cancel.append(WakeUp(run.due, survivor.id, f"run:{run.id}"))

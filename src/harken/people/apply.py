@@ -1,6 +1,7 @@
 """What an event changes about a person, before anything reacts to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any
 
 import msgspec
@@ -123,12 +124,19 @@ def apply_event(profile: Profile, event: Event, record: Record, traits: TraitsBy
 
 
 def state_attributes(profile: Profile, stated: dict[str, Any]) -> None:
-    """Set attributes, as far as a document has room for them. Standard ones always have."""
-    before = dict(profile.attributes)
-    apply_traits(profile.attributes, stated)
-    now = profile.attributes
-    if len(now) > ATTRIBUTES or len(_encode(now)) > ATTRIBUTE_BYTES:
-        profile.attributes = before | {name: now[name] for name in STANDARD if name in now}
+    """Set attributes, as far as a document has room for them."""
+    now = dict(profile.attributes)
+    apply_traits(now, stated)
+    profile.attributes = with_room(profile.attributes, now)
+
+
+def with_room(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The attributes `now`; where a document has no room for them, of the custom ones those of
+    `before`. Standard ones always have."""
+    if len(now) <= ATTRIBUTES and len(_encode(now)) <= ATTRIBUTE_BYTES:
+        return now
+    custom = {name: value for name, value in before.items() if name not in STANDARD}
+    return custom | {name: now[name] for name in STANDARD if name in now}
 
 
 def event_name(event: Event) -> str:
@@ -144,9 +152,7 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
     """Count an event in the totals and in the traits that its name moves."""
     stat = profile.events.get(event.name)
     if stat is None:
-        if len(profile.events) >= EVENT_NAMES:
-            spare = [name for name in profile.events if name not in traits] or profile.events
-            del profile.events[min(spare, key=lambda name: profile.events[name].last)]
+        let_go_of_names(profile.events, traits, EVENT_NAMES - 1)
         profile.events[event.name] = EventStat(1, event.at, event.at)
     else:
         stat.count += 1
@@ -159,6 +165,16 @@ def count_event(profile: Profile, event: Trigger, traits: TraitsByEvent, now: in
         state = trait.take(states.get(trait.id), event, now)
         if state is not None:
             states[trait.id] = state
+
+
+def let_go_of_names(
+    events: dict[str, EventStat], asked: Container[str], most: int = EVENT_NAMES
+) -> None:
+    """Leave at most so many names: those that no rule asks for go first, the longest unused."""
+    over = len(events) - most
+    if over > 0:
+        for name in nsmallest(over, events, key=lambda name: (name in asked, events[name].last)):
+            del events[name]
 
 
 def _properties(event: Event) -> dict[str, Any]:

@@ -1,11 +1,18 @@
 """Two documents become one, and can be told apart again for 30 days."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from harken.clock import DAY
 from harken.people import profile as documents
-from harken.people.apply import ANONYMOUS_IDS, merge_seen
+from harken.people.apply import (
+    ANONYMOUS_IDS,
+    DEVICES,
+    GROUPS,
+    let_go_of_names,
+    merge_seen,
+    with_room,
+)
 from harken.people.attributes import same
 from harken.people.consent import KEPT, stricter_choices
 from harken.people.hours import joined, parted
@@ -37,12 +44,14 @@ def merge(
     now: int,
     how: str,
     both: Callable[[Run], bool] = lambda run: False,
+    asked: Container[str] = (),
 ) -> tuple[Profile, list[Run]]:
     """Join `absorbed` into `survivor`; the tombstone to stand in its place, and runs that end.
 
     The identified side wins a conflict of attributes, the stricter side one of consent. Where
     both are in the same journey under the same key, the run that began first goes on, unless
-    `both` says that the run's journey may be entered at any time.
+    `both` says that the run's journey may be entered at any time. `asked` are the events that
+    rules ask for, of which no count is let go.
     """
     grave = Tombstone(
         into=survivor.id,
@@ -56,7 +65,7 @@ def merge(
     # Whom an alias names is a user, though nothing was heard of them yet but the alias itself.
     if survivor.user_id is None and absorbed.user_id is not None and how != ALIAS:
         wins, loses = absorbed, survivor
-    survivor.attributes = {**loses.attributes, **wins.attributes}
+    survivor.attributes = with_room(wins.attributes, {**loses.attributes, **wins.attributes})
     survivor.learned = {**loses.learned, **wins.learned}
     survivor.moved = max(survivor.moved, absorbed.moved) if zone_facts(survivor) == where else now
     survivor.user_id = wins.user_id
@@ -69,11 +78,14 @@ def merge(
     survivor.created_at = min(survivor.created_at or now, absorbed.created_at or now)
     survivor.seen_at = max(survivor.seen_at, absorbed.seen_at)
     devices = [*absorbed.devices.values(), *survivor.devices.values()]
-    survivor.devices = {one.id: one for one in sorted(devices, key=lambda one: one.last_seen)}
-    survivor.groups = _latest(survivor.groups, absorbed.groups)
+    latest = {one.id: one for one in sorted(devices, key=lambda one: one.last_seen)}
+    survivor.devices = dict([*latest.items()][-DEVICES:])
+    groups = sorted(_latest(survivor.groups, absorbed.groups).items(), key=lambda one: one[1])
+    survivor.groups = dict(groups[-GROUPS:])
     _merge_consent(survivor, absorbed)
     survivor.unreachable = {**loses.unreachable, **wins.unreachable}
     _merge_behaviour(survivor, absorbed)
+    let_go_of_names(survivor.events, asked)
     joined = {**absorbed.absorbed, **survivor.absorbed, absorbed.id: now}
     survivor.absorbed = dict(sorted(joined.items(), key=lambda one: one[1])[-ABSORBED:])
     ended = _merge_runs(survivor, absorbed, both)
