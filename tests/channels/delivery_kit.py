@@ -83,14 +83,18 @@ class Shop:
         )  # fmt: skip
 
     def delivery(
-        self, *transports: Transport, channels: dict[str, Channel] | None = None, **more: Any
+        self,
+        *transports: Transport,
+        channels: dict[str, Channel] | None = None,
+        rendering: Rendering[str, str] = RENDERING,
+        **more: Any,
     ) -> Delivery[str, str]:
         by = transports or (SandboxTransport(self.sandbox, self.clock),)
         self.deliveries.append(
             Delivery(
                 self.store,
                 channels if channels is not None else {"email": self.email(*by)},
-                RENDERING,
+                rendering,
                 self.clock,
                 self.sender,
                 count=lambda state, transport: self.counted.update([(state, transport)]),

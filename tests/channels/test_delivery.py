@@ -8,14 +8,17 @@ from email.message import EmailMessage
 from email.policy import default as policy
 
 import pytest
-from delivery_kit import START, Provider, Shop, message, shop, transport
+from delivery_kit import RENDERING, START, Provider, Shop, message, shop, transport
+from msgspec.structs import replace
 from servers import Mailbox, Peer, Scripted, free_port, real_server
 
 from harken.channels.base import Channel, Outcome, Prepared
 from harken.channels.retries import Retries
 from harken.channels.sandbox import SandboxTransport
 from harken.clock import DAY, HOUR, MINUTE, SECOND
+from harken.errors import Unavailable
 from harken.inputs import encode
+from harken.store.base import LedgerRow
 from harken.values import Duration, Name
 
 __all__ = ["shop"]
@@ -93,6 +96,25 @@ def test_a_corrupt_context_fails_alone(shop: Shop) -> None:
     shop.drain(shop.delivery())
     assert shop.states() == {"a": "sent", "b": "failed", "c": "sent"}
     assert "context cannot be read" in shop.row("b").reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "then"), [(Unavailable("state.db: disk I/O error"), "queued"), (KeyError(), "failed")]
+)
+def test_who_cannot_be_asked_again_before_it_leaves_holds_up_no_other(
+    shop: Shop, fault: Exception, then: str
+) -> None:
+    def look(row: LedgerRow, now: int) -> None:
+        if row.id == "b":
+            raise fault
+
+    shop.queue(message("a"), message("b"), message("c"))
+    shop.clock.set(START + MINUTE)
+    shop.drain(shop.delivery(rendering=replace(RENDERING, look=look)))
+    assert shop.states() == {"a": "sent", "b": then, "c": "sent"}
+    shop.clock.set(START + HOUR)
+    shop.drain(shop.delivery())
+    assert shop.row("b").state == ("sent" if then == "queued" else "failed")
 
 
 def test_a_dead_address_fails_and_is_not_written_to_again(shop: Shop) -> None:

@@ -319,6 +319,20 @@ class Delivery(Generic[Compiled, Links]):
         self, row: LedgerRow, suppressed: Mapping[str, str], now: int
     ) -> Prepared | Result:
         """The row in words, or why it ends here. One bad row fails alone."""
+        try:
+            return self._ended(row, suppressed, now) or self._rendered(row, now)
+        except Aborted as stop:
+            return self._result(row, "aborted", stop.reason, now)
+        except msgspec.MsgspecError as error:
+            return self._result(row, "failed", f"its context cannot be read: {error}", now)
+        except Unavailable as error:
+            return self._retry(row, Outcome(state="temporary", reason=str(error)), now)
+        except Exception as error:
+            why = f"cannot be rendered: {type(error).__name__}: {error}"
+            return self._result(row, "failed", why, now)
+
+    def _ended(self, row: LedgerRow, suppressed: Mapping[str, str], now: int) -> Result | None:
+        """Why the row is not to leave now, or None."""
         if row.expires_at and now >= row.expires_at:
             # What the last try met stands in the row while it waits for the next.
             last = f"; last: {row.reason}" if row.reason else ""
@@ -335,22 +349,15 @@ class Delivery(Generic[Compiled, Links]):
             return self._result(row, "aborted", f"dropped by {why}", now)
         if row.address in suppressed and _suppressible(row.channel):
             return self._result(row, "failed", f"suppressed: {suppressed[row.address]}", now)
+        return None
+
+    def _rendered(self, row: LedgerRow, now: int) -> Prepared | Result:
         how = self._rendering
-        try:
-            message = how.compiled(row.journey, row.revision, row.step)
-            if message is None:
-                return self._result(row, "failed", "its journey or step cannot be found", now)
-            kept = msgspec.msgpack.decode(row.context, type=dict[str, Any])
-            return Prepared(row, how.render(message, row.variant, kept, how.links(row)))
-        except Aborted as stop:
-            return self._result(row, "aborted", stop.reason, now)
-        except msgspec.MsgspecError as error:
-            return self._result(row, "failed", f"its context cannot be read: {error}", now)
-        except Unavailable as error:
-            return self._retry(row, Outcome(state="temporary", reason=str(error)), now)
-        except Exception as error:
-            why = f"cannot be rendered: {type(error).__name__}: {error}"
-            return self._result(row, "failed", why, now)
+        message = how.compiled(row.journey, row.revision, row.step)
+        if message is None:
+            return self._result(row, "failed", "its journey or step cannot be found", now)
+        kept = msgspec.msgpack.decode(row.context, type=dict[str, Any])
+        return Prepared(row, how.render(message, row.variant, kept, how.links(row)))
 
     def _outcome(self, prepared: Prepared, outcome: Outcome, now: int) -> Result:
         row, rendered = prepared.row, prepared.rendered
