@@ -7,7 +7,9 @@ to the machine, and every secret, stands here.
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
@@ -116,16 +118,18 @@ def link_secret(data: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         pass
-    secret = secrets.token_bytes(32)
+    # Whole or not at all: several processes begin at once, and none may sign with half a secret.
+    handle, draft = tempfile.mkstemp(prefix="link.secret.", dir=data)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
-    return secret
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+    return path.read_bytes()
 
 
 def _base(env: Mapping[str, str], name: str) -> str:
