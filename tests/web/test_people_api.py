@@ -220,6 +220,19 @@ def test_a_merge_and_its_undoing(open_shop: Shop) -> None:
     )
 
 
+def test_attributes_of_a_visitor_are_not_stated_of_who_has_their_device_now(
+    open_shop: Shop,
+) -> None:
+    for visitor in ("b", "a"):
+        open_shop.send("track", anonymousId=visitor, event="Go")
+    open_shop.post("/people/anonymous:b/merge", {"absorb": "anonymous:a"})
+    open_shop.send("identify", userId="u9", anonymousId="a")
+    found = open_shop.post("/people/anonymous:b/attributes", {"plan": "paid"}, "PATCH")
+    assert found["anonymous_ids"] == ["b"]
+    assert found["attributes"] == {"plan": "paid"}
+    assert "plan" not in open_shop.get("/people/u9")["attributes"]
+
+
 def test_who_was_joined_by_way_of_another_is_taken_out_after_them(open_shop: Shop) -> None:
     numbers = {}
     for user in ("u2", "u3"):

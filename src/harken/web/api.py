@@ -154,14 +154,17 @@ class Api:
 
     def anonymous_ids(self, profile: Profile) -> list[str]:
         """Every anonymous id that leads to the customer."""
+        lookup = self.services.lookup
         with self.intake:
-            known = set(self.services.lookup.anonymous_ids_of(profile.id))
+            known = set(lookup.anonymous_ids_of(profile.id))
+            # Who was seen since on a device that they shared has its id now.
+            theirs = [
+                id for id in profile.anonymous_ids if lookup.resolve(anonymous_id=id) == profile.id
+            ]
         # An alias of an id without a history may be of either kind; events and documents tell.
         unclear = {profile_id("user", id): id for id in known.difference(profile.anonymous_ids)}
         users = self.services.store.profiles(list(unclear))
-        return sorted(
-            known.difference(unclear[user] for user in users).union(profile.anonymous_ids)
-        )
+        return sorted(known.difference(unclear[user] for user in users).union(theirs))
 
 
 def profile_number(text: str) -> int:
