@@ -58,7 +58,7 @@ from harken.people.address import found_dead
 from harken.people.apply import apply_event, marked_before, only_counts, seen_before
 from harken.people.attributes import changed
 from harken.people.consent import apply_consent
-from harken.people.profile import ConsentChange, Profile, Reach, Tombstone
+from harken.people.profile import ConsentChange, Profile, Reach
 
 KEPT_SURVEYS = 500
 """Answered surveys remembered, so that none counts twice; the oldest are forgotten."""
@@ -244,8 +244,7 @@ def _wake(handling: Handling, wakeup: WakeUp) -> None:
     elif kind == "merged":
         absorbed, at = int(rest), wakeup.due - merging.UNDO - 1
         if handling.profile.absorbed.get(absorbed) == at:
-            grave = Tombstone(into=wakeup.profile_id, at=at, how="for good")
-            handling.effects.others.append(Profile(id=absorbed, tombstone=grave))
+            handling.effects.others.append(merging.for_good(absorbed, wakeup.profile_id, at))
     elif kind == "feedback":
         _told(handling, _feedback(wakeup.body))
 
@@ -276,8 +275,8 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
             join(handling, other, how, record.received_at)
         case Unmerge() as command if other is not None and other.tombstone is not None:
             part(handling, other, command, record.received_at)
-        case Forget():
-            _forget(handling)
+        case Forget(joined=joined):
+            _forget(handling, joined)
         case Listed(name=name, on=on):
             _listed(handling, name, on=on)
         case Allow() as command:
@@ -299,7 +298,7 @@ def _command(handling: Handling, record: Record, other: Profile | None) -> None:
                 _answered(handling, answer)
 
 
-def _forget(handling: Handling) -> None:
+def _forget(handling: Handling, joined: list[int]) -> None:
     """Erase the customer, and what merges kept of them so that they could be undone."""
     profile = handling.profile
     for run in profile.runs.values():
@@ -311,7 +310,7 @@ def _forget(handling: Handling) -> None:
     for wakeup in standing(profile):
         handling.cancel(wakeup)
     # No tombstones stay: an identifier that led there may name someone new from now on.
-    handling.effects.forgotten += [profile.id, *profile.absorbed]
+    handling.effects.forgotten += [profile.id, *{*profile.absorbed, *joined}]
 
 
 def _listed(handling: Handling, name: str, *, on: bool) -> None:

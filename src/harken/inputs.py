@@ -114,6 +114,8 @@ class Forget(Struct, tag="forget", frozen=True):
     """Erase what is known of the customer."""
 
     by: str
+    joined: list[int] = field(default_factory=list)
+    """Profiles that were joined into theirs, of which the document remembers the latest."""
 
 
 class Listed(Struct, tag="listed", frozen=True):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from driver import Shop
 from plain import journey
 
 from harken.clock import DAY
 from harken.ids import profile_id
 from harken.inputs import Feedback, Forget
+from harken.people import merge
 
 Open = Callable[..., Shop]
 
@@ -80,3 +82,22 @@ def test_somebody_new_does_not_keep_what_an_erased_customer_was_told(open_shop: 
     [row] = shop.harken.store.messages(limit=10)
     assert (row.address, row.context) == ("", b"")
     assert list(shop.profile("mina").events) == ["Look", "$session_started"]
+
+
+def test_nothing_stays_of_more_profiles_than_are_remembered_as_joined(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "ABSORBED", 2)
+    shop = open_shop()
+    for number in range(5):
+        shop.track(None, "Go", anonymous=f"?{number}")
+        shop.identify("kiosk", f"?{number}", email="kiosk@shop.example")
+    graves = [one.tombstone for one in shop.profiles() if one.tombstone is not None]
+    assert len(graves) == 5
+    assert sum(bool(grave.survivor_before or grave.absorbed_before) for grave in graves) == 2
+    kiosk = shop.id("kiosk")
+    shop.command("kiosk", Forget("an operator"))
+    assert shop.profiles() == []
+    shop.track(None, "Go", anonymous="?0")
+    [visitor] = shop.profiles()
+    assert visitor.id == shop.id("?0") != kiosk

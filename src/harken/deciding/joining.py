@@ -37,6 +37,7 @@ def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     effects.cancel += standing(absorbed)
     before = [expected(one, handling.definitions) for one in (survivor, absorbed)]
     mine = {run.id: run.due for run in survivor.runs.values()}
+    known = survivor.absorbed.keys() | absorbed.absorbed.keys()
     both, asked = partial(at_any_time, handling), handling.definitions.traits
     tombstone, ended = merging.merge(survivor, absorbed, at, how, both, asked)
     for run in ended:
@@ -53,6 +54,9 @@ def join(handling: Handling, absorbed: Profile, how: str, at: int) -> None:
     look_around(handling, silent=True)
     effects.wake.append(_grave_closes(tombstone, survivor, at))
     effects.others.append(tombstone)
+    for id in known - survivor.absorbed.keys():
+        # Too many to be remembered cannot be undone: nothing of them stays but the way here.
+        effects.others.append(merging.for_good(id, survivor.id, at))
     handling.record("$merged", {"absorbed": str(absorbed.id), "how": how}, at=at)
     handling.state("merged")
     handling.ask(handling.definitions.segments.by_name)

@@ -223,7 +223,7 @@ class Identities:
         if isinstance(command, Merge):
             return [*self._join(command.absorbed, survivor, None, command.how)]
         if isinstance(command, Forget):
-            self._erase(survivor)
+            command = Forget(command.by, sorted(self._erase(survivor)))
         return [(survivor, command)]
 
     def _part(self, absorbed: int, survivor: int) -> bool:
@@ -243,8 +243,9 @@ class Identities:
             self._owners[anonymous] = Owner(still, apart=True)
         return True
 
-    def _erase(self, profile: int) -> None:
-        """Forget which identifiers led to the profile: they may name someone new."""
+    def _erase(self, profile: int) -> set[int]:
+        """Forget which identifiers led to the profile: they may name someone new. Returns the
+        profiles that were joined into it."""
         self.save()
         absorbed = self._absorbed(profile)
         values = {*self._owners}
@@ -258,6 +259,7 @@ class Identities:
                 self._owners[value] = None
         for other in absorbed:
             self._redirects[other] = Redirect(0)
+        return absorbed
 
     def _absorbed(self, profile: int) -> set[int]:
         """Who was joined into the profile, straight or by way of others; all is saved but plans."""

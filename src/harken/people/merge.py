@@ -99,6 +99,11 @@ def merge(
     return tombstone, ended
 
 
+def for_good(absorbed: int, survivor: int, at: int) -> Profile:
+    """What is left of a profile whose merge cannot be undone any more."""
+    return Profile(id=absorbed, tombstone=Tombstone(into=survivor, at=at, how="for good"))
+
+
 def unmerge(
     survivor: Profile, tombstone: Profile, since: dict[str, list[int]], now: int
 ) -> Profile:
