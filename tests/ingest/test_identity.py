@@ -214,12 +214,13 @@ def test_a_device_of_whom_a_merge_is_undone_stays_theirs(house: House) -> None:
     house.send(("old", "before"), ("new", "other"), ("new", None, "old"))
     house.send(("old", "since"), ("new", "taken"), ("old", "taken"), ("old", "given"))
     house.send(("new", "given"))
-    devices = ("before", "since", "taken", "other", "given")
+    house.send((None, "aliased"), ("old", None, "aliased"))
+    devices = ("before", "since", "taken", "aliased", "other", "given")
     house.send(*((None, device) for device in devices))
-    assert house.lines()[-5:] == [user("new")] * 5
+    assert house.lines()[-6:] == [user("new")] * 6
     house.undo(user("new"), user("old"))
     house.send(*((None, device) for device in devices))
-    assert house.lines()[-5:] == [user("old")] * 3 + [user("new")] * 2
+    assert house.lines()[-6:] == [user("old")] * 4 + [user("new")] * 2
 
 
 def test_commands_go_to_the_profile_that_absorbed(house: House) -> None:

@@ -163,7 +163,7 @@ class Identities:
             return profile, ()
         merges = []
         if event.previous_id is not None:
-            merges += self._alias(event.previous_id, profile)
+            merges += self._alias(event.previous_id, own, profile)
         if anonymous is not None:
             merges += self._link(anonymous, own, profile)
         return profile, merges
@@ -190,11 +190,11 @@ class Identities:
             return []
         return self._join(own, profile, anonymous, "identify")
 
-    def _alias(self, previous: str, profile: int) -> list[tuple[int, Merge]]:
+    def _alias(self, previous: str, own: int, profile: int) -> list[tuple[int, Merge]]:
         """`previous` is an anonymous id that was seen, or else a user id."""
         owner = self._owner(previous)
         if owner is not None and not owner.profile:
-            self._owners[previous] = Owner(profile)
+            self._owners[previous] = Owner(own)
             return self._join(ids.profile_id("anonymous", previous), profile, previous, "alias")
         user = ids.profile_id("user", previous)
         merges = self._join(user, profile, None, "alias")
