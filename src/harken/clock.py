@@ -90,6 +90,11 @@ def from_datetime(at: datetime) -> int:
     return since.days * DAY + since.seconds * SECOND + since.microseconds // 1_000
 
 
+def on_the_wall(ms: int, zone: ZoneInfo) -> int:
+    """What clocks in `zone` show then, as if it were UTC: the days between two are of 24 hours."""
+    return from_datetime(to_datetime(ms, zone).replace(tzinfo=UTC))
+
+
 def from_local(naive: datetime, zone: ZoneInfo) -> int:
     """A wall-clock time in `zone` as an instant.
 

@@ -96,3 +96,47 @@ def test_held_over_every_night_once(open_shop: Open, begins: str) -> None:
         mails = shop.mails(f"{name.replace('/', '.')}@shop.example")
         per_day = Counter(to_datetime(mail.at, zone(name)).date() for mail in mails)
         assert len(per_day) == len(mails) == days, name
+
+
+@pytest.mark.parametrize(
+    ("rule", "after", "at", "whose", "times"),
+    [
+        ("DAILY", "1d", "02:30", "workspace", 17),
+        ("DAILY", "1d", "09:00", "workspace", 17),
+        ("WEEKLY;BYDAY=SU", "7d", "02:30", "workspace", 3),
+        ("WEEKLY;BYDAY=SU", "7d", "09:00", "recipient", 3),
+    ],
+)
+def test_who_may_enter_again_after_days_misses_no_occurrence(
+    open_shop: Open, rule: str, after: str, at: str, whose: str, times: int
+) -> None:
+    """Clocks that go forward make a day of 23 hours, and one at 02:30 comes at 03:00."""
+    shop = open_shop("2026-03-20 00:00", workspace="timezone: Europe/Berlin\n")
+    shop.identify("mina", email="mina@shop.example", timezone="Europe/Berlin")
+    shop.apply(
+        workspace="timezone: Europe/Berlin\n",
+        cart=(
+            "journey: cart\nentry:\n"
+            f"  schedule: {{rrule: FREQ={rule}, starts_at: 2026-03-20T{at}}}\n"
+            f"  zone: {whose}\n  reentry: {{after: {after}}}\n  audience: {{reachable: email}}\n"
+            f"steps:{say()}"
+        ),
+    )
+    shop.advance("17d")
+    assert len(shop.mails()) == times
+
+
+def test_a_yearly_date_in_a_year_whose_clocks_have_changed_by_then(open_shop: Open) -> None:
+    shop = open_shop(
+        f"{SPRING} 00:00",
+        workspace="timezone: Europe/Berlin\n",
+        cart=(
+            "journey: cart\nentry: {date: day, yearly: true, reentry: {after: 365d}}\n"
+            f"steps:{say()}"
+        ),
+    )
+    shop.identify("mina", email="mina@shop.example", day="1990-03-28")
+    shop.at("2027-03-29 00:00")
+    zone_name = "Europe/Berlin"
+    days = ["2026-03-28 09:00", "2027-03-28 09:00"]
+    assert [mail.at for mail in shop.mails()] == [instant(day, zone_name) for day in days]

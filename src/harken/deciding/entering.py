@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from harken.clock import on_the_wall
 from harken.effects import Decision
 from harken.gates.who import held_out
 from harken.ids import derived_id, run_id
 from harken.journeys.compile import LiveJourney, Node
-from harken.journeys.entries import ENTERED, SCHEDULED, Reentry
+from harken.journeys.entries import DATE_REACHED, ENTERED, SCHEDULED, Reentry, ScheduleEntry
 from harken.journeys.kinds import EnterJourney
 from harken.journeys.steps import given
+from harken.people.place import zone_of
 from harken.people.profile import Profile, Run, Trigger
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ DEEPEST = 5
 """How many events of our own may follow from one another before the chain is cut."""
 KEPT_KEYS = 1_000
 """Entry keys remembered per journey; the oldest are forgotten."""
+BY_CLOCK = (SCHEDULED, DATE_REACHED)
 RUNS_AT_ONCE = 100
 """Runs of one journey that a customer may have in flight."""
 
@@ -209,10 +212,27 @@ def _reentry_refusal(
         facts["entered_at"] = entered
         if not isinstance(reentry, Reentry):
             return "reentry", facts
-        if _entry_time(handling, event) - entered < reentry.after:
+        if not _long_after(handling, journey, event, entered, reentry.after):
             return "reentry", {**facts, "again_at": entered + reentry.after}
     # One run for each value of a key, also when it lasts longer than re-entry waits.
     return ("already_in", {"key": key}) if key and _in_flight(profile, journey.name, key) else None
+
+
+def _long_after(
+    handling: Handling, journey: LiveJourney, event: Trigger, entered: int, after: int
+) -> bool:
+    """Whether so much time has passed since the last entry.
+
+    What comes by the clock on the wall is measured by it, or a day of 23 hours would be left out.
+    One that the clocks have skipped came when they had changed: it counts from just before.
+    """
+    at, entry = _entry_time(handling, event), journey.source.entry
+    if event.name not in BY_CLOCK:
+        return at - entered >= after
+    ours = isinstance(entry, ScheduleEntry) and entry.zone == "workspace"
+    zone = handling.definitions.zone
+    zone = zone if ours else zone_of(handling.profile, zone)
+    return on_the_wall(at, zone) - on_the_wall(entered - 1, zone) > after
 
 
 def _in_flight(profile: Profile, journey: str, key: str) -> bool:

@@ -4,13 +4,13 @@ Each looks at a run and answers with what is to become of it; `deciding.reaction
 """
 
 import sys
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Struct
 
-from harken.clock import SECOND, from_datetime, from_local, iso, parse_time, to_datetime
+from harken.clock import SECOND, from_local, iso, on_the_wall, parse_time, to_datetime
 from harken.inputs import Allocation
 from harken.journeys.compile import ABORTED, Node, Way
 from harken.journeys.experiments import Drawn, draw, remember, weights_of
@@ -228,8 +228,7 @@ def _date_in_event(wait: UntilDate, run: Run, zone: ZoneInfo) -> int:
     if wait.at is None and not bare:
         return at + shift
     # On the clock on the wall: a day before is the day before, however long that day is.
-    wall = from_datetime(to_datetime(at, None if bare else zone).replace(tzinfo=UTC)) + shift
-    local = to_datetime(wall).replace(tzinfo=None)
+    local = to_datetime((at if bare else on_the_wall(at, zone)) + shift).replace(tzinfo=None)
     if wait.at is not None:
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         local = midnight + timedelta(minutes=wait.at)
