@@ -271,6 +271,15 @@ def test_what_is_added_to_may_be_anything(open_shop: Open, before: object, after
     assert shop.subjects() == ["nudge"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\u3164 \u3164", "\ufeff", "\u00ad"])
+def test_a_name_that_nobody_can_see_is_none(open_shop: Open, name: str) -> None:
+    cart = journey(steps=say().replace('"nudge"', "\"{{ profile.first_name | default: 'you' }}\""))
+    shop = open_shop(cart=cart)
+    shop.identify("mina", email="mina@shop.example", first_name=name)
+    shop.track("mina", "Go")
+    assert shop.subjects() == ["you"]
+
+
 def test_a_sum_is_never_infinite(open_shop: Open) -> None:
     shop = open_shop(cart=journey(steps="\n  - update: {points: {add: 1.0e+308}}\n" + say()))
     shop.identify("mina", email="mina@shop.example", points=1e308)

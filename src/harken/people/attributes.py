@@ -1,5 +1,6 @@
 """Standard attributes have one name each, whatever the client's spelling."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -27,6 +28,11 @@ _SPELLINGS = {name.replace("_", ""): name for name in STANDARD} | {
     "familyname": "last_name",
     "fullname": "name",
 }
+# Beside blanks: soft hyphens, joiners, marks of direction, and what Hangul fills a gap with, which
+# people take for a name where one is asked for. They would be greeted as "Hi ,".
+_visible = re.compile(
+    r"[^\s\u00ad\u115f\u1160\u200b-\u200f\u202a-\u202e\u2060-\u2064\u3164\ufeff\uffa0]"
+).search
 _known: dict[str, str] = {}
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -92,7 +98,7 @@ def _standard_value(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None if value is None else str(value)
     text = str(value).strip()
-    if not text:
+    if not _visible(text):
         return None
     if name == "country" and len(text) == 2:
         return text.upper()
