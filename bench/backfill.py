@@ -94,17 +94,19 @@ class Sending:
         """Seconds of each piece."""
 
     def __enter__(self) -> Self:
-        self._running.__enter__()
-        self.apply({})
-        # The first mails find everything cold.
-        self.send()
-        self.taken.clear()
-        self._running.freeze()
+        with ExitStack() as ending:
+            ending.enter_context(self._running)
+            self.apply({})
+            # The first mails find everything cold.
+            self.send()
+            self.taken.clear()
+            self._running.freeze()
+            self._ending = ending.pop_all()
         return self
 
-    def __exit__(self, *fault: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._running.thaw()
-        self._running.__exit__(*fault)
+        self._ending.close()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

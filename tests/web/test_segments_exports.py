@@ -156,16 +156,22 @@ def test_a_last_batch_comes_also_when_those_to_come_have_left(
     assert [body["data"]["last"] for _, body in receiver.got] == [False, False, True]
 
 
+def interrupted(folder: Path, receiver: Receiver) -> tuple[Exports, Export]:
+    """An export whose first batch was taken, and whose second waits to be tried again."""
+    receiver.answers = [204, *[503] * 20]
+    exports = opened(folder, delays=(SECONDS,))
+    exports.start()
+    made = exports.add(wish(receiver.url))
+    while not exports.get(made.id).trouble:
+        threading.Event().wait(0.01)
+    return exports, made
+
+
 def test_no_members_by_two_rules_go_by_the_name_of_one_segment(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the rule was changed while Harken was down."""
-    receiver.answers = [204, *[503] * 20]
-    first = opened(tmp_path, delays=(SECONDS,))
-    first.start()
-    made = first.add(wish(receiver.url))
-    while not first.get(made.id).trouble:
-        threading.Event().wait(0.01)
+    first, made = interrupted(tmp_path, receiver)
     first.close()
     receiver.answers = []
     monkeypatch.setitem(RULES, "all", "another")
@@ -255,12 +261,7 @@ def test_a_receiver_that_is_not_there_and_a_segment_that_is_no_more(
 
 
 def test_an_export_goes_on_after_a_restart_where_it_was(tmp_path: Path, receiver: Receiver) -> None:
-    receiver.answers = [204, *[503] * 20]
-    first = opened(tmp_path, delays=(SECONDS,))
-    first.start()
-    made = first.add(wish(receiver.url))
-    while not first.get(made.id).trouble:
-        threading.Event().wait(0.01)
+    first, made = interrupted(tmp_path, receiver)
     assert "503; try 2 in" in first.get(made.id).trouble
     first.close()
     receiver.answers = []

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from harken.channels.table import looks_at
+from harken.clock import DAY, LATEST
+from harken.segments.compare import instant
 from harken.segments.rules import (
     All,
     Any_,
     Attribute,
+    CalendarDays,
     ConsentIs,
     Did,
     First,
@@ -19,11 +22,15 @@ from harken.segments.rules import (
     Messages,
     Near,
     Not,
+    Occasion,
     Reachable,
     Rule,
+    Span,
 )
 
 NONE: frozenset[str] = frozenset()
+EVER = LATEST
+"""Back to the beginning."""
 
 
 class Reads(Struct, frozen=True):
@@ -109,3 +116,20 @@ def _fact(rule: Rule) -> Reads:
             return Reads(attributes=frozenset({"location"}), facts=frozenset({"location"}))
         case _:
             return Reads()
+
+
+def looks_back(condition: Struct, now: int) -> int | None:
+    """How far back (ms) a single condition looks at what customers did; None when it does not."""
+    match condition:
+        case Span(within=CalendarDays(days=days)):
+            return days * DAY
+        case Span(within=int(span)):
+            return span
+        case Span(between=[start, _]):
+            return max(0, now - instant(start))
+        case Last(within=int(span)):
+            return span
+        case Span() | Occasion() | Messages():
+            return EVER
+        case _:
+            return None

@@ -24,9 +24,10 @@ from harken.journeys.occurrences import following
 from harken.logs import structlog
 from harken.people.profile import Profile, Trigger
 from harken.segments.model import Segment
+from harken.segments.reads import EVER, looks_back
 from harken.values import Duration
 from harken.web.api import Api
-from harken.web.rules import EVER, definitions_in, looks_back, parts
+from harken.web.rules import definitions_in, parts
 from harken.web.samples import latest_triggers
 from harken.workspace import Workspace
 

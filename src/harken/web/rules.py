@@ -6,25 +6,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from harken.clock import DAY, LATEST
 from harken.errors import BadDefinition
 from harken.files.reader import read
 from harken.inputs import Definitions
 from harken.journeys.model import Journey
-from harken.segments.compare import instant
 from harken.segments.model import Segment
-from harken.segments.rules import (
-    CalendarDays,
-    InList,
-    InSegment,
-    Last,
-    Messages,
-    Occasion,
-    Span,
-)
-
-EVER = LATEST
-"""Back to the beginning."""
+from harken.segments.rules import InList, InSegment
 
 
 def parts(value: Any, path: str = "$") -> Iterator[tuple[str, Struct]]:
@@ -54,23 +41,6 @@ def definitions_in(written: Definitions) -> Iterator[tuple[str, str, Segment | J
                 yield "journey", name, read(journey.source, Journey)
             except BadDefinition:
                 continue
-
-
-def looks_back(condition: Struct, now: int) -> int | None:
-    """How far back (ms) a single condition looks at what customers did; None when it does not."""
-    match condition:
-        case Span(within=CalendarDays(days=days)):
-            return days * DAY
-        case Span(within=int(span)):
-            return span
-        case Span(between=[start, _]):
-            return max(0, now - instant(start))
-        case Last(within=int(span)):
-            return span
-        case Span() | Occasion() | Messages():
-            return EVER
-        case _:
-            return None
 
 
 def users_of_list(written: Definitions, name: str) -> list[str]:

@@ -15,6 +15,7 @@ from harken.web import coupons
 from harken.web.api import Api, Asked, TheApi
 from harken.web.coupons import Imported
 from harken.web.ledger import moment
+from harken.web.namesakes import namesake
 from harken.web.problems import responses
 from harken.web.samples import json_object
 
@@ -194,5 +195,12 @@ def _shown(api: Api, row: CouponRow) -> dict[str, Any]:
 routes = Router(
     path="",
     tags=["coupons"],
-    route_handlers=[list_pools, show_pool, import_codes, redeem_coupon, show_coupon],
+    route_handlers=[
+        list_pools,
+        show_pool,
+        import_codes,
+        redeem_coupon,
+        namesake("/coupons/redeem", show_pool.fn),
+        show_coupon,
+    ],
 )

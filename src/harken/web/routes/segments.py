@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Router, get, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
@@ -22,9 +21,10 @@ from harken.people.profile import Profile
 from harken.segments.live import attribute_value
 from harken.segments.model import Segment
 from harken.segments.words import describe
-from harken.web.api import Api, TheApi
+from harken.web.api import TheApi
 from harken.web.growth import Day, growth
 from harken.web.membership import Membership, membership
+from harken.web.namesakes import namesake
 from harken.web.problems import responses
 from harken.web.routes.people import PersonId
 from harken.web.rules import users_of_segment
@@ -35,8 +35,6 @@ Path = Annotated[str, Meta(min_length=1, max_length=200)]
 
 USUAL = ("email", "first_name", "last_name", "country", "language")
 """Attributes shown of sampled customers when no others are asked for."""
-
-
 QUESTIONS = ("count", "estimate", "breakdown", "preview", "overlap")
 """What is posted to `/segments/...`; segments may be called so too."""
 
@@ -193,20 +191,6 @@ def list_segments(api: TheApi) -> Segments:
 @get("/segments/{name:str}", responses=responses(404), sync_to_thread=True)
 def show_segment(api: TheApi, name: SegmentName) -> SegmentShown:
     """A segment: its rule, whether it is live, and how many customers are in it, exactly."""
-    return _shown(api, name)
-
-
-def _called_as_a_question(name: str) -> HTTPRouteHandler:
-    """The same of a segment whose name is also a question's."""
-
-    @get(f"/segments/{name}", include_in_schema=False, sync_to_thread=True)
-    def show(api: TheApi) -> SegmentShown:
-        return _shown(api, name)
-
-    return show
-
-
-def _shown(api: Api, name: str) -> SegmentShown:
     segment, written = api.segments.get(name), api.services.store.definitions()
     return SegmentShown(
         **_state(segment, api.segments.counted(name), api.segments.warming()),
@@ -311,7 +295,7 @@ routes = Router(
         preview_customers,
         overlap_segments,
         show_segment,
-        *map(_called_as_a_question, QUESTIONS),
+        *(namesake(f"/segments/{name}", show_segment.fn) for name in QUESTIONS),
         stream_members,
         show_membership,
         show_growth,
